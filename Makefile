@@ -1,0 +1,61 @@
+# The commands of the project. Each sets up .venv by itself when it is missing or out of date.
+# It needs make and a python3 of version 3.11 to 3.13 with its venv module, nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+
+.PHONY: help run test lab data notebooks bands pins clean
+
+help:
+	@echo "make run        execute the notebooks: copies in build/, figures in figures/"
+	@echo "make test       the same set-up, then ruff, mypy, the unit tests and strict nbval"
+	@echo "make lab        open JupyterLab"
+	@echo "for maintainers:"
+	@echo "make notebooks  execute the committed notebooks in place"
+	@echo "make bands      measure the bands of all results again (long)"
+	@echo "make pins       choose new versions for requirements.txt"
+	@echo "make clean      remove what was built; data/ stays"
+
+# uv installs several times faster than pip. Without a network it falls back on what it has cached.
+$(READY): pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
+	    "Python %d.%d was found; the pinned packages want 3.11 to 3.13. Try: make PYTHON=python3.13 run" % v[:2])'
+	$(PYTHON) -m venv --clear .venv
+	command -v uv >/dev/null && ln -sf "$$(command -v uv)" $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	set -- $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints requirements.txt --editable '.[test]'; \
+	    "$$@" || { echo "Trying again with cached packages only."; "$$@" --offline; }
+	@touch $@
+
+# The data set is fetched before anything is timed or compared. It says which one it got.
+data: $(READY)
+	@$(BIN)/python -m helpers.mnist
+
+run: data
+	$(BIN)/python tools/execute_notebooks.py $(NOTEBOOKS)
+	@echo "Done: open build/*.html to read; the figures are in figures/."
+
+test: data
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --nbval
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+notebooks: data
+	$(BIN)/python tools/execute_notebooks.py --inplace $(NOTEBOOKS)
+
+bands: data
+	$(BIN)/python tools/measure_bands.py
+
+pins: $(READY)
+	{ echo '# Every version that the project is tested with, on all platforms. Written by `make pins`.'; \
+	  $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras \
+	      --no-annotate --no-header pyproject.toml; } > build/requirements.txt
+	mv build/requirements.txt requirements.txt
+
+clean:
+	rm -rf .venv build weights

@@ -1,0 +1,1 @@
+"""What the notebooks import: one idea a module."""
