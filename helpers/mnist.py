@@ -1,0 +1,225 @@
+"""MNIST, the handwritten digits of Y. LeCun, C. Cortes and C. J. C. Burges (1998), in NumPy arrays.
+
+`load_mnist()` takes the four files from the cache, else from a mirror. If no mirror is in reach it
+loads the stand-in of `helpers.stand_in` and says so; it never mixes the two. `MNIST_MIRROR` in the
+environment names a folder or URL to ask first, or is "stand-in" to ask none.
+"""
+
+import hashlib
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import fill, indent
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from helpers.files import atomic_write
+from helpers.mirrors import DataError, OutOfReachError, fetch
+
+__all__ = ["DataError", "Digits", "Split", "check_idx", "load_mnist"]
+
+DATA = Path(__file__).parent.parent / "data"
+VALIDATION = 10_000  # the assignment validates on the last 10,000 images of the training file
+
+
+class IdxFile(NamedTuple):
+    """What one of the four unpacked files must be."""
+
+    name: str
+    shape: tuple[int, ...]
+    md5: str
+
+
+FILES = (
+    IdxFile("train-images-idx3-ubyte", (60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
+    IdxFile("train-labels-idx1-ubyte", (60_000,), "a25bea736e30d166cdddb491f175f624"),
+    IdxFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
+    IdxFile("t10k-labels-idx1-ubyte", (10_000,), "27ae3e4e09519cfbb04c329615203637"),
+)
+
+
+class Split(NamedTuple):
+    """Images, float32 (N, 784) with values in [0, 1], and their labels, int64 (N,)."""
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    @property
+    def pictures(self) -> NDArray[np.float32]:
+        """The images as pictures, float32 (N, 28, 28): a view, not a copy."""
+        return self.images.reshape(-1, 28, 28)
+
+    def first(self, n: int) -> "Split":
+        """The first `n` images and labels, as views."""
+        return Split(self.images[:n], self.labels[:n])
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The three parts of a data set; `train, validation, test = load_mnist()` unpacks them."""
+
+    train: Split
+    validation: Split
+    test: Split
+    source: str  # "MNIST" or "stand-in"
+    note: str = ""  # why it is the stand-in
+
+    def __iter__(self) -> Iterator[Split]:
+        return iter((self.train, self.validation, self.test))
+
+    def describe(self) -> str:
+        """Which data this is: one line for MNIST, a framed warning for the stand-in."""
+        parts = zip(("training", "validation", "test"), self, strict=True)
+        sizes = ", ".join(f"{len(part.labels):,} {name}" for name, part in parts)
+        if self.source == "MNIST":
+            return f"Data: MNIST - {sizes} images"
+        return _frame(STAND_IN_WARNING.format(sizes=sizes, note=self.note))
+
+
+STAND_IN_WARNING = """Data: NOT MNIST but the stand-in - {sizes} images, scikit-learn's 1,797 \
+small handwritten digits, redrawn at 28x28 in many variations.
+Why: {note}
+All results below differ from those on MNIST.
+What to do: connect to the internet and run this again, or set the environment variable \
+MNIST_MIRROR to a folder or URL that holds the four .gz files of MNIST."""
+
+
+def _frame(text: str) -> str:
+    """Wrap the text, line by line, in a frame that nobody can miss."""
+    lines = [fill(line, 86, break_on_hyphens=False) for line in text.splitlines()]
+    return "\n".join(["!" * 88, indent("\n".join(lines), "! "), "!" * 88])
+
+
+def load_mnist(folder: Path | None = None) -> Digits:
+    """Load 50,000 training, 10,000 validation and 10,000 test digits.
+
+    Args:
+        folder: where the data is cached, as `torchvision.datasets.MNIST(root=folder)` lays it out;
+            by default `data` in the repository.
+
+    Raises:
+        DataError: the folder can't be written to, or the mirrors within reach hold wrong files.
+    """
+    folder = DATA if folder is None else Path(folder)
+    if os.environ.get("MNIST_MIRROR") == "stand-in":
+        return _load_stand_in(folder, "MNIST_MIRROR=stand-in asks for it.")
+    raw, damage = folder / "MNIST" / "raw", ""
+    try:
+        return _read_mnist(raw)
+    except DataError as error:
+        if raw.exists():
+            damage = f"The cached copy can't be used: {error}. "
+    try:
+        return _fetch(folder)
+    except OutOfReachError as silence:
+        return _load_stand_in(folder, f"{damage}{silence}")
+
+
+def check_idx(content: bytes, file: IdxFile) -> None:
+    """Raise a DataError that names the first thing wrong with the content of an IDX file.
+
+    An IDX file is a magic number, the length of each dimension (all big-endian int32), then the
+    values as bytes. The magic number's last byte is the number of dimensions.
+    """
+    dimensions = len(file.shape)
+    start = 4 + 4 * dimensions
+    header = np.frombuffer(content[:start].ljust(start, b"\0"), ">i4").tolist()
+    is_labels = dimensions == 1
+    top = int(np.frombuffer(content[start:], np.uint8).max(initial=0)) if is_labels else 0
+    facts = [
+        ("magic number", header[0], 0x800 + dimensions),
+        ("image size", tuple(header[2:]), file.shape[1:]),
+        ("count", header[1], file.shape[0]),
+        ("length in bytes", len(content), start + prod(file.shape)),
+        ("highest label", top, min(top, 9)),
+        ("MD5", hashlib.md5(content, usedforsecurity=False).hexdigest(), file.md5),
+    ]
+    for what, found, wanted in facts:
+        if found != wanted:
+            raise DataError(f"{file.name} has {what} {found}, wanted {wanted}")
+
+
+def _read_mnist(raw: Path) -> Digits:
+    return _digits("MNIST", *(_read_idx(raw / file.name, file) for file in FILES))
+
+
+def _read_idx(path: Path, file: IdxFile) -> NDArray[np.uint8]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file.name} can't be read ({error.strerror})") from error
+    check_idx(content, file)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(file.shape)).reshape(file.shape)
+
+
+def _digits(source: str, *arrays: NDArray[np.uint8], note: str = "") -> Digits:
+    """Make Digits of the training file's images and labels, then the test file's."""
+    images, labels, test_images, test_labels = arrays
+    both, test = _split(images, labels), _split(test_images, test_labels)
+    validation = Split(both.images[-VALIDATION:], both.labels[-VALIDATION:])
+    return Digits(both.first(len(labels) - VALIDATION), validation, test, source, note)
+
+
+def _split(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Split:
+    pixels = images.reshape(-1, 784).astype(np.float32)
+    pixels /= 255
+    return Split(pixels, labels.astype(np.int64))
+
+
+def _fetch(folder: Path) -> Digits:
+    """Download, check and only then move the files into place."""
+    with _storing_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".unfinished-", dir=folder) as temporary:
+            fetch(Path(temporary))
+            came, raw = Path(temporary, "MNIST", "raw"), folder / "MNIST" / "raw"
+            digits = _read_mnist(came)
+            raw.mkdir(parents=True, exist_ok=True)
+            for file in FILES:
+                (came / file.name).replace(raw / file.name)
+    return digits
+
+
+def _load_stand_in(folder: Path, note: str) -> Digits:
+    from helpers.stand_in import make_stand_in  # brings in SciPy, which MNIST can do without
+
+    path = folder / "stand-in.npz"
+    try:
+        with np.load(path, allow_pickle=False) as cached:
+            images, labels = cached["images"], cached["labels"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        images, labels = make_stand_in()
+        with _storing_in(folder), atomic_write(path) as file:
+            np.savez(file, images=images, labels=labels)
+    end = len(labels) - VALIDATION  # its test part is as large as its validation part
+    parts = images[:end], labels[:end], images[end:], labels[end:]
+    return _digits("stand-in", *parts, note=note)
+
+
+@contextmanager
+def _storing_in(folder: Path) -> Iterator[None]:
+    """Explain why something could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"The data can't be stored in {folder}: {error.strerror or error}.\n"
+            "Wanted: a folder that can be written to, with 150 MB free.\n"
+            "Next step: make room or check its permissions, or name another: load_mnist(folder)."
+        ) from error
+
+
+if __name__ == "__main__":
+    try:
+        print(load_mnist().describe())
+    except DataError as error:
+        sys.exit(str(error))

@@ -1,0 +1,491 @@
+"""load_mnist against good, bad, slow and absent mirrors; all on 127.0.0.1 and with tiny files."""
+
+import gzip
+import hashlib
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import time
+from functools import cache, partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import numpy as np
+import pytest
+
+from helpers import mirrors, mnist, stand_in
+from helpers.mnist import DataError, Digits, IdxFile, Split, check_idx, load_mnist
+from helpers.stand_in import make_stand_in
+
+REAL_MIRROR = os.environ.get("MNIST_MIRROR", "stand-in")
+NAMES = [file.name for file in mnist.FILES]
+IMAGES, LABELS = NAMES[:2]
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+
+
+def idx(values):
+    header = [0x800 + values.ndim, *values.shape]
+    return np.array(header, ">i4").tobytes() + values.astype(np.uint8).tobytes()
+
+
+def tiny_contents():
+    rng = np.random.default_rng(0)
+    for n in (60, 10):
+        yield idx(rng.integers(0, 256, (n, 28, 28)))
+        yield idx(np.arange(n) % 10)
+
+
+CONTENTS = dict(zip(NAMES, tiny_contents(), strict=True))
+ARCHIVES = {f"{name}.gz": gzip.compress(CONTENTS[name], mtime=0) for name in NAMES}
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
+
+
+def tiny_file(name, content=None):
+    shape = {IMAGES: (60, 28, 28), LABELS: (60,), NAMES[2]: (10, 28, 28), NAMES[3]: (10,)}[name]
+    return IdxFile(name, shape, md5(content or CONTENTS[name]))
+
+
+small_stand_in = cache(partial(make_stand_in, sizes=(50, 10, 10)))
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    """A small MNIST and a small stand-in, no mirror anywhere, and little patience."""
+    from torchvision import datasets
+
+    archives = [(name, md5(content)) for name, content in ARCHIVES.items()]
+    monkeypatch.setattr(datasets.MNIST, "resources", archives)
+    monkeypatch.setattr(mnist, "FILES", tuple(tiny_file(name) for name in NAMES))
+    monkeypatch.setattr(mnist, "VALIDATION", 10)
+    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", ())
+    monkeypatch.setattr(mirrors, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(mirrors, "STALL_SECONDS", 0.5)
+    monkeypatch.setattr(stand_in, "make_stand_in", small_stand_in)
+    monkeypatch.delenv("MNIST_MIRROR", raising=False)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A cache folder; whatever happens in a test, nothing unfinished may be left in it."""
+    folder = tmp_path / "data"
+    yield folder
+    if folder.is_dir():
+        assert list(folder.rglob(".*")) == []
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A folder with the four archives, which MNIST_MIRROR names."""
+    folder = tmp_path / "a mirror"
+    folder.mkdir()
+    for name, content in ARCHIVES.items():
+        (folder / name).write_bytes(content)
+    monkeypatch.setenv("MNIST_MIRROR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def cached(data, mirror, monkeypatch):
+    """The cache, filled, and no mirror to fill it again."""
+    load_mnist(data)
+    monkeypatch.delenv("MNIST_MIRROR")
+    return data / "MNIST" / "raw"
+
+
+@pytest.fixture
+def serve():
+    """Start a web server that answers with `files` {name: bytes}, and cuts short those in `cut`."""
+    servers = []
+
+    def start(files, cut=(), stall=0.0):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                name = self.path.rsplit("/", 1)[-1]
+                if name not in files:
+                    return self.send_error(404)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(files[name])))
+                self.end_headers()
+                self.wfile.write(files[name][: 100 if name in cut else None])
+                if name in cut:
+                    time.sleep(stall)
+
+            def log_message(self, *args):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/mnist/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def silent_url():
+    """The address of a server that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+def closed_url():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+
+def assert_is_mnist(digits):
+    assert digits.source == "MNIST"
+    pixels = np.frombuffer(CONTENTS[IMAGES][16:], np.uint8).reshape(60, 784) / np.float32(255)
+    np.testing.assert_array_equal(digits.train.images, pixels[:50])
+    np.testing.assert_array_equal(digits.validation.images, pixels[50:])
+    np.testing.assert_array_equal(digits.validation.labels, np.arange(10))
+
+
+# What is loaded -----------------------------------------------------------------------------------
+
+
+def test_parts_have_their_types_sizes_and_order(data, mirror):
+    digits = load_mnist(data)
+    assert_is_mnist(digits)
+    for part, n in zip(digits, (50, 10, 10), strict=True):
+        assert part.images.shape == (n, 784)
+        assert part.labels.shape == (n,)
+        assert (part.images.dtype, part.labels.dtype) == (np.float32, np.int64)
+        assert part.images.flags.c_contiguous
+        assert 0 <= part.images.min() < part.images.max() <= 1
+    assert digits.describe() == "Data: MNIST - 50 training, 10 validation, 10 test images"
+
+
+def test_views_copy_nothing():
+    part = Split(np.zeros((5, 784), np.float32), np.arange(5))
+    assert part.pictures.shape == (5, 28, 28)
+    assert part.first(2).labels.tolist() == [0, 1]
+    for view in (part.pictures, part.first(2).images):
+        assert np.shares_memory(part.images, view)
+
+
+def test_cache_serves_torchvision_too(cached):
+    from torchvision import datasets
+
+    assert sorted(path.name for path in cached.iterdir()) == sorted(NAMES)
+    assert len(datasets.MNIST(cached.parent.parent)) == 60
+
+
+def test_cached_load_imports_neither_torch_nor_scipy(cached):
+    code = f"""
+import sys
+from pathlib import Path
+from helpers import mnist
+from helpers.mnist import IdxFile
+mnist.FILES, mnist.VALIDATION = {mnist.FILES!r}, 10
+print(mnist.load_mnist(Path({str(cached.parent.parent)!r})).source)
+print([name for name in ("torch", "torchvision", "scipy", "sklearn") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["MNIST", "[]"]
+
+
+@pytest.mark.skipif(REAL_MIRROR == "stand-in", reason="MNIST_MIRROR names no mirror of MNIST")
+def test_real_mnist(data, monkeypatch):
+    monkeypatch.undo()  # the tiny files, among others
+    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", ())
+    train, validation, test = load_mnist(data)
+    assert [len(part.labels) for part in (train, validation, test)] == [50_000, 10_000, 10_000]
+    assert train.labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert validation.labels[:5].tolist() == [3, 8, 6, 9, 6]
+    assert test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    assert train.images.mean() == pytest.approx(0.1307, abs=1e-3)
+    begin = time.process_time()
+    assert load_mnist(data).source == "MNIST"
+    assert time.process_time() - begin < 3  # a tenth of that on an idle machine
+
+
+# Files that are not as they should be -------------------------------------------------------------
+
+
+def flipped(content):
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+BAD_FILES = {
+    "wrong magic": (IMAGES, lambda c: CONTENTS[LABELS], "magic number 2049, wanted 2051"),
+    "empty": (LABELS, lambda c: b"", "magic number 0, wanted 2049"),
+    "count": (LABELS, lambda c: idx(np.zeros(59)), "count 59, wanted 60"),
+    "size": (IMAGES, lambda c: idx(np.zeros((60, 27, 28))), r"image size \(27, 28\), wanted \(28,"),
+    "truncated": (IMAGES, lambda c: c[:-9], "length in bytes 47047, wanted 47056"),
+    "too long": (LABELS, lambda c: c + b"\0", "length in bytes 69, wanted 68"),
+    "label 10": (LABELS, lambda c: c[:-1] + b"\x0a", "highest label 10, wanted 9"),
+    "altered": (IMAGES, flipped, "MD5 [0-9a-f]{32}, wanted [0-9a-f]{32}"),
+}
+bad_files = pytest.mark.parametrize(
+    ("name", "spoil", "message"), BAD_FILES.values(), ids=BAD_FILES.keys()
+)
+
+
+@bad_files
+def test_check_names_the_first_thing_wrong(name, spoil, message):
+    with pytest.raises(DataError, match=f"^{name} has {message}"):
+        check_idx(spoil(CONTENTS[name]), tiny_file(name))
+
+
+def test_check_passes_a_good_file():
+    for name in NAMES:
+        check_idx(CONTENTS[name], tiny_file(name))
+
+
+def test_damaged_cache_is_repaired(cached, data, mirror, monkeypatch):
+    (cached / IMAGES).write_bytes(b"damaged")
+    (cached / LABELS).unlink()
+    monkeypatch.setenv("MNIST_MIRROR", str(mirror))
+    assert_is_mnist(load_mnist(data))
+    assert (cached / IMAGES).read_bytes() == CONTENTS[IMAGES]
+
+
+@bad_files
+def test_damaged_cache_without_a_mirror_is_named_and_not_used(cached, data, name, spoil, message):
+    (cached / name).write_bytes(spoil(CONTENTS[name]))
+    digits = load_mnist(data)
+    assert digits.source == "stand-in"
+    assert f"{name} has " in digits.note
+    assert str(data) not in digits.describe()
+
+
+# Mirrors that deliver -----------------------------------------------------------------------------
+
+
+def test_mirror_with_and_without_trailing_slash(data, serve, monkeypatch, capfd):
+    monkeypatch.setenv("MNIST_MIRROR", serve(ARCHIVES).rstrip("/"))
+    assert_is_mnist(load_mnist(data))
+    assert capfd.readouterr() == ("", "")
+    assert socket.getdefaulttimeout() is None
+
+
+@pytest.mark.parametrize("form", ["uri", "home", "slash"])
+def test_folder_mirror_in_other_forms(data, mirror, form, monkeypatch):
+    monkeypatch.setenv("HOME", str(mirror.parent))
+    monkeypatch.setenv("USERPROFILE", str(mirror.parent))
+    forms = {"uri": mirror.as_uri(), "home": f"~/{mirror.name}", "slash": f"{mirror}{os.sep}"}
+    monkeypatch.setenv("MNIST_MIRROR", forms[form])
+    assert_is_mnist(load_mnist(data))
+
+
+@pytest.mark.parametrize("trouble", ["cut", "stalled", "altered", "missing", "closed", "silent"])
+def test_next_mirror_is_tried(data, serve, silent_url, monkeypatch, trouble):
+    bad = {
+        "cut": lambda: serve(ARCHIVES, cut=[f"{IMAGES}.gz"]),
+        "stalled": lambda: serve(ARCHIVES, cut=[f"{IMAGES}.gz"], stall=2),
+        "altered": lambda: serve(ARCHIVES | {f"{IMAGES}.gz": gzip.compress(b"altered")}),
+        "missing": lambda: serve({}),
+        "closed": closed_url,
+        "silent": lambda: silent_url,
+    }[trouble]()
+    monkeypatch.setenv("MNIST_MIRROR", bad)
+    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (serve(ARCHIVES),))
+    assert_is_mnist(load_mnist(data))
+
+
+def load_and_report(folder, results):
+    try:
+        results.put(load_mnist(folder).source)
+    except BaseException as error:
+        results.put(repr(error))
+
+
+def load_in_processes(folder, n, before=lambda: None):
+    context = multiprocessing.get_context("fork")
+    results = context.Queue()
+
+    def work():
+        before()
+        load_and_report(folder, results)
+
+    processes = [context.Process(target=work) for _ in range(n)]
+    for process in processes:
+        process.start()
+    answers = [results.get(timeout=20) for _ in processes]
+    for process in processes:
+        process.join(timeout=20)
+    return answers
+
+
+@needs_fork
+def test_two_processes_at_once(data, serve, monkeypatch):
+    monkeypatch.setenv("MNIST_MIRROR", serve(ARCHIVES))
+    assert load_in_processes(data, 2) == ["MNIST", "MNIST"]
+    assert_is_mnist(load_mnist(data))
+
+
+# Mirrors that don't -------------------------------------------------------------------------------
+
+
+def test_wrong_data_set_is_named(data, mirror):
+    (mirror / f"{IMAGES}.gz").write_bytes(gzip.compress(b"Fashion"))
+    with pytest.raises(DataError) as caught:
+        load_mnist(data)
+    for word in (str(mirror), f"{IMAGES}.gz has 27 bytes and MD5", "Wanted", "Next step"):
+        assert word in str(caught.value)
+    assert not (data / "MNIST").exists()
+
+
+def test_missing_archive_is_named(data, mirror):
+    (mirror / f"{LABELS}.gz").unlink()
+    with pytest.raises(DataError, match=f"{LABELS}.gz is missing"):
+        load_mnist(data)
+
+
+def test_missing_folder_is_named(data, monkeypatch):
+    monkeypatch.setenv("MNIST_MIRROR", "no/such/folder")
+    with pytest.raises(DataError, match="no/such/folder: there is no such folder"):
+        load_mnist(data)
+
+
+@pytest.mark.parametrize("trouble", ["cut", "missing"])
+def test_own_mirror_that_answers_must_deliver(data, serve, monkeypatch, trouble):
+    files = ARCHIVES if trouble == "cut" else {}
+    monkeypatch.setenv("MNIST_MIRROR", serve(files, cut=[f"{IMAGES}.gz"]))
+    with pytest.raises(DataError, match=f"{IMAGES}.gz (has 100 bytes|is missing)"):
+        load_mnist(data)
+    assert socket.getdefaulttimeout() is None
+
+
+def test_login_page_is_no_mirror(data, serve, monkeypatch):
+    page = dict.fromkeys(ARCHIVES, b"<html>Welcome to our wireless network!</html>")
+    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (serve(page), serve({})))
+    digits = load_mnist(data)
+    assert digits.source == "stand-in"
+    assert "sent something other than MNIST" in digits.note
+    assert "answered 404" in digits.note
+
+
+def test_refused_connection_is_noticed_at_once(data, monkeypatch):
+    monkeypatch.setattr(mirrors, "PROBE_SECONDS", 60)
+    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (closed_url(), closed_url()))
+    begin = time.perf_counter()
+    assert load_mnist(data).source == "stand-in"
+    assert time.perf_counter() - begin < 15
+
+
+def test_silence_ends_at_one_deadline_for_all(data, silent_url, monkeypatch):
+    monkeypatch.setenv("MNIST_MIRROR", silent_url)
+    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (silent_url,) * 9)
+    begin = time.perf_counter()
+    with pytest.raises(mirrors.OutOfReachError, match=r"no answer within|timed out"):
+        mirrors.fetch(data)
+    assert time.perf_counter() - begin < 3
+
+
+def test_name_server_that_never_answers(data, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(30))
+    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", ("http://mirror.invalid/",))
+    begin = time.perf_counter()
+    with pytest.raises(mirrors.OutOfReachError, match=r"invalid/ gave no answer within 0.5 s"):
+        mirrors.fetch(data)
+    assert time.perf_counter() - begin < 3
+
+
+# Folders that can't be written to -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["mirror", "stand-in"])
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_folder_that_is_a_file(tmp_path, mirror, monkeypatch, source, below):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("MNIST_MIRROR", str(mirror) if source == "mirror" else "stand-in")
+    with pytest.raises(DataError, match=r"can't be stored in .*file(.|\n)*Next step"):
+        load_mnist(tmp_path / "file" / below)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@needs_fork
+@pytest.mark.parametrize("source", ["mirror", "server", "stand-in"])
+def test_full_disk(data, mirror, serve, monkeypatch, source):
+    resource = pytest.importorskip("resource")
+    sources = {"mirror": str(mirror), "server": serve(ARCHIVES), "stand-in": "stand-in"}
+    monkeypatch.setenv("MNIST_MIRROR", sources[source])
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (9000, 9000))
+    (answer,) = load_in_processes(data, 1, before=limit)
+    assert answer.startswith("DataError")
+    assert "can't be stored in" in answer
+    assert "File too large" in answer
+    assert [path for path in data.rglob("*") if path.is_file()] == []
+
+
+# The stand-in -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forced(monkeypatch):
+    monkeypatch.setenv("MNIST_MIRROR", "stand-in")
+
+
+def test_stand_in_can_be_forced(cached, data, forced):
+    digits = load_mnist(data)
+    assert digits.source == "stand-in"
+    assert digits.note == "MNIST_MIRROR=stand-in asks for it."
+    assert [len(part.labels) for part in digits] == [50, 10, 10]
+
+
+def test_stand_in_warns_in_a_frame():
+    none = Split(np.empty((0, 784), np.float32), np.empty(0, np.int64))
+    lines = Digits(none, none, none, "stand-in", "why, " * 50).describe().splitlines()
+    assert lines[0] == lines[-1] == "!" * 88
+    assert all(line.startswith("!") and len(line) <= 88 for line in lines)
+    assert "NOT MNIST" in lines[1]
+    assert any(line.startswith("! What to do: connect") for line in lines)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "empty", "other"])
+def test_damaged_stand_in_is_made_again(data, forced, damage):
+    images = load_mnist(data).train.images
+    path = data / "stand-in.npz"
+    good = path.read_bytes()
+    middle = len(good) // 2
+    bad = {
+        "truncated": good[:-99],
+        "altered": good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :],
+        "empty": b"",
+        "other": b"another file",
+    }
+    path.write_bytes(bad[damage])
+    np.testing.assert_array_equal(load_mnist(data).train.images, images)
+    with np.load(path) as cached:
+        assert cached["images"].shape == (70, 28, 28)
+
+
+def test_mnist_is_taken_as_soon_as_it_can_be_had(data, serve, monkeypatch):
+    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (closed_url(),))
+    assert load_mnist(data).source == "stand-in"
+    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (serve(ARCHIVES),))
+    assert_is_mnist(load_mnist(data))
+
+
+def test_stand_in_is_always_the_same():
+    for first, second in zip(small_stand_in(), make_stand_in((50, 10, 10)), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_no_original_is_in_two_parts():
+    labels = np.arange(1797) % 10
+    parts = stand_in.part_originals(labels, 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(1797))
+    for part, share in zip(parts, (5 / 7, 1 / 7, 1 / 7), strict=True):
+        np.testing.assert_allclose(np.bincount(labels[part]), 179.7 * share, atol=2)
+
+
+def test_stand_in_looks_like_mnist():
+    images, labels = make_stand_in(sizes=(700, 100, 100))
+    assert images.dtype == labels.dtype == np.uint8
+    assert np.bincount(labels).min() > 60
+    assert (images == 0).mean() == pytest.approx(0.8, abs=0.1)
+    assert images.max(axis=(1, 2)).min() > 200
+    assert images[:, [0, -1]].mean() < 1
+    heights = (images > 0).any(axis=2).sum(axis=1)
+    assert 18 < np.median(heights) < 23
