@@ -1,0 +1,223 @@
+"""A multi-layer perceptron and its back-propagation by hand, in NumPy alone.
+
+Each forward formula stands beside its derivative, so that the eye can check one against the other:
+
+    a1 = W1 x + b1      pre-activation of the hidden units
+    z1 = sigmoid(a1)    hidden activation
+    a2 = W2 z1 + b2     logits
+    y_hat = softmax(a2) probabilities of the ten digits
+
+Source of the method: Rumelhart, Hinton, Williams, "Learning representations by back-propagating
+errors", Nature 323, 1986; notation as in Bishop, "Pattern Recognition and Machine Learning", 5.3.
+"""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from helpers.files import atomic_write
+
+Array = NDArray[np.floating]
+
+PARAMETERS = ("W1", "b1", "W2", "b2")
+
+
+def sigmoid(a: Array) -> Array:
+    """Return 1 / (1 + exp(-a)) for `a` of any shape; written with tanh, which cannot overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * a))
+
+
+def sigmoid_derivative(z: Array) -> Array:
+    """Return the sigmoid's slope where its VALUE is `z` (any shape): z (1 - z)."""
+    return z * (1 - z)
+
+
+def softmax(a: Array) -> Array:
+    """Turn logits `a` (..., K) into probabilities (..., K) that sum to 1 along the last axis."""
+    e = np.exp(a - a.max(axis=-1, keepdims=True))  # the shift cancels out and prevents overflow
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def cross_entropy(a: Array, y: Array) -> float:
+    """Return -sum(y log softmax(a)) for logits `a` and one-hot `y`, both (K,) or (B, K), in nats.
+
+    A batch gives the sum over its images. Working on the logits, as log softmax(a) =
+    a - log(sum(exp(a))), never takes the logarithm of a probability that was rounded to 0.
+    """
+    a = a - a.max(axis=-1, keepdims=True)
+    log_y_hat = a - np.log(np.exp(a).sum(axis=-1, keepdims=True))
+    return -float((y * log_y_hat).sum())
+
+
+def cross_entropy_derivative(y_hat: Array, y: Array) -> Array:
+    """Return the slope of cross_entropy along the logits, (K,) or (B, K): y_hat - y."""
+    return y_hat - y
+
+
+class MLP:
+    """Inputs → sigmoid hidden units → softmax outputs, 784-64-10 unless told otherwise.
+
+    Every method takes one image `x` (784,) with target `y` (10,), or a batch (B, 784) and (B, 10);
+    losses and gradients of a batch are the sums over its images.
+
+    Parameters: `W1` (64, 784), `b1` (64,), `W2` (10, 64), `b2` (10,), weights drawn from a Gaussian
+    with standard deviation 0.1, biases zero. Gradients: `W1_grad`, `b1_grad`, `W2_grad`, `b2_grad`
+    in the same shapes. (Assignment, sections 1 to 3.)
+    """
+
+    def __init__(
+        self,
+        n_inputs: int = 784,
+        n_hidden: int = 64,
+        n_outputs: int = 10,
+        *,
+        seed: int | np.random.Generator = 0,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self.dtype = np.dtype(dtype)
+        self.W1 = rng.normal(0, 0.1, (n_hidden, n_inputs)).astype(self.dtype)
+        self.b1 = np.zeros(n_hidden, self.dtype)
+        self.W2 = rng.normal(0, 0.1, (n_outputs, n_hidden)).astype(self.dtype)
+        self.b2 = np.zeros(n_outputs, self.dtype)
+        self.reset_grad()
+
+    def __repr__(self) -> str:
+        (n_hidden, n_inputs), (n_outputs, _) = self.W1.shape, self.W2.shape
+        n_parameters = sum(getattr(self, name).size for name in PARAMETERS)
+        return (
+            f"MLP({n_inputs} inputs → {n_hidden} sigmoid → {n_outputs} softmax, "
+            f"{n_parameters:,} parameters, {self.dtype})"
+        )
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Return the probabilities `y_hat` (10,) or (B, 10) for `x` (784,) or (B, 784).
+
+        Raises ValueError if `x` has another shape or holds NaN or infinite values.
+        """
+        self.x = _as_rows("x", x, self.W1.shape[1], self.dtype)
+        self.a1 = self.x @ self.W1.T + self.b1
+        if not np.isfinite(self.a1).all():  # cheaper than looking at every pixel every time
+            _require_finite("x", self.x)
+        self.z1 = sigmoid(self.a1)
+        self.a2 = self.z1 @ self.W2.T + self.b2
+        self.y_hat = softmax(self.a2)
+        return self.y_hat
+
+    def loss(self, y: ArrayLike) -> float:
+        """Return the cross-entropy, in nats, of the last forward pass against one-hot `y`.
+
+        Raises RuntimeError before the first `forward`, ValueError if `y` is not one-hot or its
+        shape, (10,) or (B, 10), does not match what went forward.
+        """
+        y = self._checked_target("loss", y)
+        return cross_entropy(self.a2, y)
+
+    def update_grad(self, y: ArrayLike) -> None:
+        """Back-propagate the loss against `y` (10,) or (B, 10), ADDING to the four gradients.
+
+        Raises the errors of `loss`.
+        """
+        y = self._checked_target("update_grad", y)
+        x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)
+        d_a2 = np.atleast_2d(cross_entropy_derivative(self.y_hat, y))
+        self.W2_grad += d_a2.T @ z1
+        self.b2_grad += d_a2.sum(axis=0)
+        d_a1 = (d_a2 @ self.W2) * sigmoid_derivative(z1)
+        self.W1_grad += d_a1.T @ x
+        self.b1_grad += d_a1.sum(axis=0)
+
+    def reset_grad(self) -> None:
+        """Set the four gradients to zero."""
+        self.W1_grad = np.zeros_like(self.W1)
+        self.b1_grad = np.zeros_like(self.b1)
+        self.W2_grad = np.zeros_like(self.W2)
+        self.b2_grad = np.zeros_like(self.b2)
+
+    def update_params(self, lr: float) -> None:
+        """Take one step of gradient descent: parameter -= lr * gradient."""
+        self.W1 -= lr * self.W1_grad
+        self.b1 -= lr * self.b1_grad
+        self.W2 -= lr * self.W2_grad
+        self.b2 -= lr * self.b2_grad
+
+    def _checked_target(self, method: str, y: ArrayLike) -> Array:
+        if not hasattr(self, "y_hat"):
+            raise RuntimeError(f"{method}(y) came before forward(x); call forward(x) first.")
+        y = np.asarray(y)
+        if y.shape != self.y_hat.shape:
+            raise ValueError(
+                f"y has shape {y.shape}; the last forward pass gave {self.y_hat.shape}, "
+                "and y must match it."
+            )
+        if not (((y == 0) | (y == 1)).all() and (y.sum(axis=-1) == 1).all()):
+            raise ValueError(
+                "y is not one-hot: each row must hold a single 1 and 0 elsewhere. "
+                "one_hot_encode(labels, n_classes) makes such rows from digits."
+            )
+        return y.astype(self.dtype, copy=False)
+
+
+def save_weights(network: MLP, filename_prefix: str | Path) -> None:
+    """Write each parameter to `<filename_prefix>_<name>.npy`, all four or none.
+
+    (Assignment, section 7.) Raises OSError if the folder cannot be written.
+    """
+    with ExitStack() as files:
+        for name in PARAMETERS:
+            file = files.enter_context(atomic_write(_weights_file(filename_prefix, name)))
+            np.save(file, getattr(network, name), allow_pickle=False)
+
+
+def load_weights(network: MLP, filename_prefix: str | Path) -> None:
+    """Read what `save_weights` wrote into `network`, all four parameters or, on an error, none.
+
+    Raises FileNotFoundError if a file is missing, ValueError if one is damaged, holds pickled
+    objects, or differs from the network's parameter in shape or dtype.
+    """
+    loaded = {
+        name: _read_parameter(_weights_file(filename_prefix, name), getattr(network, name))
+        for name in PARAMETERS
+    }
+    for name, values in loaded.items():
+        setattr(network, name, values)
+
+
+def _weights_file(filename_prefix: str | Path, name: str) -> Path:
+    return Path(f"{filename_prefix}_{name}.npy")
+
+
+def _read_parameter(path: Path, wanted: Array) -> Array:
+    try:
+        values: Array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path} cannot be read as an array of numbers ({error}). It is damaged or was not "
+            "written by save_weights; train and save the network again."
+        ) from error
+    if not isinstance(values, np.ndarray) or (values.shape, values.dtype) != (
+        wanted.shape,
+        wanted.dtype,
+    ):
+        found = f"{getattr(values, 'dtype', type(values))} {getattr(values, 'shape', '')}"
+        raise ValueError(f"{path} holds {found}; this network wants {wanted.dtype} {wanted.shape}.")
+    _require_finite(str(path), values)
+    return values
+
+
+def _as_rows(name: str, values: ArrayLike, width: int, dtype: np.dtype) -> Array:
+    rows = np.asarray(values)
+    if rows.ndim not in (1, 2) or rows.shape[-1] != width:
+        raise ValueError(
+            f"{name} has shape {rows.shape}; wanted ({width},) for one image "
+            f"or (B, {width}) for a batch."
+        )
+    return rows.astype(dtype, copy=False)
+
+
+def _require_finite(name: str, values: Array) -> None:
+    n_bad = np.size(values) - np.isfinite(values).sum()
+    if n_bad:
+        raise ValueError(f"{name} holds {n_bad} NaN or infinite values; all must be finite.")
