@@ -1,0 +1,166 @@
+"""Training the hand-written network and measuring how well it does."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tqdm.auto import tqdm
+
+from helpers.mlp import MLP, Array
+
+Labels = NDArray[np.integer]
+LabelledImages = tuple[Array, Labels]
+
+
+class DivergenceError(RuntimeError):
+    """The loss became NaN or infinite: the steps were too large."""
+
+
+@dataclass
+class History:
+    """What each epoch of a training brought: mean loss per image in nats, accuracies in percent."""
+
+    loss: list[float] = field(default_factory=list)
+    train_accuracy: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def __repr__(self) -> str:
+        return f"History({len(self)} epochs; {self.last()})" if self.loss else "History(0 epochs)"
+
+    def record(self, loss: float, train_accuracy: float, validation_accuracy: float) -> None:
+        """Add one epoch."""
+        self.loss.append(loss)
+        self.train_accuracy.append(train_accuracy)
+        self.validation_accuracy.append(validation_accuracy)
+
+    def last(self) -> str:
+        """Describe the latest epoch in one line."""
+        return (
+            f"loss {self.loss[-1]:.4f}, training {self.train_accuracy[-1]:.2f} %, "
+            f"validation {self.validation_accuracy[-1]:.2f} %"
+        )
+
+
+def one_hot_encode(labels: ArrayLike, n_classes: int = 10) -> NDArray[np.float32]:
+    """Turn integer labels (N,) into rows (N, n_classes) with a 1 at the label and 0 elsewhere.
+
+    Raises ValueError if a label is not an integer in 0 … n_classes - 1.
+    """
+    labels = np.asarray(labels)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels are {labels.dtype}; wanted integers from 0 to {n_classes - 1}.")
+    if labels.size and not (0 <= labels.min() and labels.max() < n_classes):
+        raise ValueError(
+            f"labels run from {labels.min()} to {labels.max()}; wanted 0 to {n_classes - 1}."
+        )
+    return np.eye(n_classes, dtype=np.float32)[labels]
+
+
+def accuracy(predicted: ArrayLike, true: ArrayLike) -> float:
+    """Return the percentage of `predicted` labels (N,) that equal the `true` ones (N,).
+
+    Raises ValueError if the shapes differ or there are no labels.
+    """
+    predicted, true = np.asarray(predicted), np.asarray(true)
+    if predicted.shape != true.shape or predicted.ndim != 1 or predicted.size == 0:
+        raise ValueError(
+            f"predicted has shape {predicted.shape} and true {true.shape}; "
+            "wanted the same (N,) for both, with at least one label."
+        )
+    return 100 * float((predicted == true).mean())
+
+
+def predict(network: MLP, images: ArrayLike) -> NDArray[np.integer]:
+    """Return the most probable digit (N,) of each image (N, 784)."""
+    return network.forward(images).argmax(axis=-1)
+
+
+def test_network(network: MLP, images: ArrayLike, labels: ArrayLike) -> float:
+    """Return the accuracy in percent on images (N, 784) with labels (N,). (Assignment, 6.)"""
+    return accuracy(predict(network, images), labels)
+
+
+test_network.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test
+
+
+def train_network(
+    network: MLP,
+    train: LabelledImages,
+    validation: LabelledImages,
+    learning_rate: float = 1e-3,
+    n_epochs: int = 100,
+    batch_size: int = 256,
+    *,
+    seed: int | np.random.Generator = 0,
+) -> History:
+    """Train `network` by mini-batch gradient descent on the summed gradient. (Assignment, 4.)
+
+    `train` and `validation` are pairs of images (N, 784) and labels (N,). Every epoch the training
+    images are shuffled anew, then the loss and both accuracies are recorded and printed. The same
+    seed gives the same result on one machine. Ctrl-C (or Jupyter's stop button) ends the training
+    early: the network keeps what it has learned, and the History holds the finished epochs.
+
+    Raises DivergenceError if the loss becomes NaN or infinite, ValueError for bad arguments.
+    """
+    images, labels = train
+    _check_arguments(images, labels, learning_rate, n_epochs, batch_size)
+    targets = one_hot_encode(labels, len(network.b2))
+    rng = np.random.default_rng(seed)
+    history = History()
+    try:
+        # NumPy's overflow warnings would only bury the DivergenceError that says it in words.
+        with np.errstate(all="ignore"), tqdm(range(1, n_epochs + 1), unit="epoch") as progress:
+            for epoch in progress:
+                order = rng.permutation(len(images))
+                loss = train_epoch(network, images, targets, order, learning_rate, batch_size)
+                history.record(
+                    loss, test_network(network, *train), test_network(network, *validation)
+                )
+                progress.set_postfix(validation=f"{history.validation_accuracy[-1]:.2f} %")
+                progress.write(f"epoch {epoch:3d}: {history.last()}")
+    except KeyboardInterrupt:
+        print(f"Stopped by hand after {len(history)} of {n_epochs} epochs.")
+    return history
+
+
+def train_epoch(
+    network: MLP,
+    images: Array,
+    targets: Array,
+    order: NDArray[np.integer],
+    learning_rate: float,
+    batch_size: int,
+) -> float:
+    """Go once through the images (N, 784) in the given order (N,); return the mean loss."""
+    total_loss = 0.0
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        network.reset_grad()
+        network.forward(images[batch])
+        total_loss += network.loss(targets[batch])
+        if not math.isfinite(total_loss):
+            raise DivergenceError(
+                f"The loss became {total_loss}: training diverged. The learning rate "
+                f"{learning_rate:g} is probably too large; try a tenth of it on a new network."
+            )
+        network.update_grad(targets[batch])
+        network.update_params(learning_rate)
+    return total_loss / len(order)
+
+
+def _check_arguments(
+    images: Array, labels: Labels, learning_rate: float, n_epochs: int, batch_size: int
+) -> None:
+    if len(images) != len(labels) or len(images) == 0:
+        raise ValueError(
+            f"train has {len(images)} images and {len(labels)} labels; wanted one label an image."
+        )
+    if not (math.isfinite(learning_rate) and learning_rate > 0):
+        raise ValueError(f"learning_rate is {learning_rate}; wanted a positive number.")
+    for name, value in (("n_epochs", n_epochs), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; wanted at least 1.")
