@@ -1,0 +1,336 @@
+"""Figures of the notebooks: functions take arrays and return a Matplotlib `Figure`.
+
+A figure's label is its alt text: every function here computes it from the data and stores it with
+`figure.set_label(alt)`; `show` hands it on to the notebook and to the PNG file.
+
+Figures are made with `Figure(...)` and not by pyplot: pyplot would keep them alive, might draw them
+twice, and takes longer to import. Seaborn, slower still, is imported only by the heatmap.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from IPython.display import Image, display
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+from numpy.typing import ArrayLike, NDArray
+
+from helpers.files import atomic_write
+
+# Okabe and Ito's palette: told apart with any colour vision. Line styles, markers and hatches
+# differ as well, so that a print in grey says the same.
+BLUE, VERMILLION, GREY, PALE = "#0072B2", "#D55E00", "#999999", "#D9D9D9"
+# The y axis, in %, of every accuracy figure, so that figures of both notebooks can be compared.
+# Narrow, since the gaps that matter are 1 to 8 points; the first epochs may lie below it.
+ACCURACY_RANGE = (80.0, 100.5)
+DPI = 110
+
+
+def digits_grid(pictures: ArrayLike, labels: ArrayLike, title: str) -> Figure:
+    """Grey `pictures` (N, 28, 28), ten to a row, each captioned with its label from `labels` (N,).
+
+    Black is the smallest value of all the pictures, white the largest.
+    Raises ValueError for another shape, no pictures, or values that are not finite.
+    """
+    pictures = checked("pictures", pictures, "N", 28, 28)
+    labels = checked("labels", labels, len(pictures))
+    columns = min(10, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure = new_figure(max(columns, 4.0), 1.25 * rows + 0.5, title)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes[len(pictures) :]:
+        ax.remove()
+    for ax, picture, label in zip(axes, pictures, labels, strict=False):
+        draw_digit(ax, picture, f"{label:g}", (pictures.min(), pictures.max()))
+    captions = ", ".join(f"{label:g}" for label in labels)
+    figure.set_label(f"{title}: {len(pictures)} pictures in grey, labelled {captions}.")
+    return figure
+
+
+def accuracy_curves(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    title: str = "Accuracy during training",
+    ylim: tuple[float, float] = ACCURACY_RANGE,
+) -> Figure:
+    """One panel for each name in `curves`: training and validation accuracy after every epoch.
+
+    `curves` maps a name to a pair (training, validation) of accuracies in percent, both (epochs,).
+    All panels share the y axis `ylim`, in %. If a curve ends below it, the axis starts at 0.
+    Raises ValueError for no curves, unequal lengths, or values outside 0 to 100.
+    """
+    if not curves:
+        raise ValueError("curves: got no entries, wanted at least one pair of accuracies.")
+    pairs = {name: _checked_pair(name, *pair) for name, pair in curves.items()}
+    figure = new_figure(4.9 * len(curves), 4.2, title)
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    for ax, (name, pair) in zip(panels, pairs.items(), strict=True):
+        _draw_accuracies(ax, name, pair)
+    # A network that has learnt little must be seen too, not hide below the axis.
+    seen = min(pair[:, -1].min() for pair in pairs.values()) >= ylim[0]
+    panels[0].set(ylabel="accuracy (%)", ylim=(ylim[0] if seen else 0, ylim[1]))
+    panels[0].yaxis.set_major_locator(MultipleLocator(5 if seen else 20))
+    ends = [_describe_end(name, pair) for name, pair in pairs.items()]
+    figure.set_label(f"{title}, in % for each epoch. " + " ".join(ends))
+    return figure
+
+
+def confusion_heatmap(counts: ArrayLike, title: str, vmax: float | None = None) -> Figure:
+    """Heatmap of `counts` (10, 10), rows the true digit, columns the predicted one.
+
+    The colours belong to the mistakes, from 0 to `vmax` (by default the largest count off the
+    diagonal); the diagonal stays white. Give two matrices the same `vmax` to compare them.
+    Raises ValueError for another shape, or values that are not whole numbers from 0.
+    """
+    import seaborn as sns  # slow: not before it is needed
+
+    counts = _checked_counts(counts)
+    right = np.eye(10, dtype=bool)
+    mistakes = np.where(right, 0, counts)
+    top = vmax or max(1, mistakes.max())
+    summary = _describe_mistakes(counts, mistakes)
+    figure = new_figure(7.4, 6.9, f"{title}\n{summary}")
+    ax = figure.subplots()
+    # Black is legible on the whole palette; seaborn's own choice turns white too early.
+    style: dict[str, Any] = {"annot": True, "fmt": "d", "annot_kws": {"color": "black"}, "ax": ax}
+    style |= {"square": True, "linewidths": 1}
+    bar = {"label": "images", "shrink": 0.8, "ticks": MaxNLocator(integer=True)}
+    bar["extend"] = "max" if mistakes.max() > top else "neither"
+    colours = sns.light_palette(VERMILLION, as_cmap=True)
+    sns.heatmap(mistakes, mask=right, cmap=colours, vmin=0, vmax=top, cbar_kws=bar, **style)
+    sns.heatmap(counts, mask=~right, cmap=ListedColormap(["white"]), cbar=False, **style)
+    for text in ax.texts:
+        if text.get_text() == "0":
+            text.set_color(GREY)
+    ax.set(xlabel="predicted digit", ylabel="true digit")
+    ax.tick_params(length=0, rotation=0)
+    figure.set_label(f"{title}, a heatmap of true against predicted digits. {summary}.")
+    return figure
+
+
+def mistakes_gallery(
+    pictures: ArrayLike,
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    title: str = "What the network saw, and what it believed",
+) -> Figure:
+    """Each of `pictures` (N, 28, 28) over a bar chart of its row of `probabilities` (N, 10).
+
+    A triangle marks the true digit, from `labels` (N,); the bar of the predicted one is hatched.
+    Raises ValueError for another shape, no pictures, values that are not finite, probabilities
+    outside 0 to 1 and labels that are not digits.
+    """
+    pictures = checked("pictures", pictures, "N", 28, 28)
+    beliefs = 100 * checked("probabilities", probabilities, len(pictures), 10, within=(0, 1))
+    truths = checked("labels", labels, len(pictures), within=(0, 9)).astype(int)
+    columns = min(6, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure = new_figure(max(1.75 * columns, 4.0), 2.9 * rows + 0.7, title)
+    key = "hatched bar: what the network says; triangle: the true digit"
+    figure.supxlabel(f"digit ({key})", fontsize=10)
+    axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[1.7, 1] * rows)
+    # Row by row: first the pictures' axes, then those of the bars below them.
+    above, below = axes[::2].ravel(), axes[1::2].ravel()
+    for ax in [*above[len(pictures) :], *below[len(pictures) :]]:
+        ax.remove()
+    captions = [_describe_belief(*pair) for pair in zip(beliefs, truths, strict=True)]
+    for k, caption in enumerate(captions):
+        scale = pictures.min(), pictures.max()
+        draw_digit(above[k], pictures[k], caption.replace(", ", "\n"), scale)
+        _draw_beliefs(below[k], beliefs[k], truths[k])
+        if k % columns:
+            below[k].tick_params(labelleft=False)
+        else:
+            below[k].set_ylabel("belief (%)", fontsize=9)
+    figure.set_label(f"{title}: {len(pictures)} pictures. " + "; ".join(captions) + ".")
+    return figure
+
+
+def weight_templates(W1: ArrayLike, title: str = "What each hidden unit looks for") -> Figure:
+    """The rows of `W1` (64, 784) as 8 by 8 grey images, numbered from 0, on one scale.
+
+    White weights are positive: ink there raises the unit's value; black ones are negative.
+    Raises ValueError for another shape or values that are not finite.
+    """
+    templates = checked("W1", W1, 64, 784).reshape(64, 28, 28)
+    figure = new_figure(8.2, 8.0, title)
+    ax = figure.subplots()
+    image = ax.imshow(mosaic(templates, columns=8), cmap="gray", interpolation="nearest")
+    peaks = np.abs(templates).max(axis=(1, 2))
+    limit = float(peaks.max()) or 1.0  # symmetric, so that mid-grey is a weight of 0
+    image.set_clim(-limit, limit)
+    for unit in range(64):
+        row, column = divmod(unit, 8)
+        ax.text(column * 32 + 1, row * 36 - 1, str(unit), fontsize=9, va="bottom")
+    ax.set_axis_off()
+    bar = figure.colorbar(image, ax=ax, shrink=0.7)
+    bar.set_label("weight: ink on white excites the unit, ink on black inhibits it")
+    figure.set_label(
+        f"{title}: the 64 rows of W1 as 28 by 28 grey images on one scale from {-limit:.2f} "
+        f"(black) to {limit:.2f} (white). Unit {peaks.argmax()} has the strongest weight."
+    )
+    return figure
+
+
+def show(figure: Figure, name: str, folder: Path | str) -> None:
+    """Display `figure` in the notebook and save it as `folder`/`name`.png, both with its alt text.
+
+    The folder is made if it is missing; the same data give the same bytes.
+    Raises ValueError for a figure without alt text, OSError if the file cannot be written.
+    """
+    alt = str(figure.get_label())
+    if not alt:
+        raise ValueError("figure: has no alt text; give it one with figure.set_label(...).")
+    buffer = io.BytesIO()
+    metadata = {"Description": alt, "Software": None}  # Software would name Matplotlib's version
+    figure.savefig(buffer, format="png", dpi=DPI, metadata=metadata)
+    # IPython draws a bare Figure only after pyplot has been set up, hence the Image.
+    display(Image(data=buffer.getvalue(), format="png", alt=alt))
+    path = Path(folder) / f"{name}.png"
+    try:
+        with atomic_write(path) as file:
+            file.write(buffer.getvalue())
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f"Cannot save {path}: {reason}. Choose a folder you may write to.") from error
+
+
+def new_figure(width: float, height: float, title: str) -> Figure:
+    """Make a white figure of this size in inches, with a title over all of it."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure.suptitle(title, fontsize=13)
+    return figure
+
+
+def checked(
+    name: str,
+    values: ArrayLike,
+    *shape: int | str,
+    within: tuple[float, float] = (-np.inf, np.inf),
+) -> NDArray[Any]:
+    """Return `values` as an array if it has this shape (a letter: any length from 1) and range."""
+    array = np.asarray(values)
+    wanted = f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
+    fits = len(array.shape) == len(shape) and all(
+        have == want or isinstance(want, str) for have, want in zip(array.shape, shape, strict=True)
+    )
+    if not fits or array.size == 0:
+        raise ValueError(f"{name}: got shape {array.shape}, wanted {wanted}, not empty.")
+    if not (np.issubdtype(array.dtype, np.number) and np.isfinite(array).all()):
+        raise ValueError(f"{name}: got values that are NaN, infinite or no numbers.")
+    if array.min() < within[0] or array.max() > within[1]:
+        raise ValueError(
+            f"{name}: got values from {array.min():g} to {array.max():g}, "
+            f"wanted {within[0]:g} to {within[1]:g}."
+        )
+    return array
+
+
+def _checked_counts(counts: ArrayLike) -> NDArray[np.int_]:
+    """Return the matrix (10, 10) as integers."""
+    counts = checked("counts", counts, 10, 10, within=(0, np.inf))
+    if (counts % 1 != 0).any():
+        raise ValueError("counts: got fractional values, wanted whole numbers of images.")
+    return counts.astype(int)
+
+
+def _checked_pair(name: str, training: ArrayLike, validation: ArrayLike) -> NDArray[Any]:
+    """Return both accuracies as one array (2, epochs)."""
+    first = checked(f"training of {name!r}", training, "epochs", within=(0, 100))
+    second = checked(f"validation of {name!r}", validation, len(first), within=(0, 100))
+    return np.stack([first, second])
+
+
+def draw_digit(ax: Axes, picture: NDArray[Any], caption: str, scale: tuple[float, float]) -> None:
+    """Draw one grey picture, `scale` from black to white, under its caption."""
+    ax.imshow(picture, cmap="gray", vmin=scale[0], vmax=scale[1])
+    ax.set_title(caption, fontsize=10)
+    ax.set_axis_off()
+
+
+def _draw_accuracies(ax: Axes, name: str, pair: NDArray[Any]) -> None:
+    """Draw training and validation accuracy (2, epochs), each named at its right end."""
+    epochs = np.arange(1, pair.shape[1] + 1)
+    every = -(-len(epochs) // 20)
+    marked = (len(epochs) - 1) % every, every  # at most 20 markers, the last epoch has one
+    lines: list[dict[str, Any]] = [
+        {"label": "training", "color": BLUE, "linestyle": "-", "marker": "o"},
+        {"label": "validation", "color": VERMILLION, "linestyle": "--", "marker": "s"},
+    ]
+    higher = int(pair[1, -1] > pair[0, -1])
+    for k, (values, style) in enumerate(zip(pair, lines, strict=True)):
+        ax.plot(epochs, values, markersize=4, markevery=marked, **style)
+        ax.annotate(
+            f"{style['label']}\n{values[-1]:.1f} %",
+            (epochs[-1], values[-1]),
+            xytext=(8, 0),
+            textcoords="offset points",
+            # The names move apart from the lines, so that they never lie over one another.
+            va="bottom" if k == higher else "top",
+            color=style["color"],
+        )
+    ax.fill_between(epochs, *pair, color=PALE, alpha=0.6, linewidth=0)
+    ax.set_title(f"{name}\ngap at the end: {pair[0, -1] - pair[1, -1]:.1f} points", fontsize=11)
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    ax.grid(axis="y", color=PALE, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_beliefs(ax: Axes, beliefs: NDArray[Any], truth: int) -> None:
+    """Draw the ten probabilities, in %, as bars; mark the true digit and the predicted one."""
+    bars = ax.bar(range(10), beliefs, color=GREY, edgecolor="none")
+    bars[int(beliefs.argmax())].set(facecolor=VERMILLION, hatch="////", edgecolor="white")
+    bars[truth].set(facecolor=BLUE)
+    # The true digit's bar is often too small to be seen, the triangle over it is not.
+    ax.plot([truth], [beliefs[truth] + 10], marker="v", color=BLUE, markersize=6, clip_on=False)
+    ax.set(ylim=(0, 100), xticks=range(10), yticks=(0, 50, 100))
+    ax.tick_params(labelsize=8, length=0)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def mosaic(pictures: NDArray[Any], columns: int, gap: tuple[int, int] = (8, 4)) -> NDArray[Any]:
+    """Lay pictures (N, h, w) out in one array, with a `gap` of NaN below and to the right of each.
+
+    One image is drawn many times faster than N, and has one scale by construction.
+    """
+    below, right = gap
+    padded = np.pad(
+        pictures.astype(float), ((0, 0), (0, below), (0, right)), constant_values=np.nan
+    )
+    _, height, width = padded.shape
+    grid = padded.reshape(-1, columns, height, width).swapaxes(1, 2)
+    return grid.reshape(-1, columns * width)[:-below, :-right]
+
+
+def _describe_end(name: str, pair: NDArray[Any]) -> str:
+    training, validation = pair[:, -1]
+    return (
+        f"{name}: training {training:.1f} %, validation {validation:.1f} % after epoch "
+        f"{pair.shape[1]}, a gap of {training - validation:.1f} points."
+    )
+
+
+def _describe_mistakes(counts: NDArray[Any], mistakes: NDArray[Any]) -> str:
+    summary = f"{mistakes.sum():,} of {counts.sum():,} images wrong"
+    if not mistakes.any():
+        return summary
+    true, predicted = divmod(int(mistakes.argmax()), 10)
+    return f"{summary}; most often {true} read as {predicted} ({mistakes.max()} images)"
+
+
+def _describe_belief(beliefs: NDArray[Any], truth: int) -> str:
+    predicted = int(beliefs.argmax())
+    return (
+        f"true {truth}: {_percent(beliefs[truth])}, "
+        f"says {predicted}: {_percent(beliefs[predicted])}"
+    )
+
+
+def _percent(value: float) -> str:
+    """Round to whole percents, but not to 0 or 100: a softmax is never quite sure."""
+    return "<1 %" if value < 1 else ">99 %" if value > 99 else f"{value:.0f} %"
