@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from helpers.training import History
+
 
 class Difficulty(NamedTuple):
     """How one digit fares: percent read rightly, and what it is most often taken for."""
@@ -56,8 +58,15 @@ def worst_mistakes(probabilities: ArrayLike, labels: ArrayLike, n: int) -> NDArr
     return wrong[np.argsort(-confidence, kind="stable")][:n]
 
 
-def describe_gap(name: str, train_accuracy: float, validation_accuracy: float) -> str:
-    """Say in words how far training accuracy lies above validation accuracy, both in percent."""
-    gap = train_accuracy - validation_accuracy
-    strength = "over-fits" if gap > 3 else "hardly over-fits"
-    return f"{name} {strength}: it is {gap:.1f} points better on the images it was trained on."
+def compare_gaps(smaller: History, larger: History) -> str:
+    """Say which of two trainings, on a smaller and a larger set, over-fits more, and by how much.
+
+    The measure is the gap: by how many points the training accuracy ends above the validation
+    accuracy.
+    """
+    gaps = {"mini": smaller.gap(), "full": larger.gap()}
+    more, less = sorted(gaps, key=gaps.__getitem__, reverse=True)
+    return (
+        f"{more} over-fits more: it is {gaps[more]:.1f} points better on the images it was trained "
+        f"on than on others, {less} only {gaps[less]:.1f} points."
+    )

@@ -37,6 +37,10 @@ class History:
         self.train_accuracy.append(train_accuracy)
         self.validation_accuracy.append(validation_accuracy)
 
+    def gap(self) -> float:
+        """Return by how many points training accuracy lies above validation accuracy at the end."""
+        return self.train_accuracy[-1] - self.validation_accuracy[-1]
+
     def last(self) -> str:
         """Describe the latest epoch in one line."""
         return (
@@ -142,14 +146,19 @@ def train_epoch(
         network.reset_grad()
         network.forward(images[batch])
         total_loss += network.loss(targets[batch])
-        if not math.isfinite(total_loss):
-            raise DivergenceError(
-                f"The loss became {total_loss}: training diverged. The learning rate "
-                f"{learning_rate:g} is probably too large; try a tenth of it on a new network."
-            )
+        stop_if_diverged(total_loss, learning_rate)
         network.update_grad(targets[batch])
         network.update_params(learning_rate)
     return total_loss / len(order)
+
+
+def stop_if_diverged(loss: float, learning_rate: float) -> None:
+    """Raise DivergenceError, which says what to do, if the loss is NaN or infinite."""
+    if not math.isfinite(loss):
+        raise DivergenceError(
+            f"The loss became {loss}: training diverged. The learning rate {learning_rate:g} "
+            "is probably too large; try a tenth of it on a new network."
+        )
 
 
 def _check_arguments(

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from helpers.evaluation import hardest_digits, worst_mistakes
+from helpers.evaluation import compare_gaps, hardest_digits, worst_mistakes
+from helpers.training import History
 
 
 def test_hardest_digits_are_ranked_by_recall():
@@ -27,3 +28,9 @@ def test_worst_mistakes_are_the_surest_wrong_ones():
     assert worst_mistakes(probabilities, labels, 9).tolist() == [0, 3, 2]
     with pytest.raises(ValueError, match=r"\(4, 2\).*\(3,\)"):
         worst_mistakes(probabilities, labels[:3], 1)
+
+
+@pytest.mark.parametrize(("mini", "more"), [(80.0, "mini"), (98.5, "full")])
+def test_compare_gaps_names_the_training_that_over_fits_more(mini, more):
+    text = compare_gaps(History([0.1], [99.0], [mini]), History([0.1], [99.0], [97.0]))
+    assert text.startswith(f"{more} over-fits more: it is {99 - min(mini, 97.0):.1f} points")

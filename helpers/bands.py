@@ -1,0 +1,63 @@
+"""Bands: the interval in which each result is expected, and the verdict that tells a reader so.
+
+`bands.json` holds them by data set and result. They are measured, not chosen: `make bands` trains
+every network with 20 seeds and takes the mean plus and minus four standard deviations.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+BANDS_FILE = Path(__file__).with_name("bands.json")
+
+
+@dataclass(frozen=True)
+class Band:
+    """The interval [low, high] of one result, in percent, and what it was measured from."""
+
+    low: float
+    high: float
+    mean: float
+    sd: float
+    seeds: int
+
+    def verdict(self, name: str, value: float) -> str:
+        """Say in one line how `value` lies: "<name>: <value> %, expected <low> to <high>: ok"."""
+        unit = "points" if name.endswith("gap") else "%"  # a difference of percentages
+        if self.low <= round(value, 2) <= self.high:
+            word = "ok"
+        else:
+            word = "TOO HIGH" if value > self.high else "TOO LOW"
+        return f"{name}: {value:.2f} {unit}, expected {self.low:.1f} to {self.high:.1f}: {word}"
+
+
+@cache
+def load_bands() -> dict[str, dict[str, Band]]:
+    """Return every band by data set ("MNIST", "stand-in"), then by the result's name."""
+    content = json.loads(BANDS_FILE.read_text(encoding="utf-8"))
+    return {
+        source: {name: Band(**values) for name, values in bands.items()}
+        for source, bands in content.items()
+    }
+
+
+def verdict(name: str, value: float, source: str) -> None:
+    """Print how the result called `name`, in percent, lies in its band on the data set `source`.
+
+    Raises KeyError if no band of that name was measured on that data set.
+    """
+    bands = load_bands().get(source, {})
+    if name not in bands:
+        known = ", ".join(bands) or "none"
+        raise KeyError(f"no band called {name!r} was measured on {source}; there are: {known}.")
+    print(bands[name].verdict(name, value))
+
+
+def bands_to_json(bands: dict[str, dict[str, Band]]) -> str:
+    """Return the text of `bands.json`."""
+    content = {
+        source: {name: asdict(band) for name, band in sorted(by_name.items())}
+        for source, by_name in sorted(bands.items())
+    }
+    return json.dumps(content, indent=2) + "\n"

@@ -1,0 +1,47 @@
+"""What strict nbval may overlook: digits that differ between machines and data sets, never words.
+
+nbval compares a cell's printed text with the committed text exactly, after both went through these
+replacements. A verdict is replaced only if its value lies in its band, so a result out of band,
+like any changed word, stays different and fails.
+"""
+
+import re
+
+from helpers.bands import Band, load_bands
+
+# Each replacement is kept free of spaces at its end, which nbval would silently drop.
+PATTERNS = {
+    "which data": (r"(?s)(Data: MNIST -.*?images|!{88}\n! Data: NOT MNIST.*!{88})", "DATA"),
+    "epoch": (
+        r"(epoch +\d+): loss \d\.\d{4}, training \d{1,3}\.\d\d %, validation \d{1,3}\.\d\d %",
+        r"\1",
+    ),
+    "gradient": (r"relative difference (0\.0e\+00|\d\.\de-(0[89]|[1-9]\d)), right", "RIGHT"),
+    "first label": (r"\[[01. ]+\] for the digit \d", "ONE-HOT"),
+    "untrained loss": (r"untrained network: [23]\.\d nats", "LOSS"),
+    "gap": (r"is \d\.\d points better (.*) only \d\.\d points", r"is better \1 only less"),
+    "hard digit": (r"digit \d: \d\d\.\d % right, most often taken for \d \(\d+ images\)", "DIGIT"),
+    "blank pixels": (r"\b\d{1,3} of 784 pixels", "PIXELS"),
+    "progress bar": (r" *\d+%\|.*\| *\d+/\d+ \[.*\]", "BAR"),
+}
+
+
+def band_pattern(name: str, band: Band) -> str:
+    """Return a pattern that matches only the verdict "ok" with a value from low to high."""
+    tenths = range(round(10 * band.low), round(10 * band.high))
+    values = [rf"{tenth // 10}\.{tenth % 10}\d" for tenth in tenths]
+    values.append(re.escape(f"{band.high:.2f}"))
+    expected = re.escape(f"expected {band.low:.1f} to {band.high:.1f}: ok")
+    return rf"{re.escape(name)}: ({'|'.join(values)}) (%|points), {expected}"
+
+
+def sanitizer_file() -> str:
+    """Return the text for --nbval-sanitize-with: the patterns above and one for every band."""
+    patterns = dict(PATTERNS)
+    for source, bands in load_bands().items():
+        for name, band in bands.items():
+            patterns[f"{source}: {name}"] = (band_pattern(name, band), f"{name}: IN BAND")
+    return "".join(
+        f"[{title}]\nregex: {regex}\nreplace: {replacement}\n\n"
+        for title, (regex, replacement) in patterns.items()
+    )

@@ -1,0 +1,100 @@
+"""Bands and the sanitizers made of them: they must let through what is right, and nothing else."""
+
+import re
+
+import pytest
+from nbval.plugin import get_sanitize_patterns
+
+from helpers.bands import Band, bands_to_json, load_bands, verdict
+from tests.sanitizers import sanitizer_file
+from tools.measure_bands import to_band
+
+BAND = Band(low=96.5, high=97.3, mean=96.9, sd=0.1, seeds=20)
+ALL_BANDS = [
+    (source, name, band) for source, bands in load_bands().items() for name, band in bands.items()
+]
+
+
+@pytest.fixture(scope="module")
+def sanitize():
+    """Does what nbval does to every text before it compares."""
+    patterns = get_sanitize_patterns(sanitizer_file())
+
+    def apply(text: str) -> str:
+        for regex, replacement in patterns:
+            text = re.sub(regex, replacement, text)
+        return text
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [(96.4949, "TOO LOW"), (96.4951, "ok"), (97.0, "ok"), (97.304, "ok"), (97.306, "TOO HIGH"),
+     (float("nan"), "TOO LOW")],
+)  # fmt: skip
+def test_verdict_says_where_the_value_lies(value, word):
+    assert BAND.verdict("test", value).endswith(f"expected 96.5 to 97.3: {word}")
+
+
+def test_unknown_bands_are_named():
+    with pytest.raises(KeyError, match=r"no band called 'x' was measured on MNIST; there are: MLP"):
+        verdict("x", 1.0, "MNIST")
+
+
+def test_both_data_sets_have_the_same_results_each_over_20_seeds_or_more():
+    mnist, stand_in = load_bands()["MNIST"], load_bands()["stand-in"]
+    assert mnist.keys() == stand_in.keys()
+    assert all(band.seeds >= 20 for _, _, band in ALL_BANDS)
+    assert all(0 <= b.low <= b.mean <= b.high <= 100 for _, _, b in ALL_BANDS)
+
+
+def test_the_bands_exclude_a_network_that_learned_too_little():
+    # The fault of a published tutorial, a wrong gradient that "works", cost a few percent.
+    for source in ("MNIST", "stand-in"):
+        assert load_bands()[source]["MLP full, test accuracy"].low > 94
+
+
+def test_to_band_spans_four_standard_deviations_rounded_outwards():
+    band = to_band([90.0, 91.0, 92.0])
+    assert (band.low, band.high, band.mean, band.sd, band.seeds) == (87.0, 95.0, 91.0, 1.0, 3)
+    assert to_band([99.9, 99.5, 99.7]).high == 100.0
+
+
+def test_every_sanitizer_survives_nbvals_parser():
+    # nbval silently drops what it can't parse, and the notebook would then fail everywhere.
+    assert len(get_sanitize_patterns(sanitizer_file())) == sanitizer_file().count("regex: ")
+
+
+@pytest.mark.parametrize(("source", "name", "band"), ALL_BANDS)
+def test_values_in_the_band_are_overlooked_and_others_are_not(source, name, band, sanitize):
+    expected = f"expected {band.low:.1f} to {band.high:.1f}: ok"
+    for value in (band.low, band.mean, band.high):
+        assert sanitize(band.verdict(name, value)) == f"{name}: IN BAND"
+    for value in (band.low - 0.01, band.high + 0.01, band.mean + 100):
+        text = f"{name}: {value:.2f} %, {expected}"
+        assert sanitize(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "W1_grad against autograd: relative difference 2.0e-07, right",
+        "W1_grad against autograd: relative difference 2.0e-09, wrong",
+        "W1_grad against autograd: relative difference nan, wrong",
+        "epoch  17: loss nan, training 9.80 %, validation 9.91 %",
+        "MLP full, test accuracy: 97.00 %, expected 96.0 to 98.0: TOO LOW",
+        "mini over-fits more: it is 9.0 points better here than on others, full only -1.0 points.",
+        "digit 8: 9.8 % right, most often taken for 0 (974 images)",
+    ],
+)
+def test_what_is_wrong_is_not_overlooked(text, sanitize):
+    assert sanitize(text) == text
+
+
+def test_json_is_read_back_as_it_was_written(tmp_path, monkeypatch):
+    import helpers.bands
+
+    monkeypatch.setattr(helpers.bands, "BANDS_FILE", tmp_path / "bands.json")
+    helpers.bands.BANDS_FILE.write_text(bands_to_json({"MNIST": {"a": BAND}}))
+    assert load_bands.__wrapped__() == {"MNIST": {"a": BAND}}

@@ -1,0 +1,103 @@
+"""Execute notebooks with visible progress.
+
+python tools/execute_notebooks.py NOTEBOOK ...            executed copies, ipynb and HTML, in build/
+python tools/execute_notebooks.py --inplace NOTEBOOK ...  the notebooks themselves (maintainers)
+"""
+
+import argparse
+import sys
+from html import unescape
+from pathlib import Path
+
+import nbformat
+from jinja2 import DictLoader
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+from tqdm import tqdm
+
+from helpers.files import atomic_write
+
+BUILD = Path("build")
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+# nbconvert's own page has no alt texts; the notebooks keep them in the metadata of each picture.
+PAGE = """{% extends "lab/index.html.j2" %}
+{% block data_png scoped %}
+{% set alt = output | get_metadata("alt", "image/png") or "" %}
+{{ super() | replace("<img ", '<img alt="' ~ alt | escape_html ~ '" ') }}
+{% endblock data_png %}"""
+
+
+def execute(path: Path) -> nbformat.NotebookNode:
+    """Run all cells of the notebook at `path` in its own folder, and return it with its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    n_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
+    with tqdm(total=n_cells, desc=path.stem, unit="cell") as progress:
+        client = NotebookClient(
+            notebook,
+            timeout=1800,
+            record_timing=False,
+            coalesce_streams=True,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            resources={"metadata": {"path": str(path.parent)}},
+            on_cell_executed=lambda **_: progress.update(),
+        )
+        client.execute()
+    notebook.metadata["language_info"] = {"name": "python"}  # the rest differs between machines
+    settle_progress_bars(notebook)
+    return notebook
+
+
+def settle_progress_bars(notebook: nbformat.NotebookNode) -> None:
+    """Put text for the live progress bars, as they were in the end.
+
+    The bars are widgets, which a page without a kernel can't draw; it would show them at 0 %.
+    """
+    saved = notebook.metadata.pop("widgets", {}).get(WIDGET_STATE, {"state": {}})
+    models = {f"IPY_MODEL_{name}": model["state"] for name, model in saved["state"].items()}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if WIDGET_VIEW in output.get("data", {}):
+                bar = models[f"IPY_MODEL_{output.data.pop(WIDGET_VIEW)['model_id']}"]
+                percent, blocks, count = (models[child] for child in bar["children"])
+                drawn = "█" * int(10 * blocks["value"] / blocks["max"])
+                output.data["text/plain"] = unescape(
+                    f"{percent['value']}|{drawn:10s}|{count['value']}"
+                ).replace("\u2007", " ")
+
+
+def to_html(notebook: nbformat.NotebookNode) -> str:
+    """Return the notebook as one HTML page."""
+    exporter = HTMLExporter(
+        extra_loaders=[DictLoader({"page.html.j2": PAGE})], template_file="page.html.j2"
+    )
+    return str(exporter.from_notebook_node(notebook)[0])
+
+
+def write(path: Path, text: str) -> None:
+    """Write `text` to `path`, all or nothing, and say so."""
+    with atomic_write(path) as file:
+        file.write(text.encode())
+    print(f"wrote {path}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebooks", nargs="+", type=Path)
+    parser.add_argument("--inplace", action="store_true")
+    arguments = parser.parse_args()
+    for path in arguments.notebooks:
+        try:
+            notebook = execute(path)
+        except CellExecutionError as error:
+            sys.exit(f"{path} stopped at a cell that failed:\n{error}")
+        target = path if arguments.inplace else BUILD / path.name
+        write(target, nbformat.writes(notebook) + "\n")
+        if not arguments.inplace:
+            write(target.with_suffix(".html"), to_html(notebook))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Measure the bands: train with many seeds, report mean and spread, write helpers/bands.json.
+
+python tools/measure_bands.py [--seeds 20] [--networks mlp ...] [--sources MNIST stand-in]
+"""
+
+import argparse
+import io
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+from sklearn.metrics import confusion_matrix
+from tqdm import tqdm
+
+from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
+from helpers.evaluation import hardest_digits
+from helpers.files import atomic_write
+from helpers.mnist import Digits, load_mnist
+
+Results = dict[str, float]
+
+
+def measure_mlp(digits: Digits, seed: int) -> Results:
+    """Train the two networks of notebook 1 and return each result by its name, in percent."""
+    from helpers.mlp import MLP
+    from helpers.training import predict, test_network, train_network
+
+    untrained = test_network(MLP(seed=seed), *digits.validation)
+    results = {"MLP untrained, validation accuracy": untrained}
+    for name, train in (("mini", digits.train.first(2000)), ("full", digits.train)):
+        network = MLP(seed=seed)
+        history = train_network(network, train, digits.validation, seed=seed)
+        training, validation = history.train_accuracy[-1], history.validation_accuracy[-1]
+        results[f"MLP {name}, training accuracy"] = training
+        results[f"MLP {name}, validation accuracy"] = validation
+        results[f"MLP {name}, gap"] = history.gap()
+        results[f"MLP {name}, test accuracy"] = test_network(network, *digits.test)
+    counts = confusion_matrix(digits.test.labels, predict(network, digits.test.images))
+    results["MLP full, hardest digit"] = hardest_digits(counts)[0].recall
+    return results
+
+
+MEASUREMENTS: dict[str, Callable[[Digits, int], Results]] = {"mlp": measure_mlp}
+
+
+def run(network: str, source: str, seed: int) -> Results:
+    """Measure one network on one data set with one seed, silently, on one thread."""
+    if source == "stand-in":
+        os.environ["MNIST_MIRROR"] = "stand-in"
+    digits = load_mnist()
+    if digits.source != source:
+        raise RuntimeError(f"wanted the data set {source}, got {digits.source}.")
+    with redirect_stdout(io.StringIO()):
+        return MEASUREMENTS[network](digits, seed)
+
+
+def to_band(values: list[float]) -> Band:
+    """Return mean plus and minus 4 standard deviations, rounded outwards to 0.1, in 0 … 100."""
+    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
+    low, high = math.floor(10 * (mean - 4 * sd)) / 10, math.ceil(10 * (mean + 4 * sd)) / 10
+    return Band(max(low, 0.0), min(high, 100.0), round(mean, 3), round(sd, 3), len(values))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--networks", nargs="+", default=list(MEASUREMENTS))
+    parser.add_argument("--sources", nargs="+", default=["MNIST", "stand-in"])
+    arguments = parser.parse_args()
+    # For the worker processes: one a core serves better than threads, and one bar is enough.
+    os.environ |= {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    bands = load_bands() if BANDS_FILE.exists() else {}
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for network in arguments.networks:
+            for source in arguments.sources:
+                runs = pool.map(partial(run, network, source), range(arguments.seeds))
+                title = f"{network} on {source}"
+                results = list(tqdm(runs, title, arguments.seeds, unit="seed"))
+                for name in results[0]:
+                    band = to_band([result[name] for result in results])
+                    bands.setdefault(source, {})[name] = band
+                    print(f"{source}: {name}: {band}")
+                with atomic_write(BANDS_FILE) as file:
+                    file.write(bands_to_json(bands).encode())
+
+
+if __name__ == "__main__":
+    main()
