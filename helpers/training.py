@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
 from helpers.mlp import MLP, Array
+from helpers.threads import few_threads
 
 Labels = NDArray[np.integer]
 LabelledImages = tuple[Array, Labels]
@@ -115,9 +116,10 @@ def train_network(
     targets = one_hot_encode(labels, len(network.b2))
     rng = np.random.default_rng(seed)
     history = History()
+    progress = tqdm(range(1, n_epochs + 1), unit="epoch")
     try:
         # NumPy's overflow warnings would only bury the DivergenceError that says it in words.
-        with np.errstate(all="ignore"), tqdm(range(1, n_epochs + 1), unit="epoch") as progress:
+        with few_threads(), np.errstate(all="ignore"), progress:
             for epoch in progress:
                 order = rng.permutation(len(images))
                 loss = train_epoch(network, images, targets, order, learning_rate, batch_size)
