@@ -1,10 +1,13 @@
 """Measure the bands: train with many seeds, report mean and spread, write helpers/bands.json.
 
+What each seed gave is kept in tools/band_runs/; delete a file there to measure it again.
+
 python tools/measure_bands.py [--seeds 20] [--networks mlp ...] [--sources MNIST stand-in]
 """
 
 import argparse
 import io
+import json
 import math
 import os
 from collections.abc import Callable
@@ -12,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
@@ -23,6 +27,8 @@ from helpers.files import atomic_write
 from helpers.mnist import Digits, load_mnist
 
 Results = dict[str, float]
+
+RUNS = Path(__file__).with_name("band_runs")  # what every seed gave
 
 
 def measure_mlp(digits: Digits, seed: int) -> Results:
@@ -45,7 +51,39 @@ def measure_mlp(digits: Digits, seed: int) -> Results:
     return results
 
 
-MEASUREMENTS: dict[str, Callable[[Digits, int], Results]] = {"mlp": measure_mlp}
+def measure_cnn(digits: Digits, seed: int) -> Results:
+    """Train the two networks of notebook 2 and return each result by its name, in percent."""
+    from torch import nn, optim
+
+    from helpers.cnn import Net, predict, test_accuracy, trainNN
+
+    results: Results = {}
+    for name, is_full in (("mini", False), ("full", True)):
+        network = Net(seed=seed)
+        optimizer = optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+        history = trainNN(
+            network,
+            optimizer,
+            40,
+            nn.CrossEntropyLoss(),
+            full_data=is_full,
+            train=digits.train,
+            validation=digits.validation,
+            seed=seed,
+        )
+        results[f"CNN {name}, training accuracy"] = history.train_accuracy[-1]
+        results[f"CNN {name}, validation accuracy"] = history.validation_accuracy[-1]
+        results[f"CNN {name}, gap"] = history.gap()
+        results[f"CNN {name}, test accuracy"] = test_accuracy(network, *digits.test)
+    counts = confusion_matrix(digits.test.labels, predict(network, digits.test.images))
+    results["CNN full, hardest digit"] = hardest_digits(counts)[0].recall
+    return results
+
+
+MEASUREMENTS: dict[str, Callable[[Digits, int], Results]] = {
+    "mlp": measure_mlp,
+    "cnn": measure_cnn,
+}
 
 
 def run(network: str, source: str, seed: int) -> Results:
@@ -66,6 +104,20 @@ def to_band(values: list[float]) -> Band:
     return Band(max(low, 0.0), min(high, 100.0), round(mean, 3), round(sd, 3), len(values))
 
 
+def measure(network: str, source: str, seeds: int) -> list[Results]:
+    """Return the results of all seeds; those on file are taken from there, so runs can go on."""
+    file = RUNS / f"{network}_{source}.json"
+    done: dict[str, Results] = json.loads(file.read_text()) if file.exists() else {}
+    missing = [seed for seed in range(seeds) if str(seed) not in done]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        runs = zip(missing, pool.map(partial(run, network, source), missing), strict=True)
+        for seed, results in tqdm(runs, f"{network} on {source}", len(missing), unit="seed"):
+            done[str(seed)] = {name: round(value, 3) for name, value in results.items()}
+            with atomic_write(file) as out:
+                out.write(json.dumps(done, indent=1).encode())
+    return list(done.values())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
@@ -75,18 +127,15 @@ def main() -> None:
     # For the worker processes: one a core serves better than threads, and one bar is enough.
     os.environ |= {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
     bands = load_bands() if BANDS_FILE.exists() else {}
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for network in arguments.networks:
-            for source in arguments.sources:
-                runs = pool.map(partial(run, network, source), range(arguments.seeds))
-                title = f"{network} on {source}"
-                results = list(tqdm(runs, title, arguments.seeds, unit="seed"))
-                for name in results[0]:
-                    band = to_band([result[name] for result in results])
-                    bands.setdefault(source, {})[name] = band
-                    print(f"{source}: {name}: {band}")
-                with atomic_write(BANDS_FILE) as file:
-                    file.write(bands_to_json(bands).encode())
+    for network in arguments.networks:
+        for source in arguments.sources:
+            results = measure(network, source, arguments.seeds)
+            for name in results[0]:
+                band = to_band([result[name] for result in results])
+                bands.setdefault(source, {})[name] = band
+                print(f"{source}: {name}: {band}")
+            with atomic_write(BANDS_FILE) as file:
+                file.write(bands_to_json(bands).encode())
 
 
 if __name__ == "__main__":
