@@ -1,0 +1,266 @@
+"""Figures of notebook 2: what a convolutional network is, what it sees, how it fares in a duel.
+
+As in `helpers.plotting`, functions take arrays and return a Matplotlib `Figure` whose label is its
+alt text, computed from the data.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike, NDArray
+
+from helpers.comparison import OUTCOMES
+from helpers.network_diagram import PALE_BLUE, PALE_VERMILLION, times
+from helpers.plotting import BLUE, GREY, PALE, VERMILLION, checked, draw_digit, mosaic, new_figure
+
+# Pictures (n, 28, 28), true labels (n,), and what the MLP and the CNN said (n,).
+Examples = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
+
+OUTCOME_COLOURS = dict(zip(OUTCOMES, ("white", PALE_VERMILLION, PALE_BLUE, PALE), strict=True))
+NETWORKS: dict[str, dict[str, Any]] = {
+    "MLP": {"color": VERMILLION, "linestyle": "--", "marker": "s"},
+    "CNN": {"color": BLUE, "linestyle": "-", "marker": "o"},
+}
+POINTS: dict[str, Any] = {"textcoords": "offset points"}
+GUESSING = 10.0  # % right by chance, of ten digits
+
+
+def filter_grid(conv1_weights: ArrayLike, title: str) -> Figure:
+    """The filters `conv1_weights` (6, 1, 5, 5) as grey images, numbered from 0, on one scale.
+
+    White weights are positive: ink there raises the map's value; black ones are negative.
+    Raises ValueError for another shape or values that are not finite.
+    """
+    filters = checked("conv1_weights", conv1_weights, 6, 1, 5, 5)[:, 0]
+    figure = new_figure(9, 2.7, title)
+    unit = "weight: ink on white excites the map, ink on black inhibits it"
+    limit = float(np.abs(filters).max()) or 1.0  # symmetric, so that mid-grey is a weight of 0
+    _draw_maps(figure.subplots(), filters, 6, (-limit, limit), "gray", unit)
+    strongest = np.abs(filters).max(axis=(1, 2)).argmax()
+    figure.set_label(
+        f"{title}: 6 filters of 5 by 5 weights in grey, on one scale from {-limit:.2f} (black) to "
+        f"{limit:.2f} (white). Filter {strongest} has the strongest weight."
+    )
+    return figure
+
+
+def feature_maps(
+    picture: ArrayLike,
+    conv1_maps: ArrayLike,
+    conv2_maps: ArrayLike,
+    title: str = "One digit, and what the convolutions make of it",
+) -> Figure:
+    """One `picture` (28, 28) beside its maps (6, 24, 24) and (16, 8, 8), after ReLU.
+
+    The maps of a layer are numbered from 0 and share one scale.
+    Raises ValueError for another shape, or values that are negative or not finite.
+    """
+    picture = checked("picture", picture, 28, 28)
+    layers = {
+        "conv1": checked("conv1_maps", conv1_maps, 6, 24, 24, within=(0, np.inf)),
+        "conv2": checked("conv2_maps", conv2_maps, 16, 8, 8, within=(0, np.inf)),
+    }
+    figure = new_figure(10.5, 4.7, title)
+    figure.set_layout_engine("constrained", wspace=0.05)
+    first, *others = figure.subplots(1, 3, width_ratios=[1, 1.44, 0.93])
+    first.set_anchor("S")  # on one line with the maps, which stand on their colour bars
+    draw_digit(first, picture, "", (picture.min(), picture.max()))
+    first.set_title(f"input: {times(picture.shape)}", fontsize=10, pad=16)
+    for ax, columns, (name, maps) in zip(others, (3, 4), layers.items(), strict=True):
+        top = float(maps.max()) or 1.0
+        _draw_maps(ax, maps, columns, (0, top), "magma", "activation after ReLU")
+        ax.set_title(f"{name}: {len(maps)} maps, {times(maps.shape[1:])}", fontsize=10, pad=16)
+    told = [_describe_maps(name, maps) for name, maps in layers.items()]
+    figure.set_label(f"{title}, from black (0) to bright (largest). {' '.join(told)}")
+    return figure
+
+
+def duel_gallery(counts: Mapping[str, int], examples: Mapping[str, Examples]) -> Figure:
+    """A 2x2 table of who read how many images wrongly, beside examples of the mistakes.
+
+    `counts` has the keys OUTCOMES of `helpers.comparison`, `examples` all of them but "both right";
+    each maps to pictures (n, 28, 28), labels, the MLP's and the CNN's digits (n,); n may be 0.
+    Raises ValueError for other keys and shapes, negative counts, and labels that are not digits.
+    """
+    _check_names("counts", counts, OUTCOMES)
+    _check_names("examples", examples, OUTCOMES[1:])
+    numbers = checked("counts", [counts[name] for name in OUTCOMES], 4, within=(0, np.inf))
+    rows = {name: _checked_examples(name, examples[name]) for name in OUTCOMES[1:]}
+    columns = max(3, *(len(pictures) for pictures, _ in rows.values()))
+    title = f"{numbers.sum():,} images, read by the MLP and by the CNN"
+    figure = new_figure(3.2 + 1.05 * columns, 5.5, title)
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[3.2, 1.05 * columns])[0]
+    _draw_table(left.subplots(), numbers)
+    parts = right.subfigures(3, 1, squeeze=False, hspace=0.05)[:, 0]
+    for part, (name, (pictures, captions)) in zip(parts, rows.items(), strict=True):
+        part.set_facecolor(OUTCOME_COLOURS[name])
+        part.suptitle(f"{name}: {counts[name]:,}", x=0.02, ha="left", fontsize=11, weight="bold")
+        _draw_examples(part, columns, pictures, captions)
+    table = ", ".join(f"{name} {counts[name]:,}" for name in OUTCOMES)
+    shown = [f"{name}: {'; '.join(told) or 'none'}." for name, (_, told) in rows.items()]
+    figure.set_label(f"{title}: {table}. Examples, {' '.join(shown)}")
+    return figure
+
+
+def shift_curves(
+    shifts: Sequence[int],
+    accuracies: Mapping[str, Sequence[float]],
+    title: str = "What a shift of the digits costs",
+) -> Figure:
+    """Accuracy in percent of "MLP" and "CNN", each (len(shifts),), against the shift in pixels.
+
+    Raises ValueError for other names, unequal lengths, or values outside 0 to 100.
+    """
+    pixels = checked("shifts", shifts, "shifts")
+    curves = _checked_accuracies(accuracies, len(pixels))
+    figure = new_figure(7.2, 4.4, title)
+    ax = figure.subplots()
+    ax.axhline(GUESSING, color=GREY, linewidth=1)
+    ax.annotate(f"guessing: {GUESSING:g} %", (pixels[0], GUESSING), (0, -4), va="top", **POINTS)
+    higher = max(curves, key=lambda name: curves[name][-1])
+    for name, values in curves.items():
+        ax.plot(pixels, values, label=name, markersize=6, **NETWORKS[name])
+        style = {"color": NETWORKS[name]["color"], "va": "bottom" if name == higher else "top"}
+        text, end = f"{name} {values[-1]:.1f} %", (pixels[-1], values[-1])
+        ax.annotate(text, end, (10, 0), **POINTS | style)
+    ax.set(xlabel="shift of the digits (pixels)", ylabel="accuracy (%)", ylim=(0, 101))
+    ax.set_xticks(pixels)
+    _tidy(ax, "y")
+    told = [f"{name}: {_listed(values, '.1f')}." for name, values in curves.items()]
+    figure.set_label(
+        f"{title}: accuracy in % at shifts of {_listed(pixels, 'g')} pixels. {' '.join(told)}"
+    )
+    return figure
+
+
+def permutation_bars(
+    accuracies: Mapping[str, tuple[float, float]],
+    title: str = "What it costs to shuffle the pixels",
+) -> Figure:
+    """Accuracy in percent of "MLP" and "CNN" on (original, permuted) pixels, as dots on one scale.
+
+    The scale is zoomed to the values.
+    Raises ValueError for other names, or values outside 0 to 100.
+    """
+    pairs = _checked_accuracies(accuracies, 2)
+    figure = new_figure(8, 2.9, title)
+    ax = figure.subplots()
+    for row, (name, pair) in enumerate(pairs.items()):
+        _draw_pair(ax, row, pair, NETWORKS[name] | {"linestyle": "-", "markersize": 9})
+    costs = {
+        name: f"{after - before:+.1f} points".replace("-", "−")
+        for name, (before, after) in pairs.items()
+    }
+    ax.set_yticks(range(2), [f"{name}\n{cost}" for name, cost in costs.items()])
+    ax.set(xlabel="validation accuracy (%)", ylim=(1.6, -0.6))
+    ax.margins(x=0.15)
+    _tidy(ax, "x")
+    told = [
+        f"{name}: {before:.1f} % on original, {after:.1f} % on permuted pixels, {costs[name]}."
+        for name, (before, after) in pairs.items()
+    ]
+    figure.set_label(f"{title}, in validation accuracy. {' '.join(told)}")
+    return figure
+
+
+def _draw_pair(ax: Axes, row: int, pair: NDArray[Any], style: dict[str, Any]) -> None:
+    """Draw an accuracy on original pixels, filled, and on permuted ones, hollow; name both."""
+    ax.plot(pair, [row, row], **style)
+    ax.plot(pair[1], row, **style | {"markerfacecolor": "white"})
+    # One above, one below: they keep clear of each other even where the values are equal.
+    for value, word, up, va in zip(
+        pair, ("original", "permuted"), (9, -9), ("bottom", "top"), strict=True
+    ):
+        ax.annotate(f"{word} {value:.1f} %", (value, row), (0, up), ha="center", va=va, **POINTS)
+
+
+def _draw_maps(
+    ax: Axes, maps: NDArray[Any], columns: int, scale: tuple[float, float], cmap: str, unit: str
+) -> None:
+    """Draw maps (N, h, w) in a grid, numbered from 0, with one colour bar for their `scale`."""
+    _, height, width = maps.shape
+    below, right = gap = max(1, height // 4), max(1, width // 8)
+    image = ax.imshow(mosaic(maps, columns, gap), cmap=cmap, interpolation="nearest")
+    image.set_clim(*scale)
+    for k in range(len(maps)):
+        row, column = divmod(k, columns)
+        place = column * (width + right) - 0.5, row * (height + below) - 0.5
+        ax.annotate(str(k), place, (1, 1), fontsize=9, va="bottom", **POINTS)
+    ax.set_axis_off()
+    ax.figure.colorbar(image, ax=ax, location="bottom", shrink=0.7, aspect=30, label=unit)
+
+
+def _draw_table(ax: Axes, numbers: NDArray[Any]) -> None:
+    """Draw the four `numbers` of images in the order of OUTCOMES: MLP down, CNN across."""
+    for k, (name, number) in enumerate(zip(OUTCOMES, numbers, strict=True)):
+        column, row = divmod(k, 2)
+        ax.add_patch(Rectangle((column, row), 1, 1, fc=OUTCOME_COLOURS[name], ec="black"))
+        ax.text(column + 0.5, row + 0.45, f"{number:,}", fontsize=17, ha="center")
+        share = f"{name}\n{100 * number / max(1, numbers.sum()):.2f} %"
+        ax.text(column + 0.5, row + 0.55, share, fontsize=9, ha="center", va="top")
+    ax.set(xlim=(0, 2), ylim=(2, 0), aspect="equal")
+    ax.set_xticks([0.5, 1.5], ["CNN right", "CNN wrong"])
+    ax.set_yticks([0.5, 1.5], ["MLP right", "MLP wrong"], rotation=90, va="center")
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+
+
+def _draw_examples(
+    part: SubFigure, columns: int, pictures: NDArray[Any], captions: list[str]
+) -> None:
+    """Draw captioned pictures (n, 28, 28) side by side, leaving the rest of `columns` empty."""
+    axes = part.subplots(1, columns)
+    for ax in axes[len(pictures) :]:
+        ax.set_axis_off()
+    for ax, picture, caption in zip(axes, pictures, captions, strict=False):
+        draw_digit(ax, picture, caption.replace(": ", "\n"), (pictures.min(), pictures.max()))
+        ax.title.set_fontsize(9)
+
+
+def _tidy(ax: Axes, axis: Literal["x", "y"]) -> None:
+    ax.grid(axis=axis, color=PALE, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _check_names(name: str, values: Mapping[str, Any], wanted: Sequence[str]) -> None:
+    if set(values) != set(wanted):
+        raise ValueError(f"{name}: got {list(values)}, wanted {list(wanted)}.")
+
+
+def _checked_accuracies(
+    accuracies: Mapping[str, Sequence[float]], length: int
+) -> dict[str, NDArray[Any]]:
+    _check_names("accuracies", accuracies, tuple(NETWORKS))
+    return {
+        name: checked(f"accuracies of {name!r}", values, length, within=(0, 100))
+        for name, values in accuracies.items()
+    }
+
+
+def _checked_examples(name: str, examples: Examples) -> tuple[NDArray[Any], list[str]]:
+    """Return pictures (n, 28, 28) and a caption for each; n may be 0."""
+    pictures, *digits = (np.asarray(values) for values in examples)
+    if len(pictures) == 0:
+        return pictures, []
+    checked(f"pictures of {name!r}", pictures, "n", 28, 28)
+    rows = [
+        checked(f"{what} digits of {name!r}", values, len(pictures), within=(0, 9))
+        for what, values in zip(("true", "MLP", "CNN"), digits, strict=True)
+    ]
+    triples = zip(*rows, strict=True)
+    return pictures, [f"true {true:g}: MLP {mlp:g}, CNN {cnn:g}" for true, mlp, cnn in triples]
+
+
+def _describe_maps(name: str, maps: NDArray[Any]) -> str:
+    peaks = maps.max(axis=(1, 2))
+    return (
+        f"{name}: {len(maps)} maps of {times(maps.shape[1:])}, map {peaks.argmax()} has the "
+        f"largest activation, {peaks.max():.2f}; all black: {(peaks == 0).sum()}."
+    )
+
+
+def _listed(values: NDArray[Any], form: str) -> str:
+    return ", ".join(format(value, form) for value in values)
