@@ -22,9 +22,11 @@ help:
 $(READY): pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v[:2] <= (3, 13) else \
 	    "Python %d.%d was found; the pinned packages want 3.11 to 3.13. Try: make PYTHON=python3.13 run" % v[:2])'
-	$(PYTHON) -m venv --clear .venv
-	command -v uv >/dev/null && ln -sf "$$(command -v uv)" $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	set -- $(BIN)/uv pip install --quiet --python $(BIN)/python --constraints requirements.txt --editable '.[test]'; \
+	@echo "Setting up .venv: this downloads several GB the first time."
+	@$(PYTHON) -m venv --clear .venv
+	@if command -v uv >/dev/null; then ln -sf "$$(command -v uv)" $(BIN)/uv; \
+	    else $(BIN)/python -m pip install --quiet uv; fi
+	@set -- $(BIN)/uv pip install --python $(BIN)/python --constraints requirements.txt --editable '.[test]'; \
 	    "$$@" || { echo "Trying again with cached packages only."; "$$@" --offline; }
 	@touch $@
 

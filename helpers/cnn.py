@@ -8,6 +8,7 @@ recognition", Proceedings of the IEEE 86, 1998.
 """
 
 import os
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -235,7 +236,8 @@ def load_network(path: str | Path) -> Net:
     """
     network, content = Net(), BytesIO(Path(path).read_bytes())
     try:
-        state = torch.load(content, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # the error below says what matters
+            state = torch.load(content, map_location="cpu", weights_only=True)
     except Exception:  # which one depends on where the damage is
         # PyTorch's message advises to run what the file holds if it looks trustworthy: not shown.
         raise _unusable(path, "it cannot be read as tensors") from None

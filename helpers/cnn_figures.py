@@ -48,7 +48,7 @@ def filter_grid(conv1_weights: ArrayLike, title: str) -> Figure:
     return figure
 
 
-def feature_maps(
+def feature_map_grid(
     picture: ArrayLike,
     conv1_maps: ArrayLike,
     conv2_maps: ArrayLike,

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
-from helpers.mlp import MLP, Array
+from helpers.mlp import MLP, Array, load_weights
 from helpers.threads import few_threads
 
 Labels = NDArray[np.integer]
@@ -152,6 +153,24 @@ def train_epoch(
         network.update_grad(targets[batch])
         network.update_params(learning_rate)
     return total_loss / len(order)
+
+
+def load_or_train(filename_prefix: str | Path, train: LabelledImages) -> MLP:
+    """Return the full network of notebook 1: its saved weights or, without them, trained anew.
+
+    `train` is a pair of images (N, 784) and labels (N,). Takes seconds, prints nothing, and gives
+    what `train_network` gives with its default settings.
+    """
+    network = MLP(seed=0)
+    try:
+        load_weights(network, filename_prefix)
+    except (FileNotFoundError, ValueError):
+        images, targets = train[0], one_hot_encode(train[1])
+        rng = np.random.default_rng(0)
+        with few_threads():
+            for _ in range(100):
+                train_epoch(network, images, targets, rng.permutation(len(images)), 1e-3, 256)
+    return network
 
 
 def stop_if_diverged(loss: float, learning_rate: float) -> None:

@@ -142,7 +142,7 @@ def test_filters_lie_in_a_row_on_one_symmetric_scale(rng: np.random.Generator) -
 
 def test_feature_maps_share_a_scale_within_their_layer(rng: np.random.Generator) -> None:
     picture, first, second = maps(rng)
-    figure = cnn_figures.feature_maps(picture, first, second)
+    figure = cnn_figures.feature_map_grid(picture, first, second)
     digit, conv1, conv2 = figure.axes[:3]
     np.testing.assert_array_equal(digit.images[0].get_array(), picture)
     assert conv1.images[0].get_clim() == (0, 2.5)
@@ -156,13 +156,15 @@ def test_feature_maps_share_a_scale_within_their_layer(rng: np.random.Generator)
 
 
 def test_alt_text_of_feature_maps_names_the_strongest(rng: np.random.Generator) -> None:
-    alt = cnn_figures.feature_maps(*maps(rng)).get_label()
+    alt = cnn_figures.feature_map_grid(*maps(rng)).get_label()
     assert "conv1: 6 maps of 24 × 24, map 2 has the largest activation, 2.50; all black: 0" in alt
     assert "conv2: 16 maps of 8 × 8, map 11 has the largest activation, 7.00; all black: 1" in alt
 
 
 def test_silent_maps_can_be_drawn() -> None:
-    figure = cnn_figures.feature_maps(*(np.zeros(s) for s in ((28, 28), (6, 24, 24), (16, 8, 8))))
+    figure = cnn_figures.feature_map_grid(
+        *(np.zeros(s) for s in ((28, 28), (6, 24, 24), (16, 8, 8)))
+    )
     assert "all black: 16" in figure.get_label()
 
 
@@ -280,11 +282,11 @@ SILENT = np.zeros((28, 28)), np.zeros((6, 24, 24)), np.zeros((16, 8, 8))
             r"conv1_weights: .* wanted \(6, 1, 5, 5\)",
         ),
         (
-            lambda: cnn_figures.feature_maps(SILENT[0], SILENT[2], SILENT[1]),
+            lambda: cnn_figures.feature_map_grid(SILENT[0], SILENT[2], SILENT[1]),
             r"conv1_maps: .* wanted \(6, 24, 24\)",
         ),
         (
-            lambda: cnn_figures.feature_maps(SILENT[0], SILENT[1], SILENT[2] - 1),
+            lambda: cnn_figures.feature_map_grid(SILENT[0], SILENT[1], SILENT[2] - 1),
             "conv2_maps: got values from -1 to -1, wanted 0 to inf",
         ),
         (
@@ -330,7 +332,7 @@ def test_arrays_are_not_changed_and_pyplot_is_not_loaded(rng: np.random.Generato
     before = [array.copy() for array in arrays]
     for array in arrays:
         array.setflags(write=False)
-    cnn_figures.feature_maps(*arrays)
+    cnn_figures.feature_map_grid(*arrays)
     for array, old in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, old)
     assert ("matplotlib.pyplot" in sys.modules) == loaded

@@ -383,7 +383,11 @@ def test_silence_ends_at_one_deadline_for_all(data, silent_url, monkeypatch):
 
 
 def test_name_server_that_never_answers(data, monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(30))
+    def wait(*args, **kwargs):
+        time.sleep(30)
+        raise socket.gaierror("timed out")
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
     monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", ("http://mirror.invalid/",))
     begin = time.perf_counter()
     with pytest.raises(mirrors.OutOfReachError, match=r"invalid/ gave no answer within 0.5 s"):

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from helpers.mlp import MLP
+from helpers.mlp import MLP, save_weights
 from helpers.training import (
     DivergenceError,
     History,
     accuracy,
+    load_or_train,
     one_hot_encode,
     predict,
     test_network,
@@ -179,6 +180,18 @@ def test_predict_gives_a_digit_an_image(blobs):
     network = small_network()
     train(network, blobs)
     assert accuracy(predict(network, images), labels) == test_network(network, images, labels)
+
+
+def test_load_or_train_gives_the_network_of_notebook_1_saved_or_not(tmp_path):
+    rng = np.random.default_rng(0)
+    train = rng.random((40, 784)).astype(np.float32), rng.integers(10, size=40)
+    expected = MLP(seed=0)
+    train_network(expected, train, train)
+    trained = load_or_train(tmp_path / "none", train)
+    np.testing.assert_array_equal(trained.W1, expected.W1)
+    save_weights(MLP(seed=7), tmp_path / "saved")
+    loaded = load_or_train(tmp_path / "saved", train)
+    np.testing.assert_array_equal(loaded.W1, MLP(seed=7).W1)
 
 
 def test_history_tells_where_it_stands():
