@@ -1,6 +1,7 @@
 """Bands and the sanitizers made of them: they must let through what is right, and nothing else."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from nbval.plugin import get_sanitize_patterns
@@ -98,3 +99,25 @@ def test_json_is_read_back_as_it_was_written(tmp_path, monkeypatch):
     monkeypatch.setattr(helpers.bands, "BANDS_FILE", tmp_path / "bands.json")
     helpers.bands.BANDS_FILE.write_text(bands_to_json({"MNIST": {"a": BAND}}))
     assert load_bands.__wrapped__() == {"MNIST": {"a": BAND}}
+
+
+def test_a_measurement_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    import tools.measure_bands as tool
+
+    class InThisProcess(ThreadPoolExecutor):
+        def __init__(self, mp_context):
+            super().__init__(max_workers=1)
+
+    seeds = []
+
+    def run(network, source, seed):
+        seeds.append(seed)
+        return {"x": 90.0 + seed}
+
+    monkeypatch.setattr(tool, "RUNS", tmp_path)
+    monkeypatch.setattr(tool, "ProcessPoolExecutor", InThisProcess)
+    monkeypatch.setattr(tool, "run", run)
+    tool.measure("net", "MNIST", 2)
+    results = tool.measure("net", "MNIST", 4)
+    assert seeds == [0, 1, 2, 3]
+    assert [result["x"] for result in results] == [90, 91, 92, 93]

@@ -1,0 +1,105 @@
+"""What surrounds the notebooks: where results go, what is imported, how they are executed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+import tools.execute_notebooks as execute_notebooks
+from helpers.mlp import MLP, sigmoid
+from helpers.notebook import ROOT, output_folder, show_source
+
+PICTURE = """
+from pathlib import Path
+from matplotlib.figure import Figure
+from tqdm.auto import tqdm
+from helpers.plotting import show
+
+for _ in tqdm(range(3)):
+    pass
+figure = Figure((1, 1))
+figure.set_label("a <picture> & its text")
+show(figure, "picture", Path("figures"))
+"""
+
+
+def python(code: str, folder: Path) -> str:
+    """What a fresh Python, started in `folder`, prints."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_helpers_can_be_imported_from_any_folder(tmp_path):
+    assert Path(python("import helpers; print(helpers.__file__)", tmp_path).strip()).is_file()
+
+
+def test_notebook_1_needs_no_torch_before_its_autograd_check():
+    modules = "bands, checks, evaluation, mlp, mnist, notebook, plotting, training"
+    code = f"import sys; from helpers import {modules}; print('torch' in sys.modules)"
+    assert python(code, ROOT).strip() == "False"
+
+
+def test_results_on_the_stand_in_never_replace_those_on_mnist(monkeypatch):
+    monkeypatch.delenv("DIGITS_OUTPUT")
+    assert output_folder("figures", "MNIST") == ROOT / "figures"
+    assert output_folder("figures", "stand-in") == ROOT / "build" / "stand-in" / "figures"
+
+
+def test_tests_leave_their_results_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.setenv("DIGITS_OUTPUT", str(tmp_path))
+    for source in ("MNIST", "stand-in"):
+        assert tmp_path in output_folder("weights", source).parents
+
+
+def test_source_is_shown_as_code_in_the_left_margin(monkeypatch):
+    import helpers.notebook
+
+    shown = []
+    monkeypatch.setattr(helpers.notebook, "display", shown.append)
+    show_source(sigmoid, MLP.reset_grad)
+    text = shown[0].data
+    assert text.startswith("```python\ndef sigmoid(a")
+    assert "\n\ndef reset_grad(self)" in text
+    assert text.endswith("\n```")
+
+
+@pytest.fixture
+def run_tool(tmp_path, monkeypatch):
+    """Executes a notebook of one cell by the command-line tool, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(source: str, *options: str) -> Path:
+        path = Path("n.ipynb")
+        nbformat.write(new_notebook(cells=[new_code_cell(source)]), path)
+        monkeypatch.setattr(sys, "argv", ["execute_notebooks.py", *options, str(path)])
+        execute_notebooks.main()
+        return path
+
+    return run
+
+
+def test_executed_copies_hold_pictures_with_alt_text_and_settled_bars(run_tool):
+    source_file = run_tool(PICTURE)
+    executed = nbformat.read(Path("build") / source_file, as_version=4)
+    bar, picture = executed.cells[0].outputs
+    assert bar.data["text/plain"].startswith("100%|██████████| 3/3 [")
+    assert list(bar.data) == ["text/plain"]
+    assert "widgets" not in executed.metadata
+    assert picture.metadata["image/png"]["alt"] == "a <picture> & its text"
+    assert 'alt="a &lt;picture&gt; &amp; its text"' in Path("build/n.html").read_text("utf-8")
+    assert nbformat.read(source_file, as_version=4).cells[0].execution_count is None
+
+
+def test_in_place_execution_changes_the_notebook_itself(run_tool):
+    cell = nbformat.read(run_tool("print(6 * 7)", "--inplace"), as_version=4).cells[0]
+    assert (cell.execution_count, cell.outputs[0].text) == (1, "42\n")
+    assert not Path("build").exists()
+
+
+def test_a_failing_cell_stops_the_command_with_its_error(run_tool):
+    with pytest.raises(SystemExit, match=r"n\.ipynb stopped at a cell that failed:[\s\S]*ZeroDiv"):
+        run_tool("1 / 0")
+    assert not Path("build").exists()
