@@ -5,12 +5,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.notebook_guard import notebook_faults
 from tests.sanitizers import sanitizer_file
 
 ROOT = Path(__file__).parent
+
+# A slow example on a crowded machine is no failure.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 class NotebookGuard(pytest.Item):

@@ -12,6 +12,7 @@ from helpers.bands import Band, load_bands
 # Each replacement is kept free of spaces at its end, which nbval would silently drop.
 PATTERNS = {
     "which data": (r"(?s)(Data: MNIST -.*?images|!{88}\n! Data: NOT MNIST.*!{88})", "DATA"),
+    "device": (r"Device: (cpu|cuda|mps|xpu)\b", "Device: any"),
     "epoch": (
         r"(epoch +\d+): loss \d\.\d{4}, training \d{1,3}\.\d\d %, validation \d{1,3}\.\d\d %",
         r"\1",

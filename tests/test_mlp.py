@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -60,7 +60,6 @@ def test_gradients_equal_central_differences_on_batches(batch):
     assert_close(analytic_gradients(*case), numerical_gradients(*case), 1e-7)
 
 
-@settings(deadline=None)
 @given(seeds, st.none() | st.integers(1, 20))
 def test_gradients_equal_autograd(seed, batch):
     case = random_case(seed, batch)
