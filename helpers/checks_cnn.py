@@ -1,0 +1,501 @@
+"""The checks of the second notebook: Net, its training loop and its evaluation."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from helpers.checks_training import N_VALIDATION, judge_history, judge_percent
+from helpers.spies import (
+    DIGITS,
+    FIRST_VALIDATION,
+    Finding,
+    Note,
+    Plan,
+    Spy,
+    Step,
+    judge_steps,
+    make_images,
+    numbers_of,
+    predicted,
+)
+from helpers.verdicts import (
+    NOTHING_RETURNED,
+    RAISED,
+    UNKNOWN,
+    Cause,
+    Exercise,
+    StudentError,
+    Suspect,
+    Verdict,
+    ask,
+    check,
+    distance,
+    quiet,
+)
+
+NET = Exercise("Net", "notebook 2")
+TRAIN_NN = Exercise("trainNN", "notebook 2")
+EVALUATION = Exercise("test_accuracy", "notebook 2")
+
+
+# Net
+
+# What each layer's weights look like, from the table of shapes in the notebook.
+WEIGHTS = ((6, 1, 5, 5), (16, 6, 5, 5), (120, 256), (84, 120), (10, 84))
+FLATTEN = Cause(
+    "flatten size",
+    "the first fully connected layer expects another number of values than the pools deliver.",
+    "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end.",
+)
+MIXES_IMAGES = Cause(
+    "images mixed",
+    "the reshape before the first fully connected layer cuts across images.",
+    "Keep the first axis: x.flatten(start_dim=1) leaves one row an image.",
+)
+FLATTENED_BATCH = Cause(
+    "batch flattened",
+    "the batch axis is flattened with the others.",
+    "Keep the first axis: x.flatten(start_dim=1) leaves one row an image.",
+)
+LAYER_SIZES = Cause(
+    "layer sizes",
+    "a layer is missing, or has other sizes than in the table.",
+    "Compare each layer's weights with the table of shapes in the notebook.",
+)
+
+
+class Wiring(NamedTuple):
+    """How the layers are joined: what stands between them, and what comes after the last."""
+
+    hidden: Callable[[Tensor], Tensor] = torch.relu
+    pool: Callable[[Tensor, int], Tensor] = functional.max_pool2d
+    output: Callable[[Tensor], Tensor] = torch.clone
+    linear_from: int = 5  # the number of the first layer whose activation is left out
+
+
+def wired(weights: Sequence[tuple[Tensor, Tensor]], x: Tensor, wiring: Wiring) -> Tensor:
+    """Return what PyTorch's own functions make of `x` with these weights, so joined."""
+    for number, (weight, bias) in enumerate(weights):
+        if weight.ndim == 4:
+            x = wiring.pool(functional.conv2d(x, weight, bias), 2)
+        else:
+            x = functional.linear(x.flatten(1), weight, bias)
+        if number < min(len(weights) - 1, wiring.linear_from):
+            x = wiring.hidden(x)
+    return wiring.output(x)
+
+
+def _suspect(key: str, likely: str, step: str, wiring: Wiring) -> Suspect:
+    return Suspect(key, likely, step, lambda weights, x: wired(weights, x, wiring).numpy())
+
+
+RAW = "Return the last layer's numbers as they are: the loss function applies softmax itself."
+RELU = "Send the result of every layer but the last through relu."
+NET_SUSPECTS = (
+    _suspect("relu on logits", "the logits go through ReLU.", RAW, Wiring(output=torch.relu)),
+    _suspect(
+        "softmax in Net",
+        "the logits go through softmax.",
+        RAW,
+        Wiring(output=lambda a: a.softmax(dim=1)),
+    ),
+    _suspect(
+        "softmax in Net",
+        "the logits go through log_softmax.",
+        RAW,
+        Wiring(output=lambda a: a.log_softmax(dim=1)),
+    ),
+    _suspect(
+        "softmax in Net",
+        "the logits go through softmax, over the images.",
+        RAW,
+        Wiring(output=lambda a: a.softmax(dim=0)),
+    ),
+    _suspect(
+        "sigmoid on logits", "the logits go through the sigmoid.", RAW, Wiring(output=torch.sigmoid)
+    ),
+    _suspect("relu missing", "no layer has its ReLU.", RELU, Wiring(linear_from=0)),
+    _suspect(
+        "relu missing", "the fully connected layers have no ReLU.", RELU, Wiring(linear_from=2)
+    ),
+    _suspect(
+        "relu missing",
+        "the last two fully connected layers have no ReLU between them.",
+        RELU,
+        Wiring(linear_from=3),
+    ),
+    _suspect(
+        "another activation", "the layers use the sigmoid.", RELU, Wiring(hidden=torch.sigmoid)
+    ),
+    _suspect("another activation", "the layers use tanh.", RELU, Wiring(hidden=torch.tanh)),
+    _suspect(
+        "mean pooling",
+        "the pools take the mean of four pixels.",
+        "Use max-pooling, which takes the largest.",
+        Wiring(pool=functional.avg_pool2d),
+    ),
+    _suspect(
+        "mean pooling",
+        "the pools take the mean of four pixels, after ReLU.",
+        "Use max-pooling, which takes the largest.",
+        Wiring(pool=lambda x, size: functional.avg_pool2d(x.relu(), size)),
+    ),
+)
+
+
+@check(NET)
+def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdict]:
+    """Compare the layers of `Net` with the table of shapes, and its logits with PyTorch's."""
+    network = ask("Net()", Net)
+    ask("eval()", network.eval)
+    state = {
+        name: values.detach().cpu()
+        for name, values in ask("state_dict()", network.state_dict).items()
+    }
+    x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+    yield from _layers(state)
+    try:
+        value = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, x.clone()))
+    except StudentError as error:
+        yield NET.error(error, _net_error_cause(network))
+        return
+    if value.shape != (4, DIGITS):
+        NET.halt(
+            "logits", f"the shape {value.shape}.", f"(4, {DIGITS}).", _shape_cause(value.shape)
+        )
+    weights = _ordered(state)
+    wanted = wired(weights, x, Wiring()).numpy()
+    yield NET.judge("logits", value, wanted, NET_SUSPECTS, weights, x)
+
+
+def _net_error_cause(network: nn.Module) -> Cause:
+    """Try other inputs: what fits tells what is wrong with the way to the first full layer."""
+    if _runs(network, (1, 1, 28, 28)):
+        return FLATTENED_BATCH
+    fitting = next((side for side in range(14, 80) if _runs(network, (4, 1, side, side))), None)
+    if fitting is None:
+        return RAISED
+    much = "little: a pool is missing, or there is padding" if fitting < 28 else "much"
+    return Cause(
+        "shrinks differently",
+        f"the images shrink too {much}. Pictures of {fitting} x {fitting} pixels fit, 28 x 28 "
+        "don't.",
+        "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end.",
+    )
+
+
+def _runs(network: nn.Module, shape: tuple[int, ...]) -> bool:
+    try:
+        ask("Net()(x)", network, torch.zeros(shape))
+    except (StudentError, NotImplementedError):
+        return False
+    return True
+
+
+def _shape_cause(shape: tuple[int, ...]) -> Cause:
+    if shape == (DIGITS,) or shape[:1] == (1,):
+        return FLATTENED_BATCH
+    return MIXES_IMAGES if shape[-1:] == (DIGITS,) else LAYER_SIZES
+
+
+def _layers(state: Mapping[str, Tensor]) -> Iterator[Verdict]:
+    """Judge the shapes of the weights; a flatten size that is off is told apart."""
+    found = [tuple(values.shape) for values in state.values() if values.ndim > 1]
+    if sorted(found) == sorted(WEIGHTS) and _biases_fit(state):
+        yield NET.right("layers")
+        return
+    others = [shape for shape in found if shape not in WEIGHTS]
+    missing = [shape for shape in WEIGHTS if shape not in found]
+    flatten = missing == [(120, 256)] and len(others) == 1 and others[0][0] == 120
+    NET.halt(
+        "layers",
+        f"weights of the shapes {', '.join(map(str, found)) or 'none'}.",
+        f"{', '.join(map(str, WEIGHTS))}, each with its biases.",
+        FLATTEN if flatten else LAYER_SIZES,
+    )
+
+
+def _biases_fit(state: Mapping[str, Tensor]) -> bool:
+    found = sorted(len(values) for values in state.values() if values.ndim == 1)
+    return found == sorted(shape[0] for shape in WEIGHTS)
+
+
+def _ordered(state: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Return weights and biases in the order of the layers, whatever their names."""
+    by_shape = {tuple(values.shape): values for values in state.values()}
+    return [(by_shape[shape], by_shape[shape[:1]]) for shape in WEIGHTS]
+
+
+# Spies for trainNN and test_accuracy
+
+
+class SpyNet(nn.Module, Spy):
+    """Stands in for Net: its logits depend on the images' numbers, and on ten weights at zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(DIGITS))
+        self.notes: list[Note] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, 10), and note the images and the mode."""
+        numbers = numbers_of(x.detach().cpu().numpy())
+        mode = "training" if self.training else "evaluating"
+        self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode))
+        return logits_of(numbers).to(x.device) + self.weight
+
+
+def logits_of(numbers: Any) -> Tensor:  # noqa: ANN401
+    """Return the logits (B, 10) that a SpyNet with zero weights gives."""
+    return 3.0 * functional.one_hot(torch.as_tensor(predicted(numbers)), DIGITS).float()
+
+
+class SpyLoss(Spy):
+    """Stands in for the criterion: cross-entropy that notes what it is given."""
+
+    def __init__(self, notes: list[Note]) -> None:
+        self.notes = notes
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy."""
+        swapped = not logits.is_floating_point() and logits.ndim == 1
+        given, state = logits.detach(), "swapped" if swapped else "logits"
+        if given.ndim == 2 and not swapped:
+            sums, logarithms = given.sum(dim=1), given.exp().sum(dim=1)
+            ones = torch.ones_like(sums)
+            if torch.allclose(sums, ones, atol=1e-4):
+                state = "probabilities"
+            elif torch.allclose(logarithms, ones, atol=1e-4):
+                state = "logarithms"
+        numbers = labels.argmax(dim=-1) if labels.ndim == 2 and not swapped else labels
+        targets = () if swapped else tuple(int(n) for n in numbers.detach().cpu().flatten())
+        self.notes.append(Note("criterion", labels=targets, state=state))
+        return functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
+
+
+class SpyOptimizer(Spy):
+    """Stands in for the optimizer: takes no steps, and keeps every gradient that it was to use.
+
+    The weights stay, so that all steps can be compared. (A real one would import half of PyTorch.)
+    """
+
+    def __init__(self, network: SpyNet) -> None:
+        self.param_groups = [{"params": [network.weight], "lr": 0.01}]
+        self.weight, self.notes = network.weight, network.notes
+        self.gradients: list[list[float] | None] = []
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient."""
+        self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
+
+    def step(self) -> None:
+        """Note the gradient."""
+        gradient = self.weight.grad
+        self.gradients.append(None if gradient is None else gradient.detach().cpu().tolist())
+        self.notes.append(Note("step"))
+
+
+# trainNN
+
+SOFTMAX_FIRST = Cause(
+    "softmax before loss",
+    "softmax is applied before the cross-entropy, which applies it itself.",
+    "Pass the network's logits to the criterion as they are.",
+)
+SWAPPED = Cause(
+    "arguments swapped", "logits and labels are swapped.", "The order is criterion(logits, labels)."
+)
+NO_EVAL = Cause(
+    "eval forgotten",
+    "the network is still in training mode when it is evaluated.",
+    "Call network.eval() before the evaluation.",
+)
+NO_TRAIN = Cause(
+    "train forgotten",
+    "the network is still in evaluation mode when it is trained.",
+    "Call network.train() at the start of each epoch.",
+)
+NO_ZERO_GRAD = Cause(
+    "no zero_grad",
+    "the gradients hold those of the batches before: zero_grad is missing.",
+    "Call optimizer.zero_grad() for each batch, before loss.backward().",
+)
+NO_BACKWARD = Cause(
+    "no backward",
+    "the step finds no gradient: backward is missing or comes later, or zero_grad stands between.",
+    "Order: zero_grad, forward, loss, backward, step.",
+)
+STEP_FIRST = Cause(
+    "step before backward",
+    "the step uses the gradient of the batch before: it comes before backward.",
+    "Order: zero_grad, forward, loss, backward, step.",
+)
+MINI = 2000
+
+
+@check(TRAIN_NN)
+def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Verdict]:
+    """Train a spy in place of Net, and read from its notes what the loop did."""
+    plan = Plan(n_images=43, batch_size=8, n_epochs=3, rate=0)
+    network, optimizer, history = _train(trainNN, plan, True, seed)
+    if finding := _loss_input(network.notes) or _gradient_finding(network.notes, optimizer):
+        yield TRAIN_NN.wrong("steps", *finding)
+    yield from judge_steps(TRAIN_NN, network.notes, net_steps(network.notes), plan)
+    yield _modes(network.notes)
+    yield from judge_history(TRAIN_NN, history, plan)
+    yield _sizes(trainNN, seed)
+
+
+def _train(
+    trainNN: Callable[..., Any], plan: Plan, full_data: bool, seed: int
+) -> tuple[SpyNet, SpyOptimizer, Any]:
+    network = SpyNet().eval()  # a loop that forgets train() is seen at once
+    optimizer = SpyOptimizer(network)
+    with quiet():
+        history = ask(
+            "trainNN(network, optimizer, epochs, criterion, …)",
+            trainNN, network, optimizer, plan.n_epochs, SpyLoss(network.notes), full_data,
+            train=make_images(0, plan.n_images),
+            validation=make_images(FIRST_VALIDATION, N_VALIDATION),
+            batch_size=plan.batch_size,
+            seed=seed,
+        )  # fmt: skip
+    return network, optimizer, history
+
+
+def net_steps(notes: Sequence[Note]) -> list[Step]:
+    """Read the steps of a training from the notes of a SpyNet, its loss and its optimizer."""
+    steps: list[Step] = []
+    images: tuple[int, ...] = ()
+    pending: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    for note in notes:
+        if note.call == "forward":
+            images = note.images
+        elif note.call == "criterion":
+            pending = (images, note.labels)
+        else:
+            steps.append(Step(*pending, rate=0, gradient="clean" if pending[0] else "none"))
+            pending = ((), ())
+    return steps
+
+
+def _loss_input(notes: Sequence[Note]) -> Finding | None:
+    """See that the criterion was given logits and labels."""
+    states = {note.state for note in notes if note.call == "criterion"}
+    if "swapped" in states:
+        return Finding("labels in place of the logits.", "criterion(logits, labels).", SWAPPED)
+    if states & {"probabilities", "logarithms"}:
+        found = "rows that were through softmax already."
+        return Finding(found, "the logits of the network.", SOFTMAX_FIRST)
+    return None
+
+
+def _gradient_finding(notes: Sequence[Note], optimizer: SpyOptimizer) -> Finding | None:
+    """See that each step used the gradient of its own batch."""
+    steps = net_steps(notes)
+    own = [_gradient(step) for step in steps]
+    used = [np.zeros(DIGITS) if g is None else np.array(g) for g in optimizer.gradients]
+    wanted = "the gradient of the step's own batch."
+    if not steps or all(_alike(*pair) for pair in zip(used, own, strict=True)):
+        return None
+    found = "other gradients in the steps."
+    if not any(gradient.any() for gradient in used):
+        return Finding("no gradient in any step.", wanted, NO_BACKWARD)
+    if all(_alike(*pair) for pair in zip(used, np.cumsum(own, axis=0), strict=True)):
+        return Finding("gradients that grow from step to step.", wanted, NO_ZERO_GRAD)
+    if _alike(np.concatenate(used[1:]), np.concatenate(own[:-1])):
+        return Finding("the gradients of the batches before.", wanted, STEP_FIRST)
+    return Finding(found, wanted, _accumulation(used, own))
+
+
+def _accumulation(used: Sequence[Any], own: Sequence[Any]) -> Cause:
+    """Tell gradients that are reset sometimes, say once an epoch, from what nobody knows."""
+    for number in range(1, len(used)):
+        grown = _alike(used[number], used[number - 1] + own[number])
+        if not grown and not _alike(used[number], own[number]):
+            return UNKNOWN
+    return NO_ZERO_GRAD
+
+
+def _gradient(step: Step) -> Any:  # noqa: ANN401
+    """Return the gradient (10,) of the mean cross-entropy of a batch, by autograd."""
+    if not step.images or len(step.images) != len(step.labels):
+        return np.zeros(DIGITS)
+    weight = torch.zeros(DIGITS, requires_grad=True)
+    logits = logits_of(np.array(step.images)) + weight
+    loss = functional.cross_entropy(logits, torch.tensor(step.labels))
+    return torch.autograd.grad(loss, weight)[0].numpy()
+
+
+def _alike(found: Any, wanted: Any) -> bool:  # noqa: ANN401
+    return distance(found, np.asarray(wanted)) < 1e-4
+
+
+def _modes(notes: Sequence[Note]) -> Verdict:
+    """See that the network trains in training mode and is evaluated in evaluation mode."""
+    trained = False
+    for number, note in enumerate(notes):
+        following = notes[number + 1 : number + 3]
+        trains = [each.call for each in following] == ["criterion", "step"]
+        if note.call == "forward" and trains and note.state == "evaluating":
+            return TRAIN_NN.wrong("mode", "evaluation mode in training.", "train().", NO_TRAIN)
+        validates = note.call == "forward" and note.images[0] >= FIRST_VALIDATION
+        if validates and note.state == "training":
+            return TRAIN_NN.wrong("mode", "training mode in evaluation.", "eval().", NO_EVAL)
+        trained = trained or trains
+    return TRAIN_NN.right("mode")
+
+
+def _sizes(trainNN: Callable[..., Any], seed: int) -> Verdict:
+    """See that full_data chooses between all images and the first 2,000."""
+    for full_data, wanted in ((False, MINI), (True, MINI + 80)):
+        plan = Plan(n_images=MINI + 80, batch_size=520, n_epochs=1, rate=0)
+        network, _, _ = _train(trainNN, plan, full_data, seed)
+        used = {number for step in net_steps(network.notes) for number in step.images}
+        if used != set(range(wanted)):
+            cause = Cause(
+                "full_data ignored",
+                "the argument full_data does not choose the images.",
+                "Take all images if full_data, else the first 2,000.",
+            )
+            found = f"{len(used)} images with full_data={full_data}."
+            return TRAIN_NN.wrong("full_data", found, f"the first {wanted}.", cause)
+    return TRAIN_NN.right("full_data")
+
+
+# evaluation
+
+TRAINS = Cause(
+    "trains", "a step of training is taken on the test images.", "Call the network, nothing else."
+)
+IMAGES_LEFT_OUT = Cause(
+    "images left out",
+    "some images are not looked at.",
+    "See that the loop goes over all batches, the last and smaller one too.",
+)
+
+
+@check(EVALUATION)
+def check_evaluation(test_accuracy: Callable[..., float], *, seed: int = 0) -> Iterator[Verdict]:
+    """See that `test_accuracy(network, images, labels)` is the percentage of right digits."""
+    first = FIRST_VALIDATION + seed % 100
+    for part, n in (("images", 23), ("more images", 1003)):
+        network, (images, labels) = SpyNet().train(), make_images(first, n)
+        value = ask(
+            "test_accuracy(network, images, labels)", test_accuracy, network, images, labels
+        )
+        if value is None:
+            EVALUATION.halt(part, "None.", "an accuracy in percent.", NOTHING_RETURNED)
+        seen = {number for note in network.notes for number in note.images}
+        if len(seen) < n:
+            found = f"{len(seen)} of {n} images were looked at."
+            EVALUATION.halt(part, found, "all of them.", IMAGES_LEFT_OUT)
+        yield judge_percent(EVALUATION, part, value, np.arange(first, first + n))
+        if any(note.state == "training" for note in network.notes):
+            yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
+        if network.weight.detach().any():
+            yield EVALUATION.wrong(part, "the weights changed.", "a test only.", TRAINS)

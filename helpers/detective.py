@@ -1,0 +1,504 @@
+"""The gradient detective: which mistake gives just these gradients?
+
+Each usual mistake is put into a copy of the network in PyTorch, where autograd computes the
+gradient that comes of it. A theory whose gradients equal the student's in every observation, to six
+digits, explains them. The student's source text is never looked at.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear, one_hot
+
+from helpers.gradients import PARAMETERS, Gradients
+from helpers.verdicts import SAME, Array, Cause, distance
+
+TO_LOGITS = 'Look at "From the loss to the logits"'
+TO_WEIGHTS = 'Look at "From the logits to the weights"'
+
+ASSIGNED = Cause(
+    "assigned",
+    "only the last call counts: `=` stands where the gradients should be added up with `+=`.",
+    f"{TO_WEIGHTS}, last paragraph: gradients add up until reset_grad clears them.",
+)
+NOT_RESET = Cause(
+    "not reset",
+    "the gradients of passes before reset_grad() are still in the sum.",
+    "See that reset_grad sets all four gradients back to zero.",
+)
+SIGN = Cause(
+    "sign",
+    "the gradient is the true one times -1, as from a difference the wrong way round, or `-=`.",
+    f"{TO_LOGITS}: what the network said minus what it should have said.",
+)
+DOUBLED = Cause(
+    "doubled",
+    "the gradient is twice the true one: a factor 2, or something added twice.",
+    f"{TO_WEIGHTS}: no factor 2 is in these formulas; look for one in yours.",
+)
+SCALED = Cause(
+    "scaled",
+    "the gradient is the true one times a constant, such as a learning rate.",
+    "Leave the learning rate to update_params; the gradient itself has no such factor.",
+)
+DIVIDED = Cause(
+    "divided by batch",
+    "the mean over the batch was taken (`/ B` or `.mean`), where the sum is wanted.",
+    f"{TO_WEIGHTS}, last paragraph: the gradients of a batch are summed.",
+)
+Y_MISSING = Cause(
+    "y missing",
+    "y_hat alone is sent back, as if y were not there.",
+    f"{TO_LOGITS}: the result of the derivation has two terms.",
+)
+SOFTMAX_AGAIN = Cause(
+    "softmax again",
+    "y_hat - y was multiplied by the derivative of softmax, which it holds already.",
+    f"{TO_LOGITS}: the derivation starts from the logits, so softmax is dealt with there.",
+)
+WRONG_VARIABLE = Cause(
+    "slope along y_hat",
+    "the slope of the loss along y_hat is sent back, in place of that along the logits.",
+    f"{TO_LOGITS}: the chain goes on through softmax before it reaches a2.",
+)
+ROUNDED = Cause(
+    "most probable digit",
+    "the most probable digit is used, as one-hot code, in place of the probabilities.",
+    f"{TO_LOGITS}: y_hat holds the ten probabilities as they are.",
+)
+NO_SLOPE = Cause(
+    "slope left out",
+    "the slope of the sigmoid is left out on the way back.",
+    f"{TO_WEIGHTS}: going back through the sigmoid multiplies by its slope.",
+)
+WRONG_SLOPE = Cause(
+    "slope of the wrong quantity",
+    "the slope of the sigmoid is taken of the wrong quantity: a1 where the formula wants its "
+    "value z1, or the other way round.",
+    f"{TO_WEIGHTS}: see which of a1 and z1 stands in the formula that you use.",
+)
+OTHER_SLOPE = Cause(
+    "another slope",
+    "the slope on the way back is not the sigmoid's: half of its product, its square, or that of "
+    "tanh.",
+    f"{TO_WEIGHTS}: compare your slope with the one in the notebook, factor by factor.",
+)
+OUTPUT_SLOPE = Cause(
+    "slope at the output",
+    "the slope of a sigmoid is applied at the output, where softmax is.",
+    f"{TO_LOGITS}: nothing more is multiplied there.",
+)
+NOT_TRANSPOSED = Cause(
+    "W2 not transposed",
+    "on the way back through W2 the transpose is the wrong way round.",
+    f"{TO_WEIGHTS}: see which axis of W2 belongs to the outputs, and sum over that one.",
+)
+W2_UPDATED = Cause(
+    "W2 updated first",
+    "W2 was changed before the error went back through it.",
+    "Leave the parameters alone in update_grad; update_params takes the step.",
+)
+W2_GRAD_USED = Cause(
+    "W2_grad for W2",
+    "the error went back through W2_grad in place of W2.",
+    f"{TO_WEIGHTS}: the derivative along z1 holds the weights themselves.",
+)
+A1_USED = Cause(
+    "a1 for z1",
+    "a1 stands in W2_grad where z1, the hidden activation, should.",
+    f"{TO_WEIGHTS}: see what it is that W2 multiplies in the forward pass.",
+)
+TRANSPOSED = Cause(
+    "transposed",
+    "the outer product is the wrong way round: the gradient is the transpose of the true one.",
+    f"{TO_WEIGHTS}: a gradient has the shape of its parameter, (outputs, inputs).",
+)
+SWAPPED = Cause(
+    "swapped",
+    "the gradients of the two layers are swapped.",
+    "See which gradient each line of update_grad adds to.",
+)
+MISSING = Cause(
+    "missing",
+    "nothing is added to this gradient: it stays zero.",
+    f"{TO_WEIGHTS}: each parameter has a formula there, the biases too.",
+)
+NOT_SUMMED = Cause(
+    "not summed",
+    "the gradient holds a row for each image: the sum over the batch is missing.",
+    f"{TO_WEIGHTS}, last paragraph: sum over the images, which are the first axis.",
+)
+OUTER_OF_BATCH = Cause(
+    "outer of a batch",
+    "`np.outer` makes one long row of a batch, so images are multiplied with each other.",
+    f"{TO_WEIGHTS}, last paragraph: the sum of the outer products is one matrix product.",
+)
+SUMMED_TOO_FAR = Cause(
+    "summed too far",
+    "the bias gradient is summed over the units too, or over the units alone.",
+    "Sum over the images only, which are the first axis: one number a unit must remain.",
+)
+LIKE_WEIGHTS = Cause(
+    "bias like weights",
+    "the bias gradient is made of the gradient of the weights.",
+    f"{TO_WEIGHTS}: the formula of a bias has no factor from the layer's input.",
+)
+LAST_IMAGE = Cause(
+    "last image only",
+    "only the last image of a batch counts: each image overwrites the one before.",
+    "See that each turn of the loop adds to the gradient.",
+)
+FIRST_IMAGE = Cause(
+    "first image only",
+    "only the first image of a batch counts.",
+    "See that all rows of the batch are used, not just row 0, and that no `return` ends the loop.",
+)
+STALE_X = Cause(
+    "earlier x",
+    "W1_grad uses the x of an earlier forward pass.",
+    "See that forward stores its x anew in every call, before update_grad uses it.",
+)
+TRUNCATED = Cause(
+    "truncated",
+    "the gradient was cut to whole numbers, as happens in an array of integers.",
+    "Print the dtype of each array in update_grad and reset_grad; all must be floats.",
+)
+
+
+class Graph:
+    """One pass, forward and back, through the network in PyTorch, with room for mistakes.
+
+    `x` is (n,) or (B, n), `y` one-hot; `W2_after` is what W2 was after the student's update_grad.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, Array], x: Array, y: Array, W2_after: Array | None = None
+    ) -> None:
+        tensors = [_tensor(parameters[name]).requires_grad_() for name in PARAMETERS]
+        self.W1, self.b1, self.W2, self.b2 = tensors
+        self.W2_after = _tensor(parameters["W2"] if W2_after is None else W2_after)
+        self.x, self.y = torch.atleast_2d(_tensor(x)), torch.atleast_2d(_tensor(y))
+        self.a1 = linear(self.x, self.W1, self.b1)
+        self.z1 = self.a1.sigmoid()
+        self.a2 = linear(self.z1, self.W2, self.b2)
+        self.y_hat = self.a2.softmax(dim=1)
+        self.loss = cross_entropy(self.a2, self.y, reduction="sum")
+        (self.error,) = self.derive(self.loss, self.a2)
+        self.sent = self.through(self.W2)
+
+    @staticmethod
+    def derive(output: Tensor, *inputs: Tensor, signal: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return what autograd sends from `output` back to `inputs` when `signal` arrives there."""
+        # As a sum, not as grad_outputs, for which PyTorch would import SymPy.
+        total = output.sum() if signal is None else (output * signal.detach()).sum()
+        return torch.autograd.grad(total, inputs, retain_graph=True)
+
+    def through(self, W2: Tensor, error: Tensor | None = None) -> Tensor:
+        """Return what `error` (B, K) becomes on its way back through `W2`: (B, H)."""
+        error = self.error if error is None else error
+        (sent,) = self.derive(linear(self.z1, W2, self.b2), self.z1, signal=error)
+        return sent
+
+    def slope(self, a: Tensor) -> Tensor:
+        """Return the slope of the sigmoid at `a`, by autograd."""
+        a = a.detach().requires_grad_()
+        (slope,) = self.derive(a.sigmoid().sum(), a)
+        return slope
+
+    def gradients(self, error: Tensor | None = None, back: Tensor | None = None) -> Gradients:
+        """Return the gradients if `error` (B, K) arrived at a2, and `back` (B, H) at a1."""
+        error = self.error if error is None else error
+        if back is None:
+            (back,) = self.derive(self.z1, self.a1, signal=self.through(self.W2, error))
+        lower = self.derive(self.a1, self.W1, self.b1, signal=back)
+        upper = self.derive(self.a2, self.W2, self.b2, signal=error)
+        return {name: value.numpy() for name, value in zip(PARAMETERS, lower + upper, strict=True)}
+
+    @cached_property
+    def true(self) -> Gradients:
+        """The true gradients."""
+        return self.gradients()
+
+    @cached_property
+    def back(self) -> Tensor:
+        """What truly arrives at a1, (B, H)."""
+        return self.derive(self.z1, self.a1, signal=self.sent)[0]
+
+
+def _tensor(values: Array) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@dataclass
+class Observation:
+    """What the student's network had in its gradients after some passes, called `name`.
+
+    `passes` are all passes since the network was made, from number `start` on those since the
+    last reset_grad().
+    """
+
+    name: str
+    passes: list[Graph]
+    start: int
+    found: Gradients
+
+    @cached_property
+    def true(self) -> Gradients:
+        """The true sum of gradients since the last reset_grad()."""
+        return added([graph.true for graph in self.passes[self.start :]])
+
+
+Prediction = Mapping[str, Array]
+Predict = Callable[[Observation], Prediction]
+Mistake = Callable[[Graph], Prediction]
+
+
+def _same(found: Array, predicted: Array) -> bool:
+    if found.ndim != predicted.ndim:  # a batch of one may keep its axis
+        found, predicted = (v[0] if v.shape[:1] == (1,) else v for v in (found, predicted))
+    if distance(found, predicted) < SAME:
+        return True
+    # Where a sum cancels out, rounding is all that is left.
+    return found.shape == predicted.shape and np.allclose(found, predicted, rtol=0, atol=1e-12)
+
+
+@dataclass(frozen=True)
+class Theory:
+    """Causes of a mistake, and the gradients that they would give in an observation."""
+
+    causes: tuple[Cause, ...]
+    predict: Predict
+    same: Callable[[Array, Array], bool] = _same
+
+    def explained(self, names: Iterable[str], observations: Iterable[Observation]) -> list[str]:
+        """Return those parameters whose gradients are, in every observation, just as predicted."""
+        left = list(names)
+        for seen in observations:
+            predicted = self.predict(seen)
+            left = [name for name in left if name in predicted]
+            left = [name for name in left if self.same(seen.found[name], predicted[name])]
+            if not left:
+                break
+        return left
+
+
+def added(gradients: Iterable[Prediction]) -> Gradients:
+    """Add up gradients by name; of a name that is not in all of them, none."""
+    total, *rest = gradients
+    names = [name for name in total if all(name in other for other in rest)]
+    return {name: sum((other[name] for other in rest), start=total[name]) for name in names}
+
+
+# Mistakes within one pass, and the gradients that come of them.
+
+
+def _transposed(g: Graph) -> Prediction:
+    return {name: g.true[name].T for name in ("W1", "W2")}
+
+
+def _swapped(g: Graph) -> Prediction:
+    return dict(zip(PARAMETERS, (g.true[name] for name in ("W2", "b2", "W1", "b1")), strict=True))
+
+
+def _softmax_jacobian(g: Graph) -> Prediction:
+    return g.gradients(error=g.derive(g.y_hat, g.a2, signal=g.error)[0])
+
+
+def _slope_along_y_hat(g: Graph) -> Prediction:
+    y_hat = g.y_hat.detach().requires_grad_()
+    return g.gradients(error=g.derive(-(g.y * y_hat.log()).sum(), y_hat)[0])
+
+
+def _most_probable(g: Graph) -> Prediction:
+    n_classes = g.y.shape[1]
+    return g.gradients(error=one_hot(g.y_hat.argmax(dim=1), n_classes).double() - g.y)
+
+
+def _not_transposed(g: Graph) -> Prediction:
+    if g.W2.shape[0] != g.W2.shape[1]:
+        return {}
+    sent = g.through(g.W2.T)
+    return g.gradients(back=sent * g.slope(g.a1))
+
+
+def _updated_first(g: Graph) -> Prediction:
+    return g.gradients(back=g.through(g.W2_after) * g.slope(g.a1))
+
+
+def _a1_for_z1(g: Graph) -> Prediction:
+    (W2,) = g.derive(linear(g.a1.detach(), g.W2), g.W2, signal=g.error)
+    return {"W2": W2.numpy()}
+
+
+def _rows(g: Graph, rows: slice) -> Prediction:
+    kept = torch.zeros(len(g.x), 1, dtype=torch.float64)
+    kept[rows] = 1
+    return g.gradients(error=g.error * kept)
+
+
+def _per_image(g: Graph) -> Prediction:
+    names = {name: [] for name in PARAMETERS}  # type: dict[str, list[Array]]
+    for row in range(len(g.x)):
+        for name, gradient in _rows(g, slice(row, row + 1)).items():
+            names[name].append(gradient)
+    return {name: np.stack(gradients) for name, gradients in names.items()}
+
+
+def _outer_of_batch(g: Graph) -> Prediction:
+    pairs = {"W1": (g.back, g.x), "W2": (g.error, g.z1)}
+    return {
+        name: torch.outer(signal.flatten(), values.flatten()).detach().numpy()
+        for name, (signal, values) in pairs.items()
+    }
+
+
+def _bias(rule: Callable[[Tensor], Tensor]) -> Mistake:
+    """Return the mistake of making each bias gradient from its signal (B, units) by `rule`."""
+    return lambda g: {"b1": rule(g.back).numpy(), "b2": rule(g.error).numpy()}
+
+
+def _bias_from_weights(rule: Callable[[Array], Array]) -> Mistake:
+    return lambda g: {"b1": rule(g.true["W1"]), "b2": rule(g.true["W2"])}
+
+
+def _truncated(g: Graph) -> Prediction:
+    return {name: np.trunc(gradient) for name, gradient in g.true.items()}
+
+
+MISTAKES: tuple[tuple[Cause, Mistake], ...] = (
+    (SIGN, lambda g: g.gradients(error=-g.error)),
+    (DIVIDED, lambda g: {name: gradient / len(g.x) for name, gradient in g.true.items()}),
+    (LAST_IMAGE, lambda g: _rows(g, slice(-1, None))),
+    (FIRST_IMAGE, lambda g: _rows(g, slice(0, 1))),
+    (Y_MISSING, lambda g: g.gradients(error=g.y_hat)),
+    (SOFTMAX_AGAIN, _softmax_jacobian),
+    (SOFTMAX_AGAIN, lambda g: g.gradients(error=g.error * (g.y_hat - g.y_hat**2))),
+    (WRONG_VARIABLE, _slope_along_y_hat),
+    (ROUNDED, _most_probable),
+    (OUTPUT_SLOPE, lambda g: g.gradients(error=g.error * g.slope(g.a2))),
+    (NO_SLOPE, lambda g: g.gradients(back=g.sent)),
+    (WRONG_SLOPE, lambda g: g.gradients(back=g.sent * g.slope(g.z1))),
+    (WRONG_SLOPE, lambda g: g.gradients(back=g.sent * (g.a1 - g.a1**2))),
+    (OTHER_SLOPE, lambda g: g.gradients(back=g.sent * g.z1)),
+    (OTHER_SLOPE, lambda g: g.gradients(back=g.sent * (1 - g.z1))),
+    (OTHER_SLOPE, lambda g: g.gradients(back=g.sent * (1 - g.z1**2))),
+    (OTHER_SLOPE, lambda g: g.gradients(back=g.sent * g.slope(g.a1) ** 2)),
+    (NOT_TRANSPOSED, _not_transposed),
+    (W2_UPDATED, _updated_first),
+    (A1_USED, _a1_for_z1),
+    (TRANSPOSED, _transposed),
+    (SWAPPED, _swapped),
+    (SWAPPED, lambda g: {"W1": g.true["W2"].T, "W2": g.true["W1"].T}),
+    (NOT_SUMMED, _per_image),
+    (OUTER_OF_BATCH, _outer_of_batch),
+    (SUMMED_TOO_FAR, _bias(lambda signal: signal.sum())),
+    (SUMMED_TOO_FAR, _bias(lambda signal: signal.sum().expand(signal.shape[1]))),
+    (SUMMED_TOO_FAR, _bias(lambda signal: signal.sum(dim=1))),
+    (LIKE_WEIGHTS, _bias_from_weights(lambda weights: weights)),
+    (LIKE_WEIGHTS, _bias_from_weights(lambda weights: weights.sum(axis=1))),
+    (LIKE_WEIGHTS, _bias_from_weights(lambda weights: weights.mean(axis=1))),
+    (LIKE_WEIGHTS, _bias_from_weights(lambda weights: weights[:, 0])),
+    (TRUNCATED, _truncated),
+)  # fmt: skip
+
+
+# Mistakes in how passes follow each other.
+
+
+def _each(mistake: Mistake) -> Predict:
+    return lambda seen: added([mistake(graph) for graph in seen.passes[seen.start :]])
+
+
+def _last(mistake: Mistake) -> Predict:
+    return lambda seen: mistake(seen.passes[-1])
+
+
+def _nothing(seen: Observation) -> Prediction:
+    return {name: np.zeros_like(gradient) for name, gradient in seen.true.items()}
+
+
+def _since_made(seen: Observation) -> Prediction:
+    return added([graph.true for graph in seen.passes])
+
+
+def _x_of(earlier: Callable[[int], int]) -> Predict:
+    """Return the mistake of using, in pass number n, the x of pass number `earlier(n)`."""
+
+    def predict(seen: Observation) -> Prediction:
+        total = np.zeros(seen.true["W1"].shape)
+        for number in range(seen.start, len(seen.passes)):
+            graph, x = seen.passes[number], seen.passes[earlier(number)].x
+            if x.shape != graph.x.shape:
+                return {}
+            (W1,) = graph.derive(linear(x, graph.W1), graph.W1, signal=graph.back)
+            total += W1.numpy()
+        return {"W1": total}
+
+    return predict
+
+
+def _W2_grad_for_W2(seen: Observation) -> Prediction:
+    passes = seen.passes[seen.start :]
+    so_far = np.cumsum([graph.true["W2"] for graph in passes], axis=0)
+    return added(
+        graph.gradients(back=graph.through(_tensor(W2_grad)) * graph.slope(graph.a1))
+        for graph, W2_grad in zip(passes, so_far, strict=True)
+    )
+
+
+SEQUENCES: tuple[tuple[Cause, Predict], ...] = (
+    (ASSIGNED, _last(lambda graph: graph.true)),
+    (NOT_RESET, _since_made),
+    (STALE_X, _x_of(lambda number: 0)),
+    (STALE_X, _x_of(lambda number: max(number - 1, 0))),
+    (W2_GRAD_USED, _W2_grad_for_W2),
+)
+
+
+def theories(names: Iterable[str], observations: list[Observation]) -> Iterator[Theory]:
+    """Yield all theories, the simplest first."""
+    # What is not computed is just 0; what cancels out is 0 but for rounding.
+    yield Theory((MISSING,), _nothing, np.array_equal)
+    yield from (Theory((cause,), predict) for cause, predict in SEQUENCES)
+    yield from (Theory((cause,), _each(mistake)) for cause, mistake in MISTAKES)
+    yield from _scaled(names, observations)
+    yield from (Theory((cause, ASSIGNED), _last(mistake)) for cause, mistake in MISTAKES)
+
+
+def _scaled(names: Iterable[str], observations: list[Observation]) -> Iterator[Theory]:
+    """Yield a theory for each constant factor that the first observation shows."""
+    found, true = observations[0].found, observations[0].true
+    factors = set()
+    for name in names:
+        if found[name].shape == true[name].shape and (true[name] ** 2).sum():
+            factor = (found[name] * true[name]).sum() / (true[name] ** 2).sum()
+            factors.add(float(f"{factor:.9g}"))
+    for factor in sorted(factors - {0.0}):
+        cause = DOUBLED if abs(factor - 2) < SAME else SCALED
+        yield Theory((cause,), _times(factor))
+
+
+def _times(factor: float) -> Predict:
+    return lambda seen: {name: factor * gradient for name, gradient in seen.true.items()}
+
+
+def explain(names: Iterable[str], observations: list[Observation]) -> dict[str, tuple[Cause, ...]]:
+    """Map the wrong gradients `names` to the causes that explain all observations of them.
+
+    One cause for many gradients is likelier than many causes: the theory that explains the most
+    comes first. A gradient that nobody explains is left out.
+    """
+    names = list(names)
+    candidates = [
+        (theory.explained(names, observations), theory.causes)
+        for theory in theories(names, observations)
+    ]
+    result: dict[str, tuple[Cause, ...]] = {}
+    for explained, causes in sorted(candidates, key=lambda candidate: -len(candidate[0])):
+        for name in explained:
+            result.setdefault(name, causes)
+    return result

@@ -1,0 +1,451 @@
+"""What happened in a training: spies that stand in for the network, and rules over their notes.
+
+A spy learns nothing. Each image carries its number, so the notes tell which images went where and
+in what order. Spies are plain objects that can be sent to another process and back; all that the
+checks read of them is `notes`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from helpers.verdicts import Array, Cause, Exercise, Suspect, Verdict
+
+PIXELS, DIGITS = 784, 10
+FIRST_VALIDATION = 3000  # the number of the first validation image
+SCALE = 4096  # an image's number, divided by this, is its first pixel
+
+
+class Note(NamedTuple):
+    """One call: what was called, with which images, labels or learning rate."""
+
+    call: str
+    images: tuple[int, ...] = ()
+    labels: tuple[int, ...] = ()
+    rate: float = 0.0
+    state: str = ""  # what else is worth knowing: the mode of the network, the gradient's story
+
+
+def make_images(first: int, n: int) -> tuple[Array, Array]:
+    """Return images (n, 784) numbered from `first`, and their labels (n,)."""
+    numbers = np.arange(first, first + n)
+    images = np.full((n, PIXELS), 0.5, dtype=np.float32)
+    images[:, 0] = numbers / SCALE
+    return images, label_of(numbers)
+
+
+def label_of(numbers: ArrayLike) -> Array:
+    """Return the label of each image number; neighbours differ."""
+    return (7 * np.asarray(numbers) + np.asarray(numbers) // 10 + 3) % DIGITS
+
+
+def predicted(numbers: ArrayLike) -> Array:
+    """Return what every spy takes the images for: right, but for one in four or one in three."""
+    numbers = np.asarray(numbers)
+    one_in = np.where(numbers < FIRST_VALIDATION, 4, 3)
+    return (label_of(numbers) + (numbers % one_in == 0)) % DIGITS
+
+
+def numbers_of(images: ArrayLike) -> Array:
+    """Return the numbers (B,) of images (784,), (B, 784) or (B, 1, 28, 28)."""
+    pixels = np.asarray(images)
+    first = pixels.reshape(-1, PIXELS)[:, 0] if pixels.size % PIXELS == 0 else pixels.ravel()[:1]
+    return np.rint(first * SCALE).astype(int)
+
+
+class Spy:
+    """What is handed to student code to be looked at afterwards.
+
+    Where that code runs on a copy, the copy's `__dict__` must come back into the spy.
+    """
+
+
+class SpyNetwork(Spy):
+    """Stands in for the MLP of the first notebook, and takes notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[Note] = []
+        self.W1, self.b1 = np.zeros((2, PIXELS)), np.zeros(2)
+        self.W2, self.b2 = np.zeros((DIGITS, 2)), np.zeros(DIGITS)
+        self.dtype = np.dtype(np.float32)
+        self.reset_grad()
+        self.notes.clear()
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Return probabilities that depend on the images' numbers alone."""
+        numbers = numbers_of(x)
+        self.notes.append(Note("forward", tuple(numbers.tolist())))
+        likely = np.eye(DIGITS)[predicted(numbers)]
+        self.y_hat = 0.9 * likely + 0.01
+        if np.ndim(x) == 1:
+            self.y_hat = self.y_hat[0]
+        self.a2 = np.log(self.y_hat)
+        return self.y_hat
+
+    def loss(self, y: ArrayLike) -> float:
+        """Return the cross-entropy of the last forward pass, or 0 where y does not fit it."""
+        targets = np.asarray(y)
+        return -float((targets * self.a2).sum()) if targets.shape == self.a2.shape else 0.0
+
+    def update_grad(self, y: ArrayLike) -> None:
+        """Note the labels, or that `y` is not one-hot."""
+        targets = np.asarray(y)
+        one_hot = targets.shape[-1:] == (DIGITS,) and (targets.sum(axis=-1) == 1).all()
+        labels = np.atleast_1d(targets.argmax(axis=-1)) if one_hot else np.atleast_1d(targets)
+        state = "one-hot" if one_hot else "not one-hot"
+        self.notes.append(Note("update_grad", (), tuple(labels.ravel().tolist()), 0, state))
+
+    def reset_grad(self) -> None:
+        """Note it."""
+        self.notes.append(Note("reset_grad"))
+        self.W1_grad, self.b1_grad = np.zeros_like(self.W1), np.zeros_like(self.b1)
+        self.W2_grad, self.b2_grad = np.zeros_like(self.W2), np.zeros_like(self.b2)
+
+    def update_params(self, lr: float) -> None:
+        """Note the learning rate."""
+        self.notes.append(Note("update_params", rate=float(lr)))
+
+
+class Plan(NamedTuple):
+    """What the training was asked to do."""
+
+    n_images: int
+    batch_size: int
+    n_epochs: int
+    rate: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the parameters, and the images and labels that went into its gradient."""
+
+    images: tuple[int, ...]
+    labels: tuple[int, ...]
+    rate: float
+    gradient: str  # "clean", "added to" (not reset before), "reset" (thrown away), "none"
+    state: str = ""
+
+
+class Finding(NamedTuple):
+    """Something wrong in a training."""
+
+    found: str
+    wanted: str
+    cause: Cause
+
+
+def steps_of(notes: Iterable[Note]) -> list[Step]:
+    """Read the steps of a training from the notes of a SpyNetwork."""
+    steps: list[Step] = []
+    images: list[int] = []
+    labels: list[int] = []
+    last: tuple[int, ...] = ()
+    gradient, state = "clean", ""
+    for note in notes:
+        if note.call == "forward":
+            last = note.images
+        elif note.call == "update_grad":
+            images, labels = [*images, *last], [*labels, *note.labels]
+            state = note.state if state != "not one-hot" else state
+            gradient = "clean" if gradient == "reset" else gradient
+        elif note.call == "reset_grad":
+            gradient = "reset" if images else "clean"
+        else:
+            story = gradient if images else "none"
+            steps.append(Step(tuple(images), tuple(labels), note.rate, story, state))
+            images, labels, gradient, state = [], [], "added to", ""
+    return steps
+
+
+# Rules: each looks at the steps and the plan, and returns a Finding or None.
+
+Rule = Callable[[Sequence[Step], Plan], Finding | None]
+
+
+def not_one_hot(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """update_grad was given labels."""
+    if all(step.state != "not one-hot" for step in steps):
+        return None
+    cause = Cause(
+        "labels not one-hot",
+        "the labels themselves are passed on.",
+        "Turn the labels into targets with one_hot_encode before the loop.",
+    )
+    return Finding("update_grad got y that is not one-hot.", "rows (B, 10).", cause)
+
+
+def validation_used(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """Validation images went into a gradient."""
+    used = {number for step in steps for number in step.images if number >= FIRST_VALIDATION}
+    if not used:
+        return None
+    cause = Cause(
+        "trained on validation",
+        "the validation data are trained on too.",
+        "Train on `train` alone; only accuracies are taken of `validation`.",
+    )
+    return Finding(f"{len(used)} validation images were trained on.", "none.", cause)
+
+
+def forward_fits(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """The targets must be those of the last forward pass, at least in number."""
+    for step in steps:
+        if len(step.images) != len(step.labels):
+            cause = Cause(
+                "another forward",
+                "between forward and update_grad other images went forward.",
+                "Compute accuracies after update_params, when the step is done.",
+            )
+            found = f"{len(step.labels)} labels after a forward pass of {len(step.images)} images."
+            return Finding(found, "as many labels as images.", cause)
+    return None
+
+
+def labels_fit(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """Each image must come with its own label."""
+    for step in steps:
+        wrong = int((label_of(step.images) != np.array(step.labels)).sum())
+        if wrong:
+            cause = Cause(
+                "labels don't follow",
+                "images and labels are not put into the same order.",
+                "Index both with the same numbers: images[batch] and labels[batch].",
+            )
+            found = f"{wrong} of {len(step.images)} images in a batch with another image's label."
+            return Finding(found, "each image with its own label.", cause)
+    return None
+
+
+def gradients_reset(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """Each step must use the gradient of its own batch."""
+    stories = [step.gradient for step in steps]
+    found = {
+        "none": "a step without a new gradient.",
+        "reset": "a gradient that was reset before its step.",
+        "added to": "gradients that hold those of the batches before.",
+    }
+    causes = {
+        "none": Cause(
+            "updated twice",
+            "the parameters are updated twice for one gradient.",
+            "Take one step for each batch.",
+        ),
+        "reset": Cause(
+            "reset too late",
+            "the gradient is set to zero between its computation and the step.",
+            "Reset before the forward pass of each batch.",
+        ),
+        "added to": Cause(
+            "not reset",
+            "the gradients are not reset before each batch.",
+            "Reset the gradients at the start of each batch, inside the inner loop.",
+        ),
+    }
+    for story, cause in causes.items():
+        if story in stories[1:] or (stories[0] == story and story != "added to"):
+            return Finding(found[story], "the gradient of the step's own batch.", cause)
+    return None
+
+
+def rate_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """Each step must have the learning rate that was asked for."""
+    rates = {step.rate for step in steps}
+    if all(np.isclose(rate, plan.rate, rtol=1e-6) for rate in rates):
+        return None
+    found = ", ".join(f"{rate:g}" for rate in sorted(rates)[:3])
+    cause = Cause(
+        "lr ignored",
+        "the learning rate is not used as it was passed.",
+        "Pass the argument learning_rate on to update_params as it is.",
+    )
+    return Finding(f"steps with the learning rate {found}.", f"{plan.rate:g}.", cause)
+
+
+def _batch_cause(sizes: set[int], plan: Plan) -> Cause:
+    if sizes <= {plan.batch_size - 1, plan.batch_size + 1, plan.n_images % plan.batch_size}:
+        return Cause(
+            "slice off by one",
+            "the slices are one too short or too long.",
+            "A slice ends before its second number: images[start : start + batch_size].",
+        )
+    return Cause(
+        "batch size ignored",
+        "the batch size is not that of the argument.",
+        "Cut the images into pieces of batch_size.",
+    )
+
+
+def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """All batches must be full, but for the last of an epoch."""
+    allowed = {plan.batch_size, plan.n_images % plan.batch_size or plan.batch_size}
+    sizes = {len(step.images) for step in steps}
+    if sizes <= allowed and plan.batch_size in sizes:
+        return None
+    found = f"batches of {', '.join(map(str, sorted(sizes)[:4]))} images."
+    return Finding(found, f"{plan.batch_size}, and the rest at the end.", _batch_cause(sizes, plan))
+
+
+LAST_DROPPED = Cause(
+    "last batch dropped",
+    "the last, smaller batch of each epoch is left out.",
+    "Let the loop start batches up to len(images); a slice over the end is just shorter.",
+)
+FIRST_BATCH = Cause(
+    "first batch only",
+    "the inner loop ends after one batch.",
+    "See that no `break` or `return` stands inside the inner loop.",
+)
+EPOCHS = Cause(
+    "epochs ignored",
+    "the number of epochs is not that of the argument.",
+    "Go through the images n_epochs times: `for epoch in range(n_epochs)`.",
+)
+REPLACEMENT = Cause(
+    "drawn with replacement",
+    "the images are drawn at random each time, so some come twice and some never.",
+    "Shuffle with a permutation, in which each number comes once.",
+)
+
+
+def every_image_once(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """Each image must come once in every epoch."""
+    times = Counter(number for step in steps for number in step.images)
+    if len(times) == plan.n_images and set(times.values()) == {plan.n_epochs}:
+        return None
+    total = sum(times.values())
+    full = plan.n_images - plan.n_images % plan.batch_size
+    totals = {
+        plan.n_epochs * full: LAST_DROPPED,
+        plan.n_epochs * plan.batch_size: FIRST_BATCH,
+        plan.n_epochs * plan.n_images: REPLACEMENT,
+    }
+    unknown = Cause("unknown", "unknown.", "Print which images go into each batch.")
+    per_epoch = set(times.values())
+    evenly = len(times) == plan.n_images and len(per_epoch) == 1
+    cause = EPOCHS if evenly else totals.get(total, unknown)
+    wanted = f"{plan.n_images} images in {plan.n_epochs} epochs: {plan.n_images * plan.n_epochs}."
+    return Finding(f"{total} images in all, {len(times)} different ones.", wanted, cause)
+
+
+def shuffled(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """Every epoch must have an order of its own."""
+    numbers = [number for step in steps for number in step.images]
+    epochs = [
+        numbers[start : start + plan.n_images] for start in range(0, len(numbers), plan.n_images)
+    ]
+    if epochs[0] in (sorted(epochs[0]), sorted(epochs[0], reverse=True)):
+        cause = Cause(
+            "not shuffled",
+            "the images are not shuffled.",
+            "Draw a new permutation at the start of each epoch.",
+        )
+        return Finding("the images in the order of the data set.", "a random order.", cause)
+    if any(epoch == epochs[0] for epoch in epochs[1:]):
+        cause = Cause(
+            "shuffled once",
+            "the images are shuffled once, before the loop, or with the same seed each time.",
+            "Draw a new permutation from one generator at the start of each epoch.",
+        )
+        return Finding("the same order in every epoch.", "a new order each time.", cause)
+    return None
+
+
+RULES: tuple[tuple[str, Rule], ...] = (
+    ("targets", not_one_hot),
+    ("forward", forward_fits),
+    ("training data", validation_used),
+    ("labels", labels_fit),
+    ("gradients", gradients_reset),
+    ("learning rate", rate_obeyed),
+    ("batches", batch_size_obeyed),
+    ("epochs", every_image_once),
+    ("order", shuffled),
+)
+
+
+NOT_REACHED = Cause(
+    "network not used",
+    "the loop trains another network, or none, not the one that was passed in.",
+    "Use the arguments of the function; a global network is another one.",
+)
+NEVER_UPDATED = Cause(
+    "never updated",
+    "gradients are computed, and no step is taken with them.",
+    "Change the parameters after each batch: update_params here, step in PyTorch.",
+)
+NO_GRADIENT = Cause(
+    "no gradient",
+    "steps are taken, and no gradient is computed for them.",
+    "Compute the gradient of each batch before its step: update_grad here, backward in PyTorch.",
+)
+
+
+def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
+    """The network was never changed, or not by a gradient."""
+    if any(step.images for step in steps):
+        return None
+    if steps:
+        return Finding("steps without a gradient.", "a gradient before each step.", NO_GRADIENT)
+    if {note.call for note in notes} & {"update_grad", "criterion"}:
+        return Finding("no step at all.", "a step for each batch.", NEVER_UPDATED)
+    return Finding("no gradient and no step.", "both for each batch.", NOT_REACHED)
+
+
+def judge_steps(
+    exercise: Exercise, notes: Iterable[Note], steps: Sequence[Step], plan: Plan
+) -> Iterator[Verdict]:
+    """Yield a verdict for each rule; those after a broken one mean little."""
+    if finding := no_training(notes, steps):
+        yield exercise.wrong("steps", *finding)
+    for part, rule in RULES:
+        finding = rule(steps, plan)
+        yield exercise.wrong(part, *finding) if finding else exercise.right(part)
+
+
+def percent_right(numbers: ArrayLike) -> float:
+    """Return the accuracy in percent that every spy has on these images."""
+    return 100 * float((predicted(numbers) == label_of(numbers)).mean())
+
+
+ACCURACY_SUSPECTS: tuple[Suspect, ...] = (
+    Suspect(
+        "fraction",
+        "this is a fraction, not a percentage.",
+        "Multiply by 100.",
+        lambda right, n: right / n,
+    ),
+    Suspect(
+        "error rate",
+        "this is the percentage of mistakes.",
+        "Count the predictions that are equal to the labels.",
+        lambda right, n: 100 * (n - right) / n,
+    ),
+    Suspect(
+        "error rate",
+        "this is the fraction of mistakes.",
+        "Count the predictions that are equal to the labels, and return percent.",
+        lambda right, n: (n - right) / n,
+    ),
+    Suspect(
+        "count",
+        "this is the number of right predictions.",
+        "Divide by the number of labels, and multiply by 100.",
+        lambda right, n: right,
+    ),
+    Suspect(
+        "percent twice",
+        "it was multiplied by 100 twice.",
+        "accuracy returns percent already.",
+        lambda right, n: 1e4 * right / n,
+    ),
+    Suspect(
+        "rounded down",
+        "the decimals were cut off.",
+        "Divide with `/`, and leave rounding to those who print.",
+        lambda right, n: 100 * right // n,
+    ),
+)

@@ -1,0 +1,79 @@
+"""The second notebook's exercises in the manner of PyTorch's tutorials."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from helpers.training import History
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, 5)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.fc1 = nn.Linear(16 * 4 * 4, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = torch.flatten(x, 1)
+        x = F.relu(self.fc1(x))
+        x = F.relu(self.fc2(x))
+        x = self.fc3(x)
+        return x
+
+
+def trainNN(
+    network,
+    optimizer,
+    epochs,
+    criterion,
+    full_data=True,
+    *,
+    train,
+    validation,
+    batch_size=64,
+    seed=0,
+):
+    images = torch.as_tensor(train[0]).reshape(-1, 1, 28, 28)
+    labels = torch.as_tensor(train[1])
+    if not full_data:
+        images, labels = images[:2000], labels[:2000]
+    generator = torch.Generator().manual_seed(seed)
+    history = History()
+    for _ in range(epochs):
+        network.train()
+        order = torch.randperm(len(images), generator=generator)
+        total_loss, correct = 0.0, 0
+        for start in range(0, len(images), batch_size):
+            batch = order[start : start + batch_size]
+            optimizer.zero_grad()
+            logits = network(images[batch])
+            loss = criterion(logits, labels[batch])
+            loss.backward()
+            optimizer.step()
+            total_loss += loss.item() * len(batch)
+            correct += (logits.argmax(1) == labels[batch]).sum().item()
+        train_accuracy = 100 * correct / len(images)
+        validation_accuracy = test_accuracy(network, validation[0], validation[1])
+        history.record(total_loss / len(images), train_accuracy, validation_accuracy)
+    return history
+
+
+def test_accuracy(network, images, labels):
+    network.eval()
+    images = torch.as_tensor(images).reshape(-1, 1, 28, 28)
+    labels = torch.as_tensor(labels)
+    correct = 0
+    with torch.no_grad():
+        for start in range(0, len(images), 500):
+            logits = network(images[start : start + 500])
+            predicted = logits.argmax(dim=1)
+            correct += (predicted == labels[start : start + 500]).sum().item()
+    return 100 * correct / len(images)
+
+
+test_accuracy.__test__ = False

@@ -1,0 +1,141 @@
+"""The same exercises with loops, an image at a time, in float64 throughout."""
+
+import numpy as np
+
+from helpers.training import History
+
+
+def sigmoid(a):
+    return (1 + np.tanh(a / 2)) / 2
+
+
+def softmax(logits):
+    if logits.ndim == 1:
+        powers = np.exp(logits - logits.max())
+        return powers / powers.sum()
+    return np.array([softmax(row) for row in logits])
+
+
+def cross_entropy(a, y):
+    loss = 0.0
+    for logits, target in zip(np.atleast_2d(a), np.atleast_2d(y), strict=True):
+        highest = logits.max()
+        loss += highest + np.log(np.exp(logits - highest).sum()) - logits[target.argmax()]
+    return loss
+
+
+class MLP:
+    def __init__(self, n_inputs=784, n_hidden=64, n_outputs=10, *, seed=0, dtype=np.float32):
+        generator = np.random.default_rng(seed)
+        self.W1 = 0.1 * generator.standard_normal((n_hidden, n_inputs))
+        self.W2 = 0.1 * generator.standard_normal((n_outputs, n_hidden))
+        self.b1, self.b2 = np.zeros(n_hidden), np.zeros(n_outputs)
+        self.reset_grad()
+
+    def forward_one(self, pixels):
+        a = self.W1.dot(pixels) + self.b1
+        h = sigmoid(a)
+        return h, self.W2.dot(h) + self.b2
+
+    def forward(self, x):
+        self.images = [np.array(pixels, dtype=np.float64) for pixels in np.atleast_2d(x)]
+        both = [self.forward_one(pixels) for pixels in self.images]
+        self.hidden = [h for h, _ in both]
+        self.logits = [o for _, o in both]
+        self.p = [softmax(o) for o in self.logits]
+        return self.p[0] if np.ndim(x) == 1 else np.array(self.p)
+
+    def loss(self, y):
+        return cross_entropy(np.array(self.logits), y)
+
+    def update_grad(self, y):
+        for pixels, h, p, target in zip(
+            self.images, self.hidden, self.p, np.atleast_2d(y), strict=True
+        ):
+            error = p - target
+            self.W2_grad += np.outer(error, h)
+            self.b2_grad += error
+            back = np.zeros(len(h))
+            for j in range(len(h)):
+                back[j] = np.sum(self.W2[:, j] * error) * h[j] * (1 - h[j])
+            self.W1_grad += np.outer(back, pixels)
+            self.b1_grad += back
+
+    def reset_grad(self):
+        for name in ("W1", "b1", "W2", "b2"):
+            setattr(self, name + "_grad", np.zeros(getattr(self, name).shape))
+
+    def update_params(self, lr):
+        for name in ("W1", "b1", "W2", "b2"):
+            parameter = getattr(self, name)
+            parameter += -lr * getattr(self, name + "_grad")
+
+
+def one_hot_encode(labels, n_classes=10):
+    rows = []
+    for label in labels:
+        row = [0] * n_classes
+        row[label] = 1
+        rows.append(row)
+    return np.array(rows)
+
+
+def accuracy(predicted, true):
+    right = 0
+    for guess, label in zip(predicted, true, strict=True):
+        if guess == label:
+            right += 1
+    return right / len(true) * 100
+
+
+def test_network(network, images, labels):
+    guesses = []
+    for image in images:
+        guesses.append(np.argmax(network.forward(image)))
+    return round(accuracy(guesses, labels), 2)
+
+
+test_network.__test__ = False
+
+
+def train_network(
+    network, train, validation, learning_rate=1e-3, n_epochs=100, batch_size=256, *, seed=0
+):
+    rng = np.random.default_rng(seed)
+    history = History()
+    indices = np.arange(len(train[0]))
+    for _ in range(n_epochs):
+        rng.shuffle(indices)
+        images, labels = train[0][indices], train[1][indices]
+        targets = one_hot_encode(labels)
+        loss, done = 0.0, 0
+        while done < len(images):
+            network.reset_grad()
+            for image, target in zip(
+                images[done : done + batch_size], targets[done : done + batch_size], strict=True
+            ):
+                network.forward(image)
+                loss += network.loss(target)
+                network.update_grad(target)
+            network.update_params(learning_rate)
+            done += batch_size
+        history.record(
+            loss / len(images),
+            test_network(network, train[0], train[1]),
+            test_network(network, validation[0], validation[1]),
+        )
+    return history
+
+
+def save_weights(network, filename_prefix):
+    np.save(str(filename_prefix) + "_W1", network.W1)
+    np.save(str(filename_prefix) + "_b1", network.b1)
+    np.save(str(filename_prefix) + "_W2", network.W2)
+    np.save(str(filename_prefix) + "_b2", network.b2)
+
+
+def load_weights(network, filename_prefix):
+    network.W1[:] = np.load(str(filename_prefix) + "_W1.npy")
+    network.b1[:] = np.load(str(filename_prefix) + "_b1.npy")
+    network.W2[:] = np.load(str(filename_prefix) + "_W2.npy")
+    network.b2[:] = np.load(str(filename_prefix) + "_b2.npy")
