@@ -10,6 +10,7 @@ import contextlib
 import io
 import linecache
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -592,7 +593,9 @@ MUTANTS: list[Mutant] = [
 
 def main(arguments: Iterable[str]) -> None:
     """Print how many mutants are caught and named rightly, and those that aren't."""
-    reports = [(mutant, mutant.report()) for mutant in MUTANTS]
+    # Some mutants save their weights in the current folder.
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        reports = [(mutant, mutant.report()) for mutant in MUTANTS]
     caught = [mutant for mutant, report in reports if not report.passed]
     named = [mutant for mutant, report in reports if report.causes == [mutant.cause]]
     for mutant, report in reports:
