@@ -54,6 +54,7 @@ bands: data
 	$(BIN)/python tools/measure_bands.py
 
 pins: $(READY)
+	@mkdir -p build
 	{ echo '# Every version that the project is tested with, on all platforms. Written by `make pins`.'; \
 	  $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras \
 	      --no-annotate --no-header pyproject.toml; } > build/requirements.txt

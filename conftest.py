@@ -12,6 +12,7 @@ from tests.notebook_guard import notebook_faults
 from tests.sanitizers import sanitizer_file
 
 ROOT = Path(__file__).parent
+SANITIZERS = pytest.StashKey[tempfile.TemporaryDirectory]()
 
 # A slow example on a crowded machine is no failure.
 hypothesis.settings.register_profile("no deadline", deadline=None)
@@ -54,6 +55,3 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if SANITIZERS in config.stash:
         config.stash[SANITIZERS].cleanup()
-
-
-SANITIZERS = pytest.StashKey[tempfile.TemporaryDirectory]()

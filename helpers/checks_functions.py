@@ -15,14 +15,13 @@ from helpers.verdicts import (
     Exercise,
     StudentError,
     Suspect,
+    Suspects,
     Verdict,
     ask,
     check,
     describe,
     find_cause,
 )
-
-Suspects = tuple[Suspect, ...]
 
 SIGMOID = Exercise("sigmoid", "section 1")
 SOFTMAX = Exercise("softmax", "section 1")

@@ -20,6 +20,7 @@ from helpers.verdicts import (
     Exercise,
     StudentError,
     Suspect,
+    Suspects,
     Verdict,
     ask,
     check,
@@ -27,8 +28,6 @@ from helpers.verdicts import (
     distance,
     find_cause,
 )
-
-Suspects = tuple[Suspect, ...]
 
 INITIALIZATION = Exercise("__init__", "section 2")
 FORWARD = Exercise("forward", "section 1")

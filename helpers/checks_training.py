@@ -23,6 +23,7 @@ from helpers.verdicts import (
     Cause,
     Exercise,
     Suspect,
+    Suspects,
     Verdict,
     ask,
     check,
@@ -164,7 +165,7 @@ def check_accuracy(accuracy: Callable[..., float], *, seed: int = 0) -> Iterator
         yield ACCURACY.judge(part, value, np.asarray(100 * right / n), suspects, right, n)
 
 
-def percentage_suspects(numbers: Array) -> tuple[Suspect, ...]:
+def percentage_suspects(numbers: Array) -> Suspects:
     """Return those who take the accuracy on images of these numbers in a wrong way."""
     # Of equal probabilities argmin takes the first: digit 0, or 1 where 0 is the likely one.
     least = np.where(predicted(numbers) == 0, 1, 0)

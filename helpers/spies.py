@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from helpers.verdicts import Array, Cause, Exercise, Suspect, Verdict
+from helpers.verdicts import Array, Cause, Exercise, Suspect, Suspects, Verdict
 
 PIXELS, DIGITS = 784, 10
 FIRST_VALIDATION = 3000  # the number of the first validation image
@@ -411,7 +411,7 @@ def percent_right(numbers: ArrayLike) -> float:
     return 100 * float((predicted(numbers) == label_of(numbers)).mean())
 
 
-ACCURACY_SUSPECTS: tuple[Suspect, ...] = (
+ACCURACY_SUSPECTS: Suspects = (
     Suspect(
         "fraction",
         "this is a fraction, not a percentage.",

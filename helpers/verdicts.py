@@ -50,6 +50,8 @@ class Suspect(NamedTuple):
         return Cause(self.key, self.likely, self.step)
 
 
+Suspects = tuple[Suspect, ...]
+
 UNKNOWN = Cause(
     "unknown",
     "unknown; this is none of the usual mistakes.",
