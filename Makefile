@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help run test lab data notebooks bands pins clean
+.PHONY: help run test lab data notebooks bands record pins clean
 
 help:
 	@echo "make run        execute the notebooks: copies in build/, figures in figures/"
@@ -15,6 +15,7 @@ help:
 	@echo "for maintainers:"
 	@echo "make notebooks  execute the committed notebooks in place"
 	@echo "make bands      measure the bands of all results again (long)"
+	@echo "make record     train for the record again (long)"
 	@echo "make pins       choose new versions for requirements.txt"
 	@echo "make clean      remove what was built; data/ stays"
 
@@ -51,7 +52,10 @@ notebooks: data
 	$(BIN)/python tools/execute_notebooks.py --inplace $(NOTEBOOKS)
 
 bands: data
-	$(BIN)/python tools/measure_bands.py
+	$(BIN)/python -m tools.measure_bands
+
+record: data
+	$(BIN)/python -m tools.measure_record
 
 pins: $(READY)
 	@mkdir -p build

@@ -305,7 +305,7 @@ def _as_images(images: ArrayLike | Tensor) -> Tensor:
     return values.float().reshape(-1, 1, 28, 28)
 
 
-def _as_tensors(
+def as_tensors(
     data: LabelledImages, size: int | None, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return the first `size` images (N, 1, 28, 28) and labels (N,) on the device."""
@@ -332,7 +332,7 @@ def _prepare(
         digits = load_mnist()
         train, validation = train or digits.train, validation or digits.validation
     size = None if full_data else MINI_SIZE
-    return _as_tensors(train, size, device), _as_tensors(validation, None, device)
+    return as_tensors(train, size, device), as_tensors(validation, None, device)
 
 
 def _check_arguments(

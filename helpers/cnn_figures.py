@@ -167,6 +167,45 @@ def permutation_bars(
     return figure
 
 
+def record_dots(
+    plain: Mapping[str, float],
+    record: Mapping[str, Sequence[float]],
+    title: str = "What the recipe gains, with the same networks",
+) -> Figure:
+    """The test errors of "MLP" and "CNN": hollow for plain training, a filled dot for each record.
+
+    `plain` holds one test accuracy in percent for each network, `record` those of several runs.
+    Raises ValueError for other names, no runs, or values outside 0 to 100.
+    """
+    before = _checked_accuracies({name: [value] for name, value in plain.items()}, 1)
+    _check_names("record", record, tuple(NETWORKS))
+    figure = new_figure(8, 2.9, title)
+    ax = figure.subplots()
+    told = []
+    for row, name in enumerate(NETWORKS):
+        runs = checked(f"record of {name!r}", record[name], "runs", within=(0, 100))
+        errors = {"plain": 100 - before[name], "record": 100 - runs}
+        _draw_errors(ax, row, errors, NETWORKS[name] | {"linestyle": "", "markersize": 8})
+        means = [f"{word} {values.mean():.2f} %" for word, values in errors.items()]
+        told.append(f"{name}: {means[0]}, {means[1]} on average of {len(runs)} runs.")
+    ax.set_yticks(range(2), list(NETWORKS))
+    ax.set(xlabel="wrong test images (%)", ylim=(1.6, -0.6))
+    ax.set_xlim(left=0, right=1.15 * ax.get_xlim()[1])
+    _tidy(ax, "x")
+    figure.set_label(f"{title}, in % of wrong test images. {' '.join(told)}")
+    return figure
+
+
+def _draw_errors(
+    ax: Axes, row: int, errors: Mapping[str, NDArray[Any]], style: dict[str, Any]
+) -> None:
+    """Draw "plain" errors hollow, "record" errors filled, and name the mean of each."""
+    for (word, values), face in zip(errors.items(), ("white", style["color"]), strict=True):
+        ax.plot(values, [row] * len(values), **style | {"markerfacecolor": face})
+        text, place = f"{word} {values.mean():.2f} %", (values.mean(), row)
+        ax.annotate(text, place, (0, 9), ha="center", va="bottom", **POINTS)
+
+
 def _draw_pair(ax: Axes, row: int, pair: NDArray[Any], style: dict[str, Any]) -> None:
     """Draw an accuracy on original pixels, filled, and on permuted ones, hollow; name both."""
     ax.plot(pair, [row, row], **style)

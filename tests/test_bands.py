@@ -1,14 +1,17 @@
 """Bands and the sanitizers made of them: they must let through what is right, and nothing else."""
 
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
+import tools.seeds
 from helpers.bands import Band, bands_to_json, load_bands, verdict
 from tests.sanitizers import sanitizer_file
 from tools.measure_bands import to_band
+from tools.seeds import results_by_seed
 
 BAND = Band(low=96.5, high=97.3, mean=96.9, sd=0.1, seeds=20)
 ALL_BANDS = [
@@ -102,22 +105,19 @@ def test_json_is_read_back_as_it_was_written(tmp_path, monkeypatch):
 
 
 def test_a_measurement_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
-    import tools.measure_bands as tool
-
     class InThisProcess(ThreadPoolExecutor):
         def __init__(self, mp_context):
             super().__init__(max_workers=1)
 
-    seeds = []
+    measured = []
 
-    def run(network, source, seed):
-        seeds.append(seed)
+    def measure(seed):
+        measured.append(seed)
         return {"x": 90.0 + seed}
 
-    monkeypatch.setattr(tool, "RUNS", tmp_path)
-    monkeypatch.setattr(tool, "ProcessPoolExecutor", InThisProcess)
-    monkeypatch.setattr(tool, "run", run)
-    tool.measure("net", "MNIST", 2)
-    results = tool.measure("net", "MNIST", 4)
-    assert seeds == [0, 1, 2, 3]
+    monkeypatch.setattr(tools.seeds, "ProcessPoolExecutor", InThisProcess)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    results_by_seed(tmp_path / "runs.json", measure, 2, "a test")
+    results = results_by_seed(tmp_path / "runs.json", measure, 4, "a test")
+    assert measured == [0, 1, 2, 3]
     assert [result["x"] for result in results] == [90, 91, 92, 93]

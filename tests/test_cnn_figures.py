@@ -336,3 +336,30 @@ def test_arrays_are_not_changed_and_pyplot_is_not_loaded(rng: np.random.Generato
     for array, old in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, old)
     assert ("matplotlib.pyplot" in sys.modules) == loaded
+
+
+# record_dots
+
+RECORD = {"MLP": [98.5, 98.7], "CNN": [99.5, 99.6, 99.7]}
+
+
+def test_record_shows_every_run_as_an_error_and_names_the_means() -> None:
+    figure = cnn_figures.record_dots({"CNN": 99.0, "MLP": 97.0}, RECORD)
+    plain_mlp, mlp, plain_cnn, cnn = figure.axes[0].lines
+    np.testing.assert_allclose(plain_mlp.get_xdata(), [3.0])
+    np.testing.assert_allclose(mlp.get_xdata(), [1.5, 1.3])
+    np.testing.assert_allclose(plain_cnn.get_xdata(), [1.0])
+    np.testing.assert_allclose(cnn.get_xdata(), [0.5, 0.4, 0.3])
+    assert texts(figure.axes[0]) == [
+        "plain 3.00 %",
+        "record 1.40 %",
+        "plain 1.00 %",
+        "record 0.40 %",
+    ]
+    assert "MLP: plain 3.00 %, record 1.40 % on average of 2 runs." in str(figure.get_label())
+
+
+def test_record_wants_both_networks_and_at_least_one_run() -> None:
+    for record in ({"MLP": [98.0]}, {"MLP": [98.0], "CNN": []}, {"MLP": [98.0], "CNN": [101.0]}):
+        with pytest.raises(ValueError, match="record"):
+            cnn_figures.record_dots({"MLP": 97.0, "CNN": 99.0}, record)

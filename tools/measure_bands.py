@@ -2,31 +2,26 @@
 
 What each seed gave is kept in tools/band_runs/; delete a file there to measure it again.
 
-python tools/measure_bands.py [--seeds 20] [--networks mlp ...] [--sources MNIST stand-in]
+python -m tools.measure_bands [--seeds 20] [--networks mlp ...] [--sources MNIST stand-in]
 """
 
 import argparse
 import io
-import json
 import math
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
-from tqdm import tqdm
 
 from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
 from helpers.evaluation import hardest_digits
 from helpers.files import atomic_write
 from helpers.mnist import Digits, load_mnist
-
-Results = dict[str, float]
+from tools.seeds import Results, results_by_seed
 
 RUNS = Path(__file__).with_name("band_runs")  # what every seed gave
 
@@ -104,32 +99,18 @@ def to_band(values: list[float]) -> Band:
     return Band(max(low, 0.0), min(high, 100.0), round(mean, 3), round(sd, 3), len(values))
 
 
-def measure(network: str, source: str, seeds: int) -> list[Results]:
-    """Return the results of all seeds; those on file are taken from there, so runs can go on."""
-    file = RUNS / f"{network}_{source}.json"
-    done: dict[str, Results] = json.loads(file.read_text()) if file.exists() else {}
-    missing = [seed for seed in range(seeds) if str(seed) not in done]
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        runs = zip(missing, pool.map(partial(run, network, source), missing), strict=True)
-        for seed, results in tqdm(runs, f"{network} on {source}", len(missing), unit="seed"):
-            done[str(seed)] = {name: round(value, 3) for name, value in results.items()}
-            with atomic_write(file) as out:
-                out.write(json.dumps(done, indent=1).encode())
-    return list(done.values())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--networks", nargs="+", default=list(MEASUREMENTS))
     parser.add_argument("--sources", nargs="+", default=["MNIST", "stand-in"])
     arguments = parser.parse_args()
-    # For the worker processes: one a core serves better than threads, and one bar is enough.
-    os.environ |= {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
     bands = load_bands() if BANDS_FILE.exists() else {}
     for network in arguments.networks:
         for source in arguments.sources:
-            results = measure(network, source, arguments.seeds)
+            runs, title = RUNS / f"{network}_{source}.json", f"{network} on {source}"
+            one = partial(run, network, source)
+            results = results_by_seed(runs, one, arguments.seeds, title)
             for name in results[0]:
                 band = to_band([result[name] for result in results])
                 bands.setdefault(source, {})[name] = band
