@@ -6,12 +6,16 @@ BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help run test lab data notebooks bands record pins clean
+.PHONY: help run check test lab data notebooks bands record student pins clean
 
 help:
 	@echo "make run        execute the notebooks: copies in build/, figures in figures/"
-	@echo "make test       the same set-up, then ruff, mypy, the unit tests and strict nbval"
 	@echo "make lab        open JupyterLab"
+	@echo "make check      all checks of the exercises in helpers/"
+### BEGIN HIDDEN TESTS
+	@echo "make test       the same set-up, then ruff, mypy, the unit tests and strict nbval"
+	@echo "make student    the student edition, without solutions: build/student and build/student.zip"
+### END HIDDEN TESTS
 	@echo "for maintainers:"
 	@echo "make notebooks  execute the committed notebooks in place"
 	@echo "make bands      measure the bands of all results again (long)"
@@ -39,14 +43,22 @@ run: data
 	$(BIN)/python tools/execute_notebooks.py $(NOTEBOOKS)
 	@echo "Done: open build/*.html to read; the figures are in figures/."
 
+### BEGIN HIDDEN TESTS
 test: data
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --nbval
 
+student: $(READY)
+	$(BIN)/python -m grading.student_edition
+
+### END HIDDEN TESTS
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
+
+check: $(READY)
+	$(BIN)/python -m helpers.check_all
 
 notebooks: data
 	$(BIN)/python tools/execute_notebooks.py --inplace $(NOTEBOOKS)

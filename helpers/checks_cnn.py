@@ -37,9 +37,9 @@ from helpers.verdicts import (
     quiet,
 )
 
-NET = Exercise("Net", "notebook 2")
-TRAIN_NN = Exercise("trainNN", "notebook 2")
-EVALUATION = Exercise("test_accuracy", "notebook 2")
+NET = Exercise("Net", "section 1 of notebook 2")
+TRAIN_NN = Exercise("trainNN", "section 2 of notebook 2")
+EVALUATION = Exercise("test_accuracy", "section 2 of notebook 2")
 
 
 # Net

@@ -32,7 +32,7 @@ from helpers.verdicts import (
 INITIALIZATION = Exercise("__init__", "section 2")
 FORWARD = Exercise("forward", "section 1")
 UPDATE_PARAMS = Exercise("update_params", "section 4")
-SAVING = Exercise("save_weights and load_weights", "section 7")
+SAVING = Exercise("save_weights and load_weights", "section 4")
 
 
 # initialization

@@ -32,9 +32,9 @@ from helpers.verdicts import (
 )
 
 ONE_HOT = Exercise("one_hot_encode", '"The data"')
-ACCURACY = Exercise("accuracy", "section 6")
+ACCURACY = Exercise("accuracy", "section 2")
 TRAIN_NETWORK = Exercise("train_network", "section 4")
-TEST_NETWORK = Exercise("test_network", "section 6")
+TEST_NETWORK = Exercise("test_network", "section 2")
 
 
 # one_hot_encode

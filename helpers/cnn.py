@@ -42,13 +42,16 @@ class Net(nn.Module):
         conv2 6→16, 5x5, then 2x2 max-pool  (B, 6, 12, 12) → (B, 16, 8, 8) → (B, 16, 4, 4)
         fc1, fc2, fc3                       (B, 256) → (B, 120) → (B, 84) → (B, 10)
 
-    The same `seed` gives the same initial weights; PyTorch's global generator is left alone.
+    `layers` is an nn.Sequential with the names conv1, pool1, relu1, conv2, pool2, relu2, flatten,
+    fc1, relu3, fc2, relu4, fc3: the notebook follows an image through it. The same `seed` gives the
+    same initial weights; PyTorch's global generator is left alone.
     """
 
     def __init__(self, *, seed: int = 0) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
+            ### BEGIN SOLUTION
             # Pooling before ReLU gives the same values and leaves ReLU a quarter of the work.
             self.layers = nn.Sequential(
                 OrderedDict(
@@ -66,6 +69,7 @@ class Net(nn.Module):
                     fc3=nn.Linear(84, 10),
                 )
             )
+            ### END SOLUTION
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (B, 10) of images `x` (B, 1, 28, 28).
@@ -77,8 +81,10 @@ class Net(nn.Module):
                 f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28): B images, one grey channel, "
                 "28 x 28 pixels. x.reshape(-1, 1, 28, 28) makes that of flat images."
             )
+        ### BEGIN SOLUTION
         logits: Tensor = self.layers(x)
         return logits
+        ### END SOLUTION
 
 
 def choose_device() -> torch.device:
@@ -130,11 +136,13 @@ def trainNN(
     try:
         with few_threads(), tqdm(range(1, epochs + 1), unit="epoch") as progress:
             for epoch in progress:
+                ### BEGIN SOLUTION
                 order = torch.randperm(len(images), generator=generator).to(device)
                 batches = ((images[rows], labels[rows]) for rows in order.split(batch_size))
                 loss, train_accuracy = train_epoch(network, optimizer, criterion, batches)
-                predicted = _logits(network, held_out[0]).argmax(dim=1)
+                predicted = evaluate(network, held_out[0]).argmax(dim=1)
                 history.record(loss, train_accuracy, _percent_right(predicted, held_out[1]))
+                ### END SOLUTION
                 progress.set_postfix(validation=f"{history.validation_accuracy[-1]:.2f} %")
                 progress.write(f"epoch {epoch:3d}: {history.last()}")
     except KeyboardInterrupt:
@@ -152,6 +160,7 @@ def train_epoch(
 
     Both are summed on the device and fetched once: asking after every step would make a GPU wait.
     """
+    ### BEGIN SOLUTION
     network.train()
     n_images = 0
     total_loss: Tensor | float = 0.0
@@ -168,6 +177,25 @@ def train_epoch(
     mean_loss = float(total_loss) / n_images
     stop_if_diverged(mean_loss, optimizer.param_groups[0]["lr"])
     return mean_loss, 100 * float(n_correct) / n_images
+    ### END SOLUTION
+
+
+def evaluate(network: nn.Module, images: ArrayLike | Tensor) -> Tensor:
+    """Return the logits (N, 10) of `images`, on the network's device and without gradients.
+
+    `images` as in predict_probabilities. The network computes in evaluation mode, and is left in
+    the mode, training or evaluation, in which it came. Raises ValueError for another shape or type.
+    """
+    parts = _as_images(images).split(PREDICTION_BATCH)
+    ### BEGIN SOLUTION
+    device, was_training = next(network.parameters()).device, network.training
+    network.eval()
+    try:
+        with few_threads(), torch.inference_mode():
+            return torch.cat([network(part.to(device)) for part in parts])
+    finally:
+        network.train(was_training)
+    ### END SOLUTION
 
 
 def predict_probabilities(network: nn.Module, images: ArrayLike | Tensor) -> NDArray[np.float32]:
@@ -178,7 +206,7 @@ def predict_probabilities(network: nn.Module, images: ArrayLike | Tensor) -> NDA
 
     Raises ValueError for images of another shape or type, or if NaN or infinity comes out.
     """
-    probabilities = _logits(network, images).softmax(dim=1).cpu().numpy()
+    probabilities = evaluate(network, images).softmax(dim=1).cpu().numpy()
     if not np.isfinite(probabilities).all():
         raise ValueError("The network gave NaN or infinity; look for them in images and weights.")
     return probabilities
@@ -211,7 +239,9 @@ def test_accuracy(
 
     `images` as in predict_probabilities. Raises ValueError unless there is one label an image.
     """
+    ### BEGIN SOLUTION
     return _percent_right(predict(network, images), labels)
+    ### END SOLUTION
 
 
 test_accuracy.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test
@@ -269,18 +299,6 @@ def place(network: nn.Module) -> torch.device:
     network.to(device)
     network.to(memory_format=layout)
     return device
-
-
-def _logits(network: nn.Module, images: ArrayLike | Tensor) -> Tensor:
-    """Return the logits (N, 10), on the network's device and without gradients."""
-    device, was_training = next(network.parameters()).device, network.training
-    parts = _as_images(images).split(PREDICTION_BATCH)
-    network.eval()
-    try:
-        with few_threads(), torch.inference_mode():
-            return torch.cat([network(part.to(device)) for part in parts])
-    finally:
-        network.train(was_training)
 
 
 def _percent_right(predicted: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> float:

@@ -26,7 +26,9 @@ PARAMETERS = ("W1", "b1", "W2", "b2")
 
 def sigmoid(a: Array) -> Array:
     """Return 1 / (1 + exp(-a)) for `a` of any shape; written with tanh, which cannot overflow."""
+    ### BEGIN SOLUTION
     return 0.5 * (1 + np.tanh(0.5 * a))
+    ### END SOLUTION
 
 
 def sigmoid_derivative(z: Array) -> Array:
@@ -36,8 +38,10 @@ def sigmoid_derivative(z: Array) -> Array:
 
 def softmax(a: Array) -> Array:
     """Turn logits `a` (..., K) into probabilities (..., K) that sum to 1 along the last axis."""
+    ### BEGIN SOLUTION
     e = np.exp(a - a.max(axis=-1, keepdims=True))  # the shift cancels out and prevents overflow
     return e / e.sum(axis=-1, keepdims=True)
+    ### END SOLUTION
 
 
 def cross_entropy(a: Array, y: Array) -> float:
@@ -46,9 +50,11 @@ def cross_entropy(a: Array, y: Array) -> float:
     A batch gives the sum over its images. Working on the logits, as log softmax(a) =
     a - log(sum(exp(a))), never takes the logarithm of a probability that was rounded to 0.
     """
+    ### BEGIN SOLUTION
     a = a - a.max(axis=-1, keepdims=True)
     log_y_hat = a - np.log(np.exp(a).sum(axis=-1, keepdims=True))
     return -float((y * log_y_hat).sum())
+    ### END SOLUTION
 
 
 def cross_entropy_derivative(y_hat: Array, y: Array) -> Array:
@@ -76,12 +82,14 @@ class MLP:
         seed: int | np.random.Generator = 0,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        rng = np.random.default_rng(seed)
         self.dtype = np.dtype(dtype)
+        ### BEGIN SOLUTION
+        rng = np.random.default_rng(seed)
         self.W1 = rng.normal(0, 0.1, (n_hidden, n_inputs)).astype(self.dtype)
         self.b1 = np.zeros(n_hidden, self.dtype)
         self.W2 = rng.normal(0, 0.1, (n_outputs, n_hidden)).astype(self.dtype)
         self.b2 = np.zeros(n_outputs, self.dtype)
+        ### END SOLUTION
         self.reset_grad()
 
     def __repr__(self) -> str:
@@ -98,12 +106,14 @@ class MLP:
         Raises ValueError if `x` has another shape or holds NaN or infinite values.
         """
         self.x = _as_rows("x", x, self.W1.shape[1], self.dtype)
+        ### BEGIN SOLUTION
         self.a1 = self.x @ self.W1.T + self.b1
-        if not np.isfinite(self.a1).all():  # cheaper than looking at every pixel every time
-            _require_finite("x", self.x)
         self.z1 = sigmoid(self.a1)
         self.a2 = self.z1 @ self.W2.T + self.b2
         self.y_hat = softmax(self.a2)
+        ### END SOLUTION
+        if not np.isfinite(self.a1).all():  # cheaper than looking at every pixel every time
+            _require_finite("x", self.x)
         return self.y_hat
 
     def loss(self, y: ArrayLike) -> float:
@@ -121,6 +131,7 @@ class MLP:
         Raises the errors of `loss`.
         """
         y = self._checked_target("update_grad", y)
+        ### BEGIN SOLUTION
         x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)
         d_a2 = np.atleast_2d(cross_entropy_derivative(self.y_hat, y))
         self.W2_grad += d_a2.T @ z1
@@ -128,20 +139,25 @@ class MLP:
         d_a1 = (d_a2 @ self.W2) * sigmoid_derivative(z1)
         self.W1_grad += d_a1.T @ x
         self.b1_grad += d_a1.sum(axis=0)
+        ### END SOLUTION
 
     def reset_grad(self) -> None:
         """Set the four gradients to zero."""
+        ### BEGIN SOLUTION
         self.W1_grad = np.zeros_like(self.W1)
         self.b1_grad = np.zeros_like(self.b1)
         self.W2_grad = np.zeros_like(self.W2)
         self.b2_grad = np.zeros_like(self.b2)
+        ### END SOLUTION
 
     def update_params(self, lr: float) -> None:
         """Take one step of gradient descent: parameter -= lr * gradient."""
+        ### BEGIN SOLUTION
         self.W1 -= lr * self.W1_grad
         self.b1 -= lr * self.b1_grad
         self.W2 -= lr * self.W2_grad
         self.b2 -= lr * self.b2_grad
+        ### END SOLUTION
 
     def _checked_target(self, method: str, y: ArrayLike) -> Array:
         if not hasattr(self, "y_hat"):
@@ -165,10 +181,12 @@ def save_weights(network: MLP, filename_prefix: str | Path) -> None:
 
     (Assignment, section 7.) Raises OSError if the folder cannot be written.
     """
+    ### BEGIN SOLUTION
     with ExitStack() as files:
         for name in PARAMETERS:
             file = files.enter_context(atomic_write(_weights_file(filename_prefix, name)))
             np.save(file, getattr(network, name), allow_pickle=False)
+    ### END SOLUTION
 
 
 def load_weights(network: MLP, filename_prefix: str | Path) -> None:
@@ -177,12 +195,14 @@ def load_weights(network: MLP, filename_prefix: str | Path) -> None:
     Raises FileNotFoundError if a file is missing, ValueError if one is damaged, holds pickled
     objects, or differs from the network's parameter in shape or dtype.
     """
+    ### BEGIN SOLUTION
     loaded = {
         name: _read_parameter(_weights_file(filename_prefix, name), getattr(network, name))
         for name in PARAMETERS
     }
     for name, values in loaded.items():
         setattr(network, name, values)
+    ### END SOLUTION
 
 
 def _weights_file(filename_prefix: str | Path, name: str) -> Path:

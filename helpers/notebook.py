@@ -2,14 +2,20 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
+from types import TracebackType
 from typing import Any
 
+from IPython import get_ipython
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import Markdown, display
 
 ROOT = Path(__file__).parent.parent
+SOLUTION_MARK = re.compile(r" *### (BEGIN|END) SOLUTION\n")
+UNFINISHED = "is yours to write"  # in every message of an exercise that is not done yet
 
 
 def output_folder(kind: str, source: str) -> Path:
@@ -23,6 +29,30 @@ def output_folder(kind: str, source: str) -> Path:
 
 
 def show_source(*functions: Callable[..., Any]) -> None:
-    """Display the source code of `functions` in the page."""
+    """Display the source code of `functions` in the page, without the marks of solutions."""
     code = "\n\n".join(dedent(inspect.getsource(function)) for function in functions)
-    display(Markdown(f"```python\n{code}```"))
+    display(Markdown(f"```python\n{SOLUTION_MARK.sub('', code)}```"))
+
+
+def follow_changes() -> None:
+    """Let the notebook notice what is changed in helpers/, and say kindly what is still to do.
+
+    Before each cell IPython's autoreload loads changed modules again.
+    """
+    if shell := get_ipython():
+        shell.run_line_magic("reload_ext", "autoreload")
+        shell.run_line_magic("autoreload", "2")
+        shell.set_custom_exc((NotImplementedError,), _show_unfinished)
+
+
+def _show_unfinished(
+    shell: InteractiveShell,
+    kind: type[NotImplementedError],
+    error: NotImplementedError,
+    trace: TracebackType,
+    tb_offset: int | None = None,
+) -> None:
+    """Show an exercise that is not done yet by its message alone, other errors as ever."""
+    if UNFINISHED in str(error):
+        error._render_traceback_ = str(error).splitlines  # type: ignore[attr-defined]  # IPython's
+    shell.showtraceback((kind, error, trace), tb_offset=tb_offset)

@@ -63,7 +63,9 @@ def one_hot_encode(labels: ArrayLike, n_classes: int = 10) -> NDArray[np.float32
         raise ValueError(
             f"labels run from {labels.min()} to {labels.max()}; wanted 0 to {n_classes - 1}."
         )
+    ### BEGIN SOLUTION
     return np.eye(n_classes, dtype=np.float32)[labels]
+    ### END SOLUTION
 
 
 def accuracy(predicted: ArrayLike, true: ArrayLike) -> float:
@@ -77,7 +79,9 @@ def accuracy(predicted: ArrayLike, true: ArrayLike) -> float:
             f"predicted has shape {predicted.shape} and true {true.shape}; "
             "wanted the same (N,) for both, with at least one label."
         )
+    ### BEGIN SOLUTION
     return 100 * float((predicted == true).mean())
+    ### END SOLUTION
 
 
 def predict(network: MLP, images: ArrayLike) -> NDArray[np.integer]:
@@ -87,7 +91,9 @@ def predict(network: MLP, images: ArrayLike) -> NDArray[np.integer]:
 
 def test_network(network: MLP, images: ArrayLike, labels: ArrayLike) -> float:
     """Return the accuracy in percent on images (N, 784) with labels (N,). (Assignment, 6.)"""
+    ### BEGIN SOLUTION
     return accuracy(predict(network, images), labels)
+    ### END SOLUTION
 
 
 test_network.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test
@@ -122,11 +128,13 @@ def train_network(
         # NumPy's overflow warnings would only bury the DivergenceError that says it in words.
         with few_threads(), np.errstate(all="ignore"), progress:
             for epoch in progress:
+                ### BEGIN SOLUTION
                 order = rng.permutation(len(images))
                 loss = train_epoch(network, images, targets, order, learning_rate, batch_size)
                 history.record(
                     loss, test_network(network, *train), test_network(network, *validation)
                 )
+                ### END SOLUTION
                 progress.set_postfix(validation=f"{history.validation_accuracy[-1]:.2f} %")
                 progress.write(f"epoch {epoch:3d}: {history.last()}")
     except KeyboardInterrupt:
@@ -143,6 +151,7 @@ def train_epoch(
     batch_size: int,
 ) -> float:
     """Go once through the images (N, 784) in the given order (N,); return the mean loss."""
+    ### BEGIN SOLUTION
     total_loss = 0.0
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
@@ -153,6 +162,7 @@ def train_epoch(
         network.update_grad(targets[batch])
         network.update_params(learning_rate)
     return total_loss / len(order)
+    ### END SOLUTION
 
 
 def load_or_train(filename_prefix: str | Path, train: LabelledImages) -> MLP:

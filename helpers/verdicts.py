@@ -183,10 +183,12 @@ class Exercise:
         frames = student_frames(error)
         name = frames[-1].name if frames else self.name
         builds = "" if name in self.name else f" {self.name} builds on it."
+        told = " ".join(str(error).split())
+        step = told or f"write {name}, then run this check again. (See {self.section}.)"
         text = (
             f"{self.name}: not done yet\n"
             f"  Found: {name} still holds `raise NotImplementedError`.{builds}\n"
-            f"  Next step: write {name}, then run this check again. (See {self.section}.)"
+            f"  Next step: {step}"
         )
         return Verdict(self.name, self.name, False, UNFINISHED.key, text)
 

@@ -17,29 +17,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from helpers import checks, checks_cnn
+from helpers.check_all import CHECKS
 from helpers.verdicts import Report
 
 FORMS = Path(__file__).with_name("student")
 
-# Each check, and what it is called with.
-CHECKS: dict[str, tuple[Callable[..., Report], tuple[str, ...]]] = {
-    "sigmoid": (checks.check_sigmoid, ("sigmoid",)),
-    "softmax": (checks.check_softmax, ("softmax",)),
-    "cross_entropy": (checks.check_cross_entropy, ("cross_entropy",)),
-    "initialization": (checks.check_initialization, ("MLP",)),
-    "forward": (checks.check_forward, ("MLP",)),
-    "update_grad": (checks.check_update_grad, ("MLP",)),
-    "update_params": (checks.check_update_params, ("MLP",)),
-    "one_hot_encode": (checks.check_one_hot_encode, ("one_hot_encode",)),
-    "accuracy": (checks.check_accuracy, ("accuracy",)),
-    "train_network": (checks.check_train_network, ("train_network",)),
-    "test_network": (checks.check_test_network, ("test_network",)),
-    "saving": (checks.check_saving, ("save_weights", "load_weights")),
-    "net": (checks_cnn.check_net, ("Net",)),
-    "trainNN": (checks_cnn.check_trainNN, ("trainNN",)),
-    "evaluation": (checks_cnn.check_evaluation, ("test_accuracy",)),
-}
 SECOND_NOTEBOOK = ("net", "trainNN", "evaluation")
 
 

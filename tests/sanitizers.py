@@ -17,6 +17,12 @@ PATTERNS = {
         r"(epoch +\d+): loss \d\.\d{4}, training \d{1,3}\.\d\d %, validation \d{1,3}\.\d\d %",
         r"\1",
     ),
+    # The logits are 32-bit numbers, whose rounding differs between CPUs.
+    "logits": (
+        r"logits: (exact|approximate), "
+        r"relative difference (0\.0e\+00|\d\.\de-(0[6-9]|[1-9]\d)), (right|close)",
+        "logits: RIGHT",
+    ),
     "gradient": (r"relative difference (0\.0e\+00|\d\.\de-(0[89]|[1-9]\d)), right", "RIGHT"),
     "first label": (r"\[[01. ]+\] for the digit \d", "ONE-HOT"),
     "untrained loss": (r"untrained network: [23]\.\d nats", "LOSS"),

@@ -63,6 +63,8 @@ def test_source_is_shown_as_code_in_the_left_margin(monkeypatch):
     text = shown[0].data
     assert text.startswith("```python\ndef sigmoid(a")
     assert "\n\ndef reset_grad(self)" in text
+    assert "SOLUTION" not in text  # the marks of the student edition
+    assert '"""\n    return 0.5' in text
     assert text.endswith("\n```")
 
 
