@@ -119,7 +119,7 @@ def _raise(function: str, section: str, file: str, indent: str) -> str:
     message = (
         f"Exercise {function} {UNFINISHED}.\n",
         f"It is explained in {section}.\n",
-        f"Put your code in {file}, save it, and run this cell again.",
+        f"Put your code in {file}, save it, and run this again.",
     )
     lines = ["raise NotImplementedError(", *(f"    {line!r}" for line in message), ")"]
     return "".join(f"{indent}{line}\n" for line in lines)

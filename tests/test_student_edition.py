@@ -359,7 +359,7 @@ def test_notebooks_stop_kindly_at_the_first_exercise_and_go_on_when_it_is_done(
         assert error.traceback == [
             f"Exercise {lines[0]} is yours to write.",
             f"It is explained in {lines[1]}.",
-            f"Put your code in {file}, save it, and run this cell again.",
+            f"Put your code in {file}, save it, and run this again.",
         ]
         printed = "".join(output.get("text", "") for cell in notebook.cells[:number]
                           for output in cell.get("outputs", []))  # fmt: skip
