@@ -95,7 +95,9 @@ def deform(images: Tensor, generator: torch.Generator, deformation: Deformation)
     bends = (deformation.bend * PIXEL * moves) @ _surfaces(device)
     grid = F.affine_grid(maps, list(images.shape), align_corners=False)
     grid = grid + bends.view(n, 2, SIDE, SIDE).permute(0, 2, 3, 1)
-    return F.grid_sample(images, grid, align_corners=False)
+    # Bicubic keeps strokes as sharp as they are in the images that the network will read.
+    deformed = F.grid_sample(images, grid, mode="bicubic", align_corners=False)
+    return deformed.clamp(0, 1)
 
 
 @cache
