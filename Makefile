@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help run check test lab data notebooks bands record student pins clean
+.PHONY: help run check test lab data notebooks bands record benchmarks student pins clean
 
 help:
 	@echo "make run        execute the notebooks: copies in build/, figures in figures/"
@@ -20,6 +20,9 @@ help:
 	@echo "make notebooks  execute the committed notebooks in place"
 	@echo "make bands      measure the bands of all results again (long)"
 	@echo "make record     train for the record again (long)"
+### BEGIN HIDDEN TESTS
+	@echo "make benchmarks measure the speed beside other libraries' (long, on a quiet computer)"
+### END HIDDEN TESTS
 	@echo "make pins       choose new versions for requirements.txt"
 	@echo "make clean      remove what was built; data/ stays"
 
@@ -69,6 +72,13 @@ bands: data
 record: data
 	$(BIN)/python -m tools.measure_record
 
+### BEGIN HIDDEN TESTS
+# A library to compare with that cannot be installed is reported as missing. Say, ONLY="--only mlp".
+benchmarks: data
+	-$(BIN)/uv pip install --python $(BIN)/python --constraints requirements.txt --editable '.[benchmarks]'
+	$(BIN)/python -m benchmarks $(ONLY)
+
+### END HIDDEN TESTS
 pins: $(READY)
 	@mkdir -p build
 	{ echo '# Every version that the project is tested with, on all platforms. Written by `make pins`.'; \

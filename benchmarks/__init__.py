@@ -1,0 +1,1 @@
+"""How fast the project is, beside what a user would pick instead: `make benchmarks`."""
