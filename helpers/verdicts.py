@@ -8,7 +8,6 @@ import contextlib
 import functools
 import io
 import itertools
-import linecache
 import sys
 import sysconfig
 import traceback
@@ -337,8 +336,17 @@ def _from_library(error: Exception) -> bool:
     own = student_frames(error)
     if not own:
         return False
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    last = _frames(error)[-1]
     return own[-1] != last or bool(last.line and type(error).__name__ not in last.line)
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return all frames of `error`.
+
+    A stand-in for student code in another process may set `error.frames` to those over there.
+    """
+    told: list[traceback.FrameSummary] | None = getattr(error, "frames", None)
+    return list(traceback.extract_tb(error.__traceback__)) if told is None else told
 
 
 def student_frames(error: BaseException) -> list[traceback.FrameSummary]:
@@ -346,7 +354,7 @@ def student_frames(error: BaseException) -> list[traceback.FrameSummary]:
     libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
     return [
         frame
-        for frame in traceback.extract_tb(error.__traceback__)
+        for frame in _frames(error)
         if not any(frame.filename.startswith(library) for library in libraries)
         and not _is_ours(frame.filename)
     ]
@@ -359,17 +367,12 @@ def _is_ours(filename: str) -> bool:
 
 
 def student_line(error: BaseException) -> str:
-    """Say where in the student's own code `error` arose, "" if that isn't known.
-
-    A stand-in for student code in another process may set `error.student_line` instead.
-    """
-    if told := getattr(error, "student_line", ""):
-        return str(told)
+    """Say where in the student's own code `error` arose, "" if that isn't known."""
     frames = student_frames(error)
     if not frames:
         return ""
     filename, number = frames[-1].filename, frames[-1].lineno or 0
-    code = linecache.getline(filename, number).strip()
+    code = (frames[-1].line or "").strip()
     cell = "ipykernel" in filename or filename.startswith("<")
     place = "the cell" if cell else Path(filename).name
     return f"line {number} of {place}" + (f": `{code}`" if code else "")

@@ -1,0 +1,87 @@
+"""Mark a folder of hand-ins: python -m grading hand-ins/ --out marks/."""
+
+import argparse
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from grading.archives import HandIn
+from grading.classroom import Job, Way, hand_ins, mark_class
+from grading.exam import STANDARD, read_exam
+from grading.marking import Surroundings
+from grading.report import write_reports
+from grading.sandbox import MarkerError, bytecode_folder, why_unavailable
+from helpers.files import atomic_write
+
+UNSAFE = """\
+WITHOUT A SANDBOX: the code of these hand-ins runs with your rights. It can read and delete your
+files, the solution and other hand-ins, and use the network. Do so only with code that you trust."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Mark as the command line says; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _mark(options)
+    except ValueError as error:
+        print(f"Cannot mark: {error}", file=sys.stderr)
+        return 2
+    except (MarkerError, OSError) as error:
+        print(f"\nMARKING IS BROKEN HERE, no marks were given.\n{error}", file=sys.stderr)
+        return 3
+
+
+def _mark(options: argparse.Namespace) -> int:
+    paths, exam = hand_ins(options.hand_ins), read_exam(options.config)
+    surroundings = _surroundings(options)
+    seed = chosen_seed(options.out, options.seed)
+    job = Job(HandIn(""), exam, seed, surroundings, options.notebooks)
+    way = Way(options.jobs, options.scheduler)
+    results = mark_class(paths, job, options.out / "results", way)
+    write_reports(results, exam, options.out)
+    print(f"{len(results)} hand-ins are marked: read {options.out / 'report.html'}")
+    return int(any(result["points"] is None for result in results))
+
+
+def _surroundings(options: argparse.Namespace) -> Surroundings:
+    """Return where workers run. Raises MarkerError if that is not possible, or not safe."""
+    bytecode = bytecode_folder(options.out / "bytecode")
+    if options.unsafe:
+        print(UNSAFE, file=sys.stderr)
+        return Surroundings(sandboxed=False, bytecode=bytecode)
+    if not options.scheduler and (reason := why_unavailable()):
+        raise MarkerError(
+            f"There is no sandbox: {reason}.\nMark where bubblewrap works or, hand-ins that you "
+            "trust with all your files, with --unsafe."
+        )
+    return Surroundings(bytecode=bytecode)
+
+
+def chosen_seed(folder: Path, seed: int | None) -> int:
+    """Return the seed of the run: the one given, that of the run before, or a random one."""
+    path = folder / "run.json"
+    if seed is None and path.exists():
+        return int(json.loads(path.read_text(encoding="utf-8"))["seed"])
+    seed = secrets.randbits(32) if seed is None else seed
+    with atomic_write(path) as file:
+        file.write(json.dumps({"seed": seed}).encode())
+    return seed
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__)
+    parser.add_argument("hand_ins", type=Path, help="a folder of hand-ins, or a single one")
+    parser.add_argument("--out", type=Path, default=Path("marks"), help="where marks and pages go")
+    parser.add_argument("--config", type=Path, default=STANDARD, help="points and limits (TOML)")
+    parser.add_argument("--seed", type=int, help="of all random inputs; by default a new one")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="hand-ins at a time")
+    parser.add_argument("--notebooks", action="store_true", help="execute the notebooks, too")
+    parser.add_argument("--scheduler", default="", help="address of a Dask scheduler")
+    parser.add_argument("--unsafe", action="store_true", help="mark without a sandbox")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What students wrote in their notebooks, for a person to mark."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+MAX_ANSWERS = 40
+MAX_LENGTH = 10_000
+
+
+def written_answers(notebooks: Mapping[str, bytes]) -> list[dict[str, str]]:
+    """Return question and text of all Markdown cells that the student wrote or changed.
+
+    A cell whose metadata hold `"digits": {"answer": "<question>"}` is an answer to that question;
+    text that is not in the course's own notebooks is carried over as well.
+    """
+    answers = []
+    for name, content in sorted(notebooks.items()):
+        for cell in markdown_cells(content):
+            text = source_of(cell)
+            question = _question(cell)
+            if text.strip() and (question or text.strip() not in course_texts()):
+                answers.append({"notebook": name, "question": question, "text": text[:MAX_LENGTH]})
+    return answers[:MAX_ANSWERS]
+
+
+def markdown_cells(content: bytes) -> list[dict[str, Any]]:
+    """Return the Markdown cells of a notebook, none if it cannot be read."""
+    try:
+        cells = json.loads(content.decode("utf-8", "replace"))["cells"]
+        return [cell for cell in cells if cell["cell_type"] == "markdown"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def source_of(cell: Mapping[str, Any]) -> str:
+    """Return the text of a cell."""
+    source = cell.get("source", "")
+    return source if isinstance(source, str) else "".join(map(str, source))
+
+
+def _question(cell: Mapping[str, Any]) -> str:
+    try:
+        return str(cell["metadata"]["digits"]["answer"])[:200]
+    except (KeyError, TypeError):
+        return ""
+
+
+@cache
+def course_texts() -> frozenset[str]:
+    """Return the texts of all Markdown cells that come with the course."""
+    cells = [
+        cell for path in NOTEBOOKS.glob("*.ipynb") for cell in markdown_cells(path.read_bytes())
+    ]
+    return frozenset(source_of(cell).strip() for cell in cells)

@@ -1,0 +1,281 @@
+"""Marking one hand-in: every exercise by its check and its hidden cases, in workers of its own."""
+
+import contextlib
+import io
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grading.archives import HandIn
+from grading.exam import Exam, Task
+from grading.remote import Remote, Session, WorkerError
+from grading.sandbox import Limits, MarkerError, Place, in_sandbox, without_sandbox
+from helpers import checks
+from helpers.verdicts import Cause, Exercise, Report, StudentError, Verdict
+
+HELPERS = Path(checks.__file__).parent
+NEIGHBOURS = ("mlp", "training")
+STUDENTS = ("mlp.py", "training.py", "cnn.py")
+# What a student's modules may import of ours beside each other.
+OURS = ("__init__.py", "files.py", "threads.py", "mnist.py", "mirrors.py", "stand_in.py")
+# In place of our other modules: whoever imports a check or a figure gets what does nothing.
+NOTHING = b'''"""Stands in for a module of the course that is not needed for marking."""
+
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return lambda *args, **kwargs: None
+'''
+COMMON = ["tqdm.auto", "threadpoolctl"]
+LIBRARIES = {"numpy": ["numpy", *COMMON], "torch": ["torch", *COMMON]}
+Student = dict[str, Any]
+
+
+class Surroundings:
+    """Where workers run: in the sandbox or, if asked for, without."""
+
+    def __init__(self, *, sandboxed: bool = True, bytecode: Path | None = None) -> None:
+        self.sandboxed, self.bytecode = sandboxed, bytecode
+
+    @contextlib.contextmanager
+    def place(self, limits: Limits) -> Iterator[Place]:
+        """Give a place for one worker."""
+        if self.sandboxed:
+            yield in_sandbox(limits, self.bytecode)
+            return
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            yield without_sandbox(Path(folder), self.bytecode)
+
+
+class Workers(contextlib.ExitStack):
+    """The workers of one hand-in: made when wanted, and made anew when they have failed."""
+
+    def __init__(self, hand_in: HandIn, limits: Limits, surroundings: Surroundings) -> None:
+        super().__init__()
+        self.files = layout(hand_in)
+        self.limits, self.surroundings = limits, surroundings
+        self.alive: dict[str, Session] = {}
+        self.sessions: list[Session] = []
+        self.broken: dict[str, WorkerError] = {}  # modules that cost a worker its life
+
+    def get(self, libraries: str, purpose: str = "") -> Session:
+        """Return a worker that has these libraries loaded. Raises TimeLimit if time is used up."""
+        session = self.alive.get(libraries + purpose)
+        if session is None or session.failure:
+            left = self.limits.hand_in_seconds - sum(each.used for each in self.sessions)
+            if left <= 0:
+                raise WorkerError("the time for this hand-in is used up")
+            limits = replace(self.limits, hand_in_seconds=left)
+            place = self.enter_context(self.surroundings.place(limits))
+            session = Session(place, self.files, LIBRARIES[libraries], limits)
+            self.callback(session.close)
+            self.alive[libraries + purpose] = session
+            self.sessions.append(session)
+        return session
+
+    def load(self, session: tuple[str, str], module: str, name: str) -> Remote:
+        """Return what the student's module calls `name`, in a worker of `get`.
+
+        A module that never comes to its end is tried once, and its neighbours do without it.
+        """
+        if module in self.broken:
+            raise self.broken[module]
+        try:
+            return self.get(*session).load(module, name, list(self.broken))
+        except WorkerError as error:
+            n_broken = len(self.broken)
+            for neighbour in NEIGHBOURS:
+                if neighbour != module and f"helpers/{neighbour}.py" in self.files:
+                    self._try(session, neighbour)
+            if len(self.broken) == n_broken:
+                self.broken[module] = error
+                raise
+        return self.load(session, module, name)
+
+    def _try(self, session: tuple[str, str], module: str) -> None:
+        try:
+            self.get(*session).load(module, "__name__", list(self.broken))
+        except WorkerError as error:
+            self.broken.setdefault(module, error)
+        except Exception:
+            return  # whoever imports it will see the error
+
+
+def layout(hand_in: HandIn) -> dict[str, bytes]:
+    """Return the files of a worker's folder: the student's, some of ours, and what does nothing."""
+    files = {f"helpers/{path.name}": NOTHING for path in HELPERS.glob("*.py")}
+    files |= {f"helpers/{name}": (HELPERS / name).read_bytes() for name in OURS}
+    ours = {path.name for path in HELPERS.glob("*.py")} - set(STUDENTS)
+    own = {name: content for name, content in hand_in.modules.items() if name not in ours}
+    for name in STUDENTS:
+        del files[f"helpers/{name}"]
+    return files | {f"helpers/{name}": content for name, content in own.items()}
+
+
+def mark(hand_in: HandIn, exam: Exam, seed: int, surroundings: Surroundings) -> dict[str, Any]:
+    """Return all verdicts and points of a hand-in, as plain data. Raises MarkerError."""
+    start = time.monotonic()
+    with Workers(hand_in, exam.limits, surroundings) as workers:
+        exercises = [_mark_task(task, workers, hand_in, seed) for task in exam.tasks]
+        starting = sum(session.start_seconds for session in workers.sessions)
+        n_workers = len(workers.sessions)
+    return {
+        "name": hand_in.name, "key": hand_in.key, "seed": seed, "problems": hand_in.problems,
+        "points": sum(each["points"] for each in exercises), "maximum": exam.maximum,
+        "exercises": exercises,
+        "seconds": {
+            "all": time.monotonic() - start, "starting": starting, "workers": n_workers,
+        },
+    }  # fmt: skip
+
+
+def _mark_task(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> dict[str, Any]:
+    checked, hidden = _verdicts(task, workers, hand_in, seed)
+    score = task.score(checked, hidden)
+    return {
+        "name": task.name, "points": sum(score.values()), "maximum": task.maximum, "parts": score,
+        "cause": next((v.cause for v in [*checked, *hidden] if not v.passed), None),
+        "text": clean(str(checked)), "hidden": clean(brief(hidden)),
+        "verdicts": [{k: clean(v) for k, v in asdict(verdict).items()} for verdict in checked],
+    }  # fmt: skip
+
+
+def brief(hidden: Report) -> str:
+    """Return what hidden cases found; what may have caused it is the check's to say."""
+    return "\n".join(
+        f"{verdict.part}: right" if verdict.passed
+        else "\n".join([f"{verdict.part}: wrong", *verdict.message.splitlines()[1:3]])
+        for verdict in hidden
+    )  # fmt: skip
+
+
+def clean(value: Any) -> Any:
+    """Return a text with what cannot be written replaced; other values as they are."""
+    if not isinstance(value, str):
+        return value
+    text = value.encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _verdicts(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> tuple[Report, Report]:
+    """Return what the check says of a task, and what the hidden cases say."""
+    try:
+        student = _student(task, workers, hand_in)
+    except Exception as error:
+        return Report([not_loaded(task, error)]), Report()
+    seeds = np.random.default_rng([seed, zlib.crc32(task.name.encode())])
+    require_space()
+    with contextlib.redirect_stdout(io.StringIO()):
+        checked = check_of(task)(
+            *(student[name] for name in task.takes), seed=int(seeds.integers(1000))
+        )
+    hidden = hidden_of(task)
+    if hidden is None or not _worth_it(checked):
+        return checked, Report()
+    return checked, Report(hidden(student, seeds))
+
+
+def _worth_it(checked: Report) -> bool:
+    """Whether hidden cases can bring a point: not for what isn't there."""
+    return checked.causes != ["unfinished"]
+
+
+def check_of(task: Task) -> Callable[..., Report]:
+    """Return the notebook's check of a task."""
+    name = f"check_{task.name}"
+    if task.module != "cnn":
+        check: Callable[..., Report] = getattr(checks, name)
+        return check
+    from helpers import checks_cnn
+
+    check = getattr(checks_cnn, name)
+    return check
+
+
+def hidden_of(task: Task) -> Any:
+    """Return the hidden cases of a task, None if it has none."""
+    if task.module == "cnn":
+        from grading.hidden_cnn import HIDDEN
+    else:
+        from grading.hidden import HIDDEN
+    return HIDDEN.get(task.name)
+
+
+def _student(task: Task, workers: Workers, hand_in: HandIn) -> Student:
+    """Return the student's functions of a task by name; their calls go to a worker."""
+    if f"{task.module}.py" not in hand_in.modules:
+        raise FileNotFoundError(f"helpers/{task.module}.py is not in the hand-in")
+    session = ("torch" if task.module == "cnn" else "numpy", "")
+    student: Student = {name: workers.load(session, task.module, name) for name in task.takes}
+    if task.name == "saving":
+        return saving(student, workers)
+    return student
+
+
+def not_loaded(task: Task, error: Exception) -> Verdict:
+    """Return the verdict that there is nothing to be checked."""
+    names, file = " and ".join(task.takes), f"helpers/{task.module}.py"
+    reason = str(StudentError(f"importing {file}", error))
+    if isinstance(error, FileNotFoundError):
+        reason = str(error)
+    elif isinstance(error, AttributeError) and not getattr(error, "frames", None):
+        reason = f"{file} has no {names}"
+    cause = Cause(
+        "not loaded", "the file is missing, has a mistake in its outermost lines, or another name.",
+        f'Run `python -c "from helpers.{task.module} import {", ".join(task.takes)}"` in your own '
+        "folder.",
+    )  # fmt: skip
+    return Exercise(task.name, "").wrong(task.name, f"{reason}.", f"{names}, in {file}.", cause)
+
+
+def saving(student: Mapping[str, Any], workers: Workers) -> Student:
+    """Return functions that save in one worker and load in another, with only files between.
+
+    So what is loaded comes from the files. The check looks into its own folder, to which the files
+    are brought.
+    """
+
+    def save(network: Any, prefix: str) -> None:
+        session, folder = workers.get("numpy"), Path(prefix).parent
+        scratch = f"{session.place.scratch}/saved"
+        session.request("write", folder=scratch, files={})
+        student["save_weights"](network, f"{scratch}/{Path(prefix).name}")
+        for name, content in session.request("read", folder=scratch).items():
+            keep(folder, name, content)
+
+    def load(network: Any, prefix: str) -> None:
+        session, folder = workers.get("numpy", "loading"), Path(prefix).parent
+        scratch = f"{session.place.scratch}/saved"
+        files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        session.request("write", folder=scratch, files=files)
+        function = workers.load(("numpy", "loading"), "mlp", "load_weights")
+        function(network, f"{scratch}/{Path(prefix).name}")
+
+    return {"save_weights": save, "load_weights": load}
+
+
+def keep(folder: Path, name: str, content: bytes) -> None:
+    """Write a file that came from a worker, if its name is one that a file may have."""
+    if Path(name).name != name or len(name) > 100 or not name.isprintable():
+        raise ValueError(f"a file of the name {name[:100]!r}")
+    try:
+        (folder / name).write_bytes(content)
+    except OSError as error:
+        raise MarkerError(f"A file cannot be written: {error}") from error
+
+
+def require_space() -> None:
+    """Raise MarkerError unless the folder for temporary files can be written."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(1 << 20))
+            file.flush()
+    except OSError as error:
+        raise MarkerError(f"Temporary files cannot be written: {error}") from error

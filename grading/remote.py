@@ -1,0 +1,418 @@
+"""A student's functions and objects, living in a worker, as the checks call them.
+
+The checks run here, on random inputs that the worker sees only as arguments, and compare with
+oracles that it never sees. Student code can write to the pipe whatever it likes, and guess or read
+the token that marks an answer: nothing rests on an answer being authentic. A mark comes only from
+numbers that were computed anew on this side, so that a forged answer must be the right answer.
+What can be seen from outside is bounded: sizes, shapes, types, times, and answers unasked for.
+"""
+
+import builtins
+import contextlib
+import os
+import secrets
+import select
+import signal
+import subprocess
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import psutil
+
+from grading import protocol
+from grading.sandbox import Limits, MarkerError, Place
+from grading.spies import Adapter, adapter_for
+
+Array = np.ndarray
+POLL = 0.1  # seconds between two looks at a worker that is busy
+WALL_FACTOR = 15  # how much longer than a limit it may take if the worker waits for a core
+START_SECONDS = 60.0
+ARRAY_BYTES = 1 << 26
+BASES = {
+    name: value
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, Exception)
+}
+
+
+class WorkerError(Exception):
+    """The worker gave no answer that could be used; its name and text are for the student."""
+
+
+class TimeLimit(WorkerError):  # noqa: N818  # students read these names
+    """No answer in time."""
+
+
+class MemoryLimit(WorkerError):  # noqa: N818
+    """More memory than allowed."""
+
+
+class Ended(WorkerError):  # noqa: N818
+    """The process of the student's code ended."""
+
+
+class Disturbed(WorkerError):  # noqa: N818
+    """Something else than an answer came."""
+
+
+class Session:
+    """A worker with one hand-in, from its start to the first time that it fails."""
+
+    def __init__(
+        self, place: Place, files: Mapping[str, bytes], libraries: Sequence[str], limits: Limits
+    ) -> None:
+        self.place, self.limits = place, limits
+        self.failure: WorkerError | None = None
+        self.used = 0.0
+        self.adapters: dict[int, Adapter] = {}
+        start = time.monotonic()
+        self._spawn()
+        try:
+            answer = self.request(
+                "start", seconds=START_SECONDS, files=dict(files), libraries=list(libraries),
+                uid=place.user, limits=limits.of_the_system(),
+            )  # fmt: skip
+        except Exception as error:
+            self.close()
+            raise MarkerError(f"A worker did not start: {error} {self._last_words()}") from error
+        self.start_seconds, self.start_cpu = time.monotonic() - start, float(answer)
+        self.used = 0.0
+        self.clock.find_worker()
+
+    def _spawn(self) -> None:
+        try:
+            self.process = subprocess.Popen(
+                self.place.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, env=self.place.environment, start_new_session=True,
+                cwd="/", bufsize=0,
+            )  # fmt: skip
+        except OSError as error:
+            raise MarkerError(f"A worker could not be started: {error}") from error
+        assert self.process.stdin
+        assert self.process.stdout
+        self.source, self.target = self.process.stdout.fileno(), self.process.stdin.fileno()
+        os.set_blocking(self.source, False)
+        os.set_blocking(self.target, False)
+        self.clock = Clock(self.process.pid)
+
+    def _last_words(self) -> str:
+        assert self.process.stderr
+        return self.process.stderr.read().decode(errors="replace").strip()[-500:]
+
+    def close(self) -> None:
+        """End the worker and all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Requests.
+
+    def load(self, module: str, name: str, without: Sequence[str] = ()) -> "Remote":
+        """Return what the student's module calls `name`; modules `without` are left empty."""
+        hollow = [f"helpers.{other}" for other in without]
+        found: Remote = self.request("load", module=f"helpers.{module}", name=name, hollow=hollow)
+        return found
+
+    def call(
+        self, target: "Remote", method: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Call a remote object or its method; arrays and spies among `args` change as there."""
+        self.adapters = {}
+        answer = self.request(
+            "call", target=target, method=method, args=tuple(args), kwargs=dict(kwargs)
+        )
+        try:
+            for number, now in answer["changed"].items():
+                args[int(number)][...] = now
+            for number, state in answer["spies"].items():
+                self.adapters[int(number)].update(state)
+            return answer["result"]
+        except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError):
+            self._fail(Disturbed("an answer of the wrong form came"))
+
+    def get(self, target: "Remote", name: str) -> Any:
+        """Return an attribute: a value, or something to call."""
+        answer = self.request("get", target=target, name=name)
+        if not (isinstance(answer, dict) and isinstance(answer.get("callable"), bool)):
+            self._fail(Disturbed("an answer of the wrong form came"))
+        if answer["callable"]:
+            return Method(target, name)
+        value = answer.get("value")
+        return RemoteArray.of(value, target, name) if isinstance(value, np.ndarray) else value
+
+    def request(self, what: str, *, seconds: float | None = None, **fields: Any) -> Any:
+        """Send a request and return the answer's value; raise what the student's code raised.
+
+        Raises WorkerError if the worker fails, from then on for every request.
+        """
+        if self.failure:
+            raise type(self.failure)(*self.failure.args)
+        left = self.limits.hand_in_seconds - self.used
+        limit = seconds or max(0.5, min(self.limits.call_seconds, left))
+        token = secrets.randbits(60)
+        frame = protocol.pack({"do": what, "id": token, **fields}, self._send)
+        self.clock.start(limit)
+        try:
+            if select.select([self.source], [], [], 0)[0]:
+                self._read(1)
+                raise Disturbed("an answer came before the question")
+            self._write(frame)
+            answer = self._answer(token)
+        except WorkerError as error:
+            self._fail(error)
+        except protocol.ProtocolError as error:
+            self._fail(Disturbed(f"instead of an answer came {error}"))
+        finally:
+            self.used += self.clock.elapsed()
+        if "error" in answer:
+            raise rebuilt(answer["error"])
+        return answer.get("value")
+
+    def _answer(self, token: int) -> dict[str, Any]:
+        """Return the answer, after answering what the student's code asks the spies meanwhile."""
+        while True:
+            message = self._next()
+            if message.get("id") == token:
+                return message
+            if message.get("ask") != token:
+                raise Disturbed("an answer came that nobody asked for")
+            self._write(protocol.pack(self._ask_spy(message)))
+
+    def _ask_spy(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            adapter, method = self.adapters[message["spy"]], message["method"]
+            return {"value": adapter.answer(method, message["args"])}
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {str(error)[:500]}"}
+
+    def _fail(self, error: WorkerError) -> NoReturn:
+        self.failure = error
+        self.close()
+        raise error
+
+    def _send(self, value: Any) -> Any:
+        if isinstance(value, Remote):
+            return {"object": value._number}
+        number = len(self.adapters)
+        self.adapters[number] = adapter_for(value)
+        return {"spy": number, **self.adapters[number].introduction()}
+
+    def _receive(self, value: Any) -> Any:
+        if "array" in value:
+            return value["array"]
+        if "plain" in value:
+            return value["plain"]
+        number, name = value["object"], value["type"]
+        if not (type(number) is int and type(name) is str):
+            raise protocol.ProtocolError("an object of a strange kind")
+        return named(Remote, name)(self, number)
+
+    # Bytes.
+
+    def _next(self) -> dict[str, Any]:
+        header, body = protocol.lengths(self._read(protocol.PREFIX.size))
+        message = protocol.unpack(self._read(header), self._read(body), self._receive)
+        if not isinstance(message, dict):
+            raise Disturbed("an answer of the wrong form came")
+        return message
+
+    def _read(self, length: int) -> bytes:
+        parts: list[bytes] = []
+        while length:
+            if not select.select([self.source], [], [], POLL)[0]:
+                self._look()
+                continue
+            part = os.read(self.source, min(length, 1 << 20))
+            if not part:
+                raise self._ended()
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+    def _write(self, frame: bytes) -> None:
+        view = memoryview(frame)
+        while view:
+            if not select.select([], [self.target], [], POLL)[1]:
+                self._look()
+                continue
+            try:
+                view = view[os.write(self.target, view) :]
+            except BrokenPipeError:
+                raise self._ended() from None
+
+    def _look(self) -> None:
+        """See that the worker keeps to its time and memory."""
+        if self.clock.is_over():
+            raise TimeLimit(
+                f"no answer within {self.clock.limit:.3g} seconds; see whether a loop never ends"
+            )
+        if self.clock.memory() > self.limits.memory_mb << 20:
+            raise MemoryLimit(f"it took more than {self.limits.memory_mb} MB of memory")
+
+    def _ended(self) -> WorkerError:
+        code = self.process.wait()
+        if code in (128 + signal.SIGXCPU, -signal.SIGXCPU):
+            return TimeLimit(f"it computed for more than {self.limits.cpu_seconds} seconds")
+        return Ended(f"the process ended in this call (exit status {code})")
+
+
+class Clock:
+    """Time that the worker had: what it and the marker wait for a free core is not counted."""
+
+    def __init__(self, pid: int) -> None:
+        self.process = psutil.Process(pid)
+        self.worker = pid
+        self.limit = self.begun = 0.0
+        self.waited: float | None = None
+
+    def find_worker(self) -> None:
+        """Note which process runs the student's code: the last one below the sandbox."""
+        self.worker = self._family()[-1].pid
+
+    def start(self, limit: float) -> None:
+        """Begin to count; over after `limit` seconds."""
+        self.limit, self.begun, self.waited = limit, time.monotonic(), None
+
+    def elapsed(self) -> float:
+        """Return the seconds that count; answers so quick that nobody looked take none."""
+        if self.waited is None:
+            return 0.0
+        return max(0.0, time.monotonic() - self.begun - (self._waiting() - self.waited))
+
+    def is_over(self) -> bool:
+        """Whether the time is up, or has been for long by the clock on the wall."""
+        if self.waited is None:
+            self.waited = self._waiting()
+        wall = time.monotonic() - self.begun
+        return wall > self.limit * WALL_FACTOR or self.elapsed() > self.limit
+
+    def memory(self) -> int:
+        """Return the bytes in memory of the worker and all its children."""
+        return sum(_bytes(process) for process in self._family())
+
+    def _family(self) -> list[psutil.Process]:
+        try:
+            return [self.process, *self.process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return [self.process]
+
+    def _waiting(self) -> float:
+        return _runqueue("self") + _runqueue(str(self.worker))
+
+
+def _bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _runqueue(pid: str) -> float:
+    """Return the seconds that a process has waited for a core, 0 where the system doesn't tell."""
+    try:
+        return int(Path("/proc", pid, "schedstat").read_text("ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+# What the checks are handed.
+
+
+def named(base: type, name: str) -> type:
+    """Return a class like `base` with another name, for messages."""
+    return type(_text(name), (base,), {})
+
+
+class Remote:
+    """An object in the worker. Attributes and calls go there; only numbers and arrays come back."""
+
+    def __init__(self, session: Session, number: int) -> None:
+        object.__setattr__(self, "_session", session)
+        object.__setattr__(self, "_number", number)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # NumPy and others look for protocols of their own
+            raise AttributeError(name)
+        value = self._session.get(self, name)
+        if isinstance(value, Method):
+            object.__setattr__(self, name, value)
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._session.request("set", target=self, name=name, value=value, in_place=False)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._session.call(self, "", args, kwargs)
+
+
+class Method:
+    """A method of an object in the worker."""
+
+    def __init__(self, target: Remote, name: str) -> None:
+        self.target, self.name = target, name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.target._session.call(self.target, self.name, args, kwargs)
+
+
+class RemoteArray(np.ndarray):
+    """A copy of an array in the worker; assigning to its elements assigns there as well."""
+
+    origin: tuple[Remote, str] | None = None
+
+    @classmethod
+    def of(cls, values: Array, target: Remote, name: str) -> "RemoteArray":
+        """Return `values`, which are `target.name` in the worker."""
+        array = values.view(cls)
+        array.origin = (target, name)
+        return array
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.origin = None  # what is computed from it lives here alone
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        super().__setitem__(index, value)
+        if self.origin:
+            target, name = self.origin
+            values = np.array(self)
+            target._session.request("set", target=target, name=name, value=values, in_place=True)
+
+
+def rebuilt(told: Any) -> Exception:
+    """Return the error that the student's code raised, as far as it can be told from here."""
+    try:
+        name, message = _text(told["type"]), _text(told["message"])
+        frames = [
+            traceback.FrameSummary(_text(file), int(line), _text(function), line=_text(code))
+            for file, line, function, code in told["frames"][:50]
+        ]
+    except (KeyError, TypeError, ValueError):
+        return Disturbed("an error came that cannot be read")
+    base = BASES.get(name, Exception)
+    error: Exception = type(name, (base,), {"__init__": _nothing, "__str__": lambda _: message})()
+    error.frames = frames  # type: ignore[attr-defined]  # see helpers.verdicts
+    return error
+
+
+def _nothing(error: Exception, *_: Any) -> None:
+    """Take no arguments, whatever the base class wants."""
+
+
+def _text(value: Any) -> str:
+    """Return a short text that can be written anywhere."""
+    if type(value) is not str:
+        raise TypeError("text wanted")
+    return value[:2000].encode("utf-8", "replace").decode().replace("\0", "?")

@@ -1,0 +1,205 @@
+"""The sandbox in which a worker runs: bubblewrap, namespaces and resource limits of the system.
+
+Inside are Python, its libraries and the worker, all read-only; three scratch folders in memory, of
+bounded size, that vanish with it; no network, no other process, no environment, no home. Started by
+root, the worker becomes a user that nobody else is, so that the limit on processes holds as well.
+"""
+
+import importlib.util
+import os
+import shutil
+import site
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CODE = [HERE / name for name in ("worker.py", "protocol.py", "torch_stand_ins.py")]
+INSIDE = Path("/marker")
+FOLDER = "/hand-in"
+SCRATCH = "/tmp"
+FIRST_USER = 0x70000000  # users that no system hands out, one for each process of the marker
+BYTECODE = "import numpy, tqdm.auto, threadpoolctl, protocol, worker, torch, torch_stand_ins"
+
+
+class MarkerError(BaseException):
+    """The marker's own surroundings are broken: no marks may be given.
+
+    It is no Exception, so that no check takes it for a mistake of a student.
+    """
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a hand-in may use. Seconds count while a worker runs or sleeps, not while it waits
+    for a free core: a crowded machine costs nobody a mark."""
+
+    call_seconds: float = 20.0
+    hand_in_seconds: float = 120.0
+    cpu_seconds: int = 90
+    memory_mb: int = 2048
+    processes: int = 64
+    files: int = 256
+    scratch_mb: int = 64
+    notebook_seconds: float = 1200.0
+
+    def of_the_system(self) -> dict[str, int]:
+        """Return the limits for `setrlimit` by name."""
+        memory = self.memory_mb << 20
+        return {
+            "RLIMIT_CPU": self.cpu_seconds,
+            "RLIMIT_DATA": memory,
+            # Libraries are mapped, not used: PyTorch with CUDA alone takes several GB of addresses.
+            "RLIMIT_AS": memory + (16 << 30),
+            "RLIMIT_NPROC": self.processes,
+            "RLIMIT_NOFILE": self.files,
+            "RLIMIT_FSIZE": self.scratch_mb << 20,
+            "RLIMIT_CORE": 0,
+        }
+
+
+@dataclass(frozen=True)
+class Place:
+    """How to start a worker, and where things are for it."""
+
+    command: list[str]
+    environment: dict[str, str]
+    folder: str
+    scratch: str
+    user: int = 0
+
+
+def in_sandbox(limits: Limits, bytecode: Path | None) -> Place:
+    """Return the way to start a worker in a sandbox."""
+    root = os.getuid() == 0
+    size = str(limits.scratch_mb << 20)
+    command = ["bwrap", *_namespaces(root), "--die-with-parent", "--new-session", "--clearenv"]
+    command += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
+    for folder in (FOLDER, SCRATCH, "/dev/shm"):  # first, for Python may lie below one of them
+        command += ["--perms", "1777", "--size", size, "--tmpfs", folder]
+    command += [*_system_folders(), *_python_folders()]
+    for path in CODE:
+        command += _bind(path, INSIDE / path.name)
+    if bytecode:
+        command += _bind(bytecode, INSIDE / "bytecode")
+    for folder in ("/dev", "/"):
+        command += ["--remount-ro", folder]
+    environment = _environment(SCRATCH, str(INSIDE / "bytecode") if bytecode else None)
+    command += _each("--setenv", environment.items())
+    command += ["--chdir", SCRATCH, "--", sys.executable, "-s", "-P", str(INSIDE / "worker.py")]
+    user = FIRST_USER + os.getpid() if root else 0
+    return Place([*command, FOLDER], {}, FOLDER, SCRATCH, user)
+
+
+def without_sandbox(scratch: Path, bytecode: Path | None) -> Place:
+    """Return the way to start a worker with limits alone, which keeps out nobody who wants in."""
+    folder = scratch / "hand-in"
+    folder.mkdir()
+    environment = _environment(str(scratch), str(bytecode) if bytecode else None)
+    command = [sys.executable, "-s", "-P", str(HERE / "worker.py"), str(folder)]
+    return Place(command, environment, str(folder), str(scratch))
+
+
+def _namespaces(root: bool) -> list[str]:
+    """Return the flags for all namespaces; root needs no user namespace, and gives up its rights.
+
+    Of those, the worker needs two for the moment in which it becomes another user.
+    """
+    if not root:
+        return ["--unshare-all", "--disable-userns"] if _knows_disable() else ["--unshare-all"]
+    flags = ["ipc", "pid", "net", "uts", "cgroup-try"]
+    rights = ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    return [f"--unshare-{flag}" for flag in flags] + rights
+
+
+@cache
+def _knows_disable() -> bool:
+    text = subprocess.run(["bwrap", "--help"], capture_output=True, text=True, check=False)
+    return "--disable-userns" in text.stdout + text.stderr
+
+
+def _system_folders() -> list[str]:
+    arguments = ["--ro-bind", "/usr", "/usr"]
+    for path in map(Path, ("/bin", "/lib", "/lib64", "/sbin")):
+        if path.is_symlink():
+            arguments += ["--symlink", str(path.readlink()), str(path)]
+        elif path.exists():
+            arguments += ["--ro-bind", str(path), str(path)]
+    return [*arguments, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+
+
+def _python_folders() -> list[str]:
+    """Return Python's folders, read-only; an installed copy of the project is hidden."""
+    real = str(Path(sys.executable).resolve().parents[1])
+    candidates = dict.fromkeys((sys.base_prefix, real, sys.prefix))
+    prefixes = [prefix for prefix in candidates if not prefix.startswith("/usr")]
+    arguments = [part for prefix in prefixes for part in _bind(Path(prefix), Path(prefix))]
+    for folder in site.getsitepackages():
+        for name in ("helpers", "grading", "tests"):
+            if Path(folder, name).is_dir():
+                arguments += ["--tmpfs", str(Path(folder, name))]
+    return arguments
+
+
+def _bind(source: Path, target: Path) -> list[str]:
+    """Return the flags for a read-only view; folders on the way must let everybody through."""
+    parents = [parent for parent in reversed(target.parents) if str(parent) not in ("/", SCRATCH)]
+    flags = [part for parent in parents for part in ("--perms", "0755", "--dir", str(parent))]
+    return [*flags, "--ro-bind", str(source), str(target)]
+
+
+def _environment(home: str, bytecode: str | None) -> dict[str, str]:
+    """Return all that the worker knows of its surroundings."""
+    variables = {
+        "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin",
+        "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+        "DIGITS_DEVICE": "cpu", "MPLBACKEND": "Agg", "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+    return variables | ({"PYTHONPYCACHEPREFIX": bytecode} if bytecode else {})
+
+
+def _each(flag: str, values: Iterable[tuple[str, str]]) -> list[str]:
+    return [part for pair in values for part in (flag, *pair)]
+
+
+def bytecode_folder(cache_folder: Path) -> Path | None:
+    """Return a folder with the libraries' bytecode, None if it lies beside them as usual.
+
+    A sandbox cannot write it, and compiling PyTorch anew for each hand-in takes seconds.
+    """
+    library = importlib.util.find_spec("torch")
+    if library is None or library.origin is None:
+        return None
+    if sys.pycache_prefix is None and _compiled(library.origin):
+        return None
+    if not (cache_folder / "complete").exists():
+        cache_folder.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {
+            "PYTHONPYCACHEPREFIX": str(cache_folder),
+            "PYTHONPATH": str(HERE),
+        }
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        command = [sys.executable, "-c", BYTECODE]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        (cache_folder / "complete").touch()
+    return cache_folder.resolve()
+
+
+def _compiled(source: str) -> bool:
+    return Path(importlib.util.cache_from_source(source)).exists()
+
+
+def why_unavailable() -> str:
+    """Return why no sandbox can be had here, "" if it can."""
+    if not sys.platform.startswith("linux"):
+        return "bubblewrap and its namespaces are Linux's alone"
+    if shutil.which("bwrap") is None:
+        return "bwrap was not found: on Debian and Ubuntu, apt-get install bubblewrap"
+    command = in_sandbox(Limits(), None).command
+    command = [*command[: command.index("--") + 1], "true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+    return "" if done.returncode == 0 else f"bwrap says: {done.stderr.strip()[:300]}"

@@ -1,0 +1,104 @@
+"""How the checks' spies, which stay with the marker, are seen from a worker."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+METHODS = ("forward", "loss", "update_grad", "reset_grad", "update_params")
+
+
+class Adapter:
+    """A spy of the first notebook: its arrays go to the worker, calls of its methods come back."""
+
+    def __init__(self, spy: Any) -> None:
+        self.spy = spy
+        # What begins with an underscore is between the spy and the marker.
+        self.names = [n for n, value in vars(spy).items() if _is_plain(value) and n[0] != "_"]
+
+    def introduction(self) -> dict[str, Any]:
+        """Return what the worker has to know to make the stand-in."""
+        methods = [name for name in METHODS if hasattr(self.spy, name)]
+        state = {name: getattr(self.spy, name) for name in self.names}
+        return {"kind": "object", "state": state, "methods": methods}
+
+    def answer(self, method: str, args: tuple[Any, ...]) -> Any:
+        """Return the result of a call and the attributes that it has changed."""
+        if method not in METHODS:
+            raise ValueError("no such method")
+        before = dict(vars(self.spy))
+        result = getattr(self.spy, method)(*args)
+        changed = {
+            name: value
+            for name, value in vars(self.spy).items()
+            if _is_plain(value) and name[0] != "_" and value is not before.get(name)
+        }
+        return (result, changed)
+
+    def update(self, state: Mapping[str, Any]) -> None:
+        """Take over what the student's code has assigned."""
+        for name in self.names:
+            if name in state and _is_plain(state[name]):
+                setattr(self.spy, name, state[name])
+
+
+class NetAdapter(Adapter):
+    """The spy in place of the CNN."""
+
+    def introduction(self) -> dict[str, Any]:
+        """Return its kind."""
+        return {"kind": "net"}
+
+    def answer(self, method: str, args: tuple[Any, ...]) -> Any:
+        """Return the logits of images, in the mode in which the student's code has the network."""
+        images, training = args
+        self.spy.train(training is True)
+        return self.spy(images).detach()
+
+    def update(self, state: Mapping[str, Any]) -> None:
+        """Take over the weights."""
+        self.spy.weight.data.copy_(state["weight"])
+
+
+class LossAdapter(Adapter):
+    """The spy in place of the criterion; the loss itself is computed in the worker."""
+
+    def introduction(self) -> dict[str, Any]:
+        """Return its kind."""
+        return {"kind": "loss"}
+
+    def answer(self, method: str, args: tuple[Any, ...]) -> None:
+        """Note what the criterion was given."""
+        self.spy(*args)
+
+    def update(self, state: Mapping[str, Any]) -> None:
+        """Take over nothing."""
+
+
+class OptimizerAdapter(Adapter):
+    """The spy in place of the optimizer."""
+
+    def introduction(self) -> dict[str, Any]:
+        """Return its kind."""
+        return {"kind": "optimizer"}
+
+    def answer(self, method: str, args: tuple[Any, ...]) -> None:
+        """Note the gradient of a step."""
+        (self.spy.weight.grad,) = args
+        self.spy.step()
+
+    def update(self, state: Mapping[str, Any]) -> None:
+        """Take over nothing."""
+
+
+ADAPTERS = {"SpyNet": NetAdapter, "SpyLoss": LossAdapter, "SpyOptimizer": OptimizerAdapter}
+
+
+def adapter_for(spy: Any) -> Adapter:
+    """Return how this spy is seen from a worker."""
+    kinds = [ADAPTERS[base.__name__] for base in type(spy).__mro__ if base.__name__ in ADAPTERS]
+    return (*kinds, Adapter)[0](spy)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, np.ndarray, np.dtype))

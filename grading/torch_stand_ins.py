@@ -1,0 +1,68 @@
+"""Stand-ins, in the sandbox, for the spies of the CNN's checks: each call is noted by the marker.
+
+Autograd runs here, on the weights of the stand-in, as it would on a real network.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Ask = Callable[..., Any]
+
+
+class Net(nn.Module):
+    """Passes images on to the marker's spy, whose logits come back, and adds ten weights."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(10))
+        self.ask = ask
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, 10)."""
+        logits: Tensor = self.ask("forward", x, self.training)
+        return logits.to(x.device) + self.weight
+
+    def state_of(self) -> dict[str, Any]:
+        """Return what the marker wants to see afterwards."""
+        return {"weight": self.weight.detach().clone()}
+
+
+class Loss:
+    """Cross-entropy, after the marker has noted what it was given."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy."""
+        self.ask("note", logits, labels)
+        swapped = not logits.is_floating_point() and logits.ndim == 1
+        return functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
+
+    def state_of(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+
+class SGD:
+    """Takes no steps, and lets the marker note the gradient of each."""
+
+    def __init__(self, ask: Ask, network: Net) -> None:
+        self.ask, self.weight = ask, network.weight
+        self.param_groups = [{"params": [network.weight], "lr": 0.01}]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradient."""
+        self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
+
+    def step(self) -> None:
+        """Tell the gradient."""
+        self.ask("step", self.weight.grad)
+
+    def state_of(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}

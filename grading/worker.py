@@ -1,0 +1,303 @@
+"""What runs in the sandbox beside a student's code. It calls what it is told to and judges nothing.
+
+The marker sends one request at a time: load a module, call this function with these arrays, read or
+set that attribute. Objects stay here and go by numbers. What the marker hands over to be looked at
+(a spy in place of a network) stays with the marker: here is a stand-in that passes calls on.
+
+Student code shares this process, so it can read and forge whatever is here. Nothing of value is:
+no test, no expected result, no other hand-in.
+
+    python worker.py FOLDER [UID]     speaks the protocol on standard input and output
+"""
+
+import importlib
+import os
+import resource
+import sys
+import traceback
+import types
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import protocol
+
+Request = dict[str, Any]
+MODULES = ("helpers.mlp", "helpers.training")
+NAME_LIMIT = 200
+MESSAGE_LIMIT = 2000
+FRAMES_LIMIT = 30
+FILES_LIMIT = 40
+FILE_BYTES = 1 << 20
+
+
+class Channel:
+    """The two ends of the pipe, on numbers of their own: 0, 1 and 2 lead nowhere from here on."""
+
+    def __init__(self) -> None:
+        self.source, self.target = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+        for end in (self.source, self.target):
+            os.set_inheritable(end.fileno(), False)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(nowhere, number)
+
+    def read(self) -> tuple[bytes, bytes]:
+        """Return header and body of the next frame; end the process if the marker is gone."""
+        prefix = self.source.read(protocol.PREFIX.size)
+        if len(prefix) < protocol.PREFIX.size:
+            os._exit(0)
+        header, body = protocol.lengths(prefix)
+        return self.source.read(header), self.source.read(body)
+
+    def write(self, frame: bytes) -> None:
+        """Send a frame."""
+        self.target.write(frame)
+        self.target.flush()
+
+
+class Worker:
+    """Objects by number, and what can be done with them."""
+
+    def __init__(self, channel: Channel, folder: str) -> None:
+        self.channel, self.folder = channel, folder
+        self.objects: list[Any] = []
+        self.numbers: dict[int, int] = {}
+        self.spies: dict[int, Any] = {}
+        self.net: Any = None
+        self.token = 0
+
+    def serve(self) -> None:
+        """Answer requests until the marker hangs up."""
+        while True:
+            header, body = self.channel.read()
+            request = protocol.unpack(header, body, self.receive)
+            self.token = request["id"]
+            try:
+                answer = {"id": self.token, "value": getattr(self, "do_" + request["do"])(request)}
+                frame = protocol.pack(answer, self.send)
+            except BaseException as error:  # student code may raise anything
+                frame = protocol.pack({"id": self.token, "error": describe(error)})
+            self.spies.clear()
+            self.channel.write(frame)
+
+    # What is neither plain data nor an array.
+
+    def send(self, value: Any) -> Any:
+        """Return what stands for an object that stays here."""
+        if hasattr(type(value), "__array__") or isinstance(value, memoryview):
+            array = np.asarray(value)
+            if array.dtype.kind in "biuf":
+                return {"array": array}
+        if type(value).__module__ == "builtins" and isinstance(value, (list, dict, set, frozenset)):
+            raise TypeError(f"a {type(value).__name__} of {len(value)} things that are no numbers")
+        if isinstance(value, (bool, int, float, str)):
+            return {"plain": getattr(value, "value", None) if not isinstance(value, str) else ""}
+        number = self.numbers.get(id(value))
+        if number is None:
+            number = self.numbers[id(value)] = len(self.objects)
+            self.objects.append(value)
+        return {
+            "object": number,
+            "type": str(type(value).__name__)[:NAME_LIMIT],
+            "callable": callable(value),
+        }
+
+    def receive(self, value: Any) -> Any:
+        """Return the object that the marker names, or a stand-in for its spy."""
+        if "object" in value:
+            return self.objects[value["object"]]
+        spy = self.spies[value["spy"]] = self.stand_in(value)
+        return spy
+
+    def stand_in(self, value: Any) -> Any:
+        """Make the stand-in of a spy."""
+        number, kind = value["spy"], value["kind"]
+
+        def ask(method: str, *args: Any) -> Any:
+            return self.ask(number, method, args)
+
+        if kind == "object":
+            return make_stand_in(ask, value["state"], value["methods"])
+        import torch_stand_ins
+
+        if kind == "net":
+            self.net = torch_stand_ins.Net(ask)
+            return self.net
+        return torch_stand_ins.Loss(ask) if kind == "loss" else torch_stand_ins.SGD(ask, self.net)
+
+    def ask(self, number: int, method: str, args: tuple[Any, ...]) -> Any:
+        """Let the marker's spy answer a call of the student's code."""
+        question = {"ask": self.token, "spy": number, "method": method, "args": args}
+        self.channel.write(protocol.pack(question))
+        answer = protocol.unpack(*self.channel.read())
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["value"]
+
+    # Requests.
+
+    def do_start(self, request: Request) -> Any:
+        """Lay out the hand-in, load libraries, then give up rights and set limits, for good."""
+        for name, content in request["files"].items():
+            path = os.path.join(self.folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "xb") as file:
+                file.write(content)
+        sys.path.insert(0, self.folder)
+        for library in request["libraries"]:
+            importlib.import_module(library)
+        if request["uid"]:
+            os.setgroups([])
+            os.setresgid(request["uid"], request["uid"], request["uid"])
+            os.setresuid(request["uid"], request["uid"], request["uid"])
+        for name, value in request["limits"].items():
+            resource.setrlimit(getattr(resource, name), (value, value))
+        return os.times().user + os.times().system
+
+    def do_load(self, request: Request) -> Any:
+        """Import a student's module and return what it calls `name`."""
+        for name in request["hollow"]:
+            if name not in sys.modules:
+                sys.modules[name] = hollow(name, "importing it did not end well")
+        module = load(request["module"])
+        return getattr(module, request["name"])
+
+    def do_call(self, request: Request) -> Any:
+        """Call an object or its method; say which arrays among the arguments were changed."""
+        target = request["target"]
+        function = getattr(target, request["method"]) if request["method"] else target
+        args, kwargs = request["args"], request["kwargs"]
+        before = [v.copy() if isinstance(v, np.ndarray) else None for v in args]
+        result = function(*args, **kwargs)
+        changed = {
+            str(n): now
+            for n, (old, now) in enumerate(zip(before, args, strict=True))
+            if old is not None and (old.shape != now.shape or old.tobytes() != now.tobytes())
+        }
+        spies = {str(number): state_of(spy) for number, spy in self.spies.items()}
+        return {"result": result, "changed": changed, "spies": spies}
+
+    def do_get(self, request: Request) -> Any:
+        """Return an attribute; of something to be called only that it can be called."""
+        value = getattr(request["target"], request["name"])
+        if callable(value) and not isinstance(value, np.ndarray):
+            return {"callable": True}
+        return {"callable": False, "value": value}
+
+    def do_set(self, request: Request) -> None:
+        """Set an attribute or, `in_place`, write into the array that is there."""
+        if request["in_place"]:
+            getattr(request["target"], request["name"])[...] = request["value"]
+        else:
+            setattr(request["target"], request["name"], request["value"])
+
+    def do_write(self, request: Request) -> None:
+        """Put files into a folder of the scratch space."""
+        os.makedirs(request["folder"], exist_ok=True)
+        for name, content in request["files"].items():
+            with open(os.path.join(request["folder"], name), "wb") as file:
+                file.write(content)
+
+    def do_read(self, request: Request) -> Any:
+        """Return the small files of a folder of the scratch space."""
+        os.makedirs(request["folder"], exist_ok=True)
+        files = {}
+        for entry in sorted(os.scandir(request["folder"]), key=lambda e: e.name)[:FILES_LIMIT]:
+            if entry.is_file(follow_symlinks=False):
+                with open(entry.path, "rb") as file:
+                    files[entry.name] = file.read(FILE_BYTES)
+        return files
+
+
+def load(name: str) -> types.ModuleType:
+    """Import a student's module; another one that it needs and that is broken is replaced."""
+    try:
+        return importlib.import_module(name)
+    except Exception:
+        replaced = [other for other in MODULES if other != name and replace_if_broken(other)]
+        if not replaced:
+            raise
+        return importlib.import_module(name)
+
+
+def replace_if_broken(name: str) -> bool:
+    """Put an empty module in the place of one that cannot be imported."""
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        sys.modules[name] = hollow(name, f"{type(error).__name__}: {error}")
+        return True
+    return False
+
+
+def hollow(name: str, reason: str) -> types.ModuleType:
+    """Return a module that has every name, and nothing behind it."""
+
+    def missing(attribute: str) -> Any:
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
+
+        def refuse(self: Any, *_: Any, **__: Any) -> None:
+            raise ImportError(f"{name} could not be imported ({reason})")
+
+        return type(attribute, (), {"__init__": refuse})
+
+    module = types.ModuleType(name)
+    vars(module)["__getattr__"] = missing
+    return module
+
+
+def make_stand_in(ask: Any, state: dict[str, Any], methods: list[str]) -> Any:
+    """Return an object with the spy's attributes, whose methods ask the spy."""
+
+    def method(name: str) -> Any:
+        def call(self: Any, *args: Any) -> Any:
+            result, changed = ask(name, *map(plain, args))
+            vars(self).update(changed)
+            return result
+
+        return call
+
+    spy = type("Network", (), {name: method(name) for name in methods})()
+    vars(spy).update(state)
+    return spy
+
+
+def plain(value: Any) -> Any:
+    """Return what may be sent: lists and the like as arrays."""
+    return value if isinstance(value, (bool, int, float, np.ndarray)) else np.asarray(value)
+
+
+def state_of(spy: Any) -> Any:
+    """Return the attributes of a stand-in that can be sent."""
+    if hasattr(spy, "state_of"):
+        return spy.state_of()
+    kinds = (bool, int, float, np.ndarray)
+    return {name: value for name, value in vars(spy).items() if isinstance(value, kinds)}
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Return type, message and frames of an error, without those of this file."""
+    try:
+        message = str(error)[:MESSAGE_LIMIT]
+    except Exception:
+        message = ""
+    frames = [
+        [frame.filename, frame.lineno or 0, frame.name, frame.line or ""]
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+    ]
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append([error.filename, error.lineno or 0, "<module>", (error.text or "").strip()])
+    return {
+        "type": type(error).__name__[:NAME_LIMIT],
+        "message": message,
+        "frames": [[str(part)[:NAME_LIMIT] if isinstance(part, str) else part for part in frame]
+                   for frame in frames[-FRAMES_LIMIT:]],
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    Worker(Channel(), sys.argv[1]).serve()
