@@ -7,8 +7,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from grading.archives import HandIn
-from grading.classroom import Job, Way, hand_ins, mark_class
+from grading.classroom import Rules, Way, hand_ins, mark_class
 from grading.exam import STANDARD, read_exam
 from grading.marking import Surroundings
 from grading.report import write_reports
@@ -37,9 +36,9 @@ def _mark(options: argparse.Namespace) -> int:
     paths, exam = hand_ins(options.hand_ins), read_exam(options.config)
     surroundings = _surroundings(options)
     seed = chosen_seed(options.out, options.seed)
-    job = Job(HandIn(""), exam, seed, surroundings, options.notebooks)
+    rules = Rules(exam, seed, surroundings, options.notebooks)
     way = Way(options.jobs, options.scheduler)
-    results = mark_class(paths, job, options.out / "results", way)
+    results = mark_class(paths, rules, options.out / "results", way)
     write_reports(results, exam, options.out)
     print(f"{len(results)} hand-ins are marked: read {options.out / 'report.html'}")
     return int(any(result["points"] is None for result in results))

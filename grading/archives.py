@@ -7,20 +7,23 @@ notebooks. So paths that lead elsewhere, links, and bombs have nothing to break.
 import hashlib
 import os
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+WANTED = ("mlp.py", "training.py", "cnn.py")
 ARCHIVE_BYTES = 100 << 20
 FILE_BYTES = 20 << 20
 ALL_BYTES = 60 << 20
 MAX_ENTRIES = 5000
 MAX_FILES = 200
-# Read only by way of the central directory, which itself may be a bomb.
 DIRECTORY_BYTES = 4 << 20
+END_BYTES = 22 + (1 << 16)  # the end of an archive, with the longest comment
 
 
 @dataclass
@@ -55,40 +58,49 @@ def find_hand_ins(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
+def read_name(path: Path) -> str:
+    """Return the name of a hand-in, without the ending of a file."""
+    return printable(path.name if path.is_dir() else path.stem)
+
+
 def read_hand_in(path: Path) -> HandIn:
     """Return what is in a zip file or folder; what is wrong with it is told, never raised."""
-    hand_in = HandIn(printable(path.stem if path.is_file() else path.name))
+    hand_in = HandIn(read_name(path))
     try:
         entries = _folder(path) if path.is_dir() and not path.is_symlink() else _archive(path)
         _sort_in(hand_in, entries)
     except Unreadable as error:
         hand_in.problems.append(str(error))
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        hand_in.problems.append(f"The file cannot be read ({error}). Hand in a zip file.")
-    except (ValueError, RuntimeError, RecursionError, OverflowError) as error:
+    except (OSError, EOFError) as error:
+        hand_in.problems.append(f"The hand-in cannot be read ({error}).")
+    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, OverflowError) as error:
         hand_in.problems.append(f"The zip file is damaged or encrypted ({error}).")
+    if not hand_in.modules:
+        hand_in.problems.append("No helpers/mlp.py, training.py or cnn.py was found in it.")
+    hand_in.problems = [printable(problem) for problem in hand_in.problems]
     return hand_in
 
 
 def printable(name: str) -> str:
-    """Return a name that can be written anywhere: odd bytes and control characters replaced."""
+    """Return a text that can be written anywhere: odd bytes and control characters replaced."""
     text = name.encode("utf-8", "replace").decode()
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:200] or "?"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:300] or "?"
 
 
 @dataclass
 class _Entry:
+    """A file in a hand-in."""
+
     name: str
-    is_link: bool
-    open: "object"
+    is_regular: bool
+    open: Callable[[], IO[bytes]]
 
     def read(self) -> bytes:
         """Return the content. Raises Unreadable if it is too large."""
-        with self.open() as file:  # type: ignore[operator]
-            stream: IO[bytes] = file
-            content = stream.read(FILE_BYTES + 1)
+        with self.open() as file:
+            content = file.read(FILE_BYTES + 1)
         if len(content) > FILE_BYTES:
-            raise Unreadable(f"{printable(self.name)} has more than {FILE_BYTES >> 20} MB.")
+            raise Unreadable(f"{self.name} was left out: it has more than {FILE_BYTES >> 20} MB.")
         return content
 
 
@@ -100,80 +112,79 @@ def _folder(path: Path) -> Iterator[_Entry]:
         for name in sorted(files):
             n_seen += 1
             if n_seen > MAX_ENTRIES:
-                raise Unreadable(f"There are more than {MAX_ENTRIES} files.")
+                raise Unreadable(f"There are more than {MAX_ENTRIES} files in it.")
             full = Path(parent, name)
-            is_link = not stat.S_ISREG(full.lstat().st_mode)
-            yield _Entry(str(full.relative_to(path)), is_link, _opener(full))
+            is_regular = stat.S_ISREG(full.lstat().st_mode)
+            yield _Entry(str(full.relative_to(path)), is_regular, partial(_open, full))
 
 
-def _opener(path: Path) -> "object":
-    return lambda: os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+def _open(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
 def _archive(path: Path) -> Iterator[_Entry]:
-    """Yield the files of a zip archive that may be looked at."""
+    """Yield the files of a zip archive."""
     if not stat.S_ISREG(path.lstat().st_mode):
         raise Unreadable("This is a link or no file at all. Hand in a zip file.")
     if path.stat().st_size > ARCHIVE_BYTES:
         raise Unreadable(f"The file has more than {ARCHIVE_BYTES >> 20} MB.")
-    _refuse_large_directory(path)
+    _require_small_directory(path)
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             if not info.is_dir():
-                is_link = stat.S_ISLNK(info.external_attr >> 16)
-                yield _Entry(info.filename, is_link, _member(archive, info))
+                kind = stat.S_IFMT(info.external_attr >> 16)
+                # Others than deflate are unpacked without a bound on what comes out.
+                is_usual = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+                is_regular = kind in (0, stat.S_IFREG) and is_usual
+                yield _Entry(info.filename, is_regular, partial(archive.open, info))
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> "object":
-    return lambda: archive.open(info)
-
-
-def _refuse_large_directory(path: Path) -> None:
+def _require_small_directory(path: Path) -> None:
     """Raise Unreadable if the archive lists very many files, before the list is read."""
     with path.open("rb") as file:
-        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
-    if end is None:
+        file.seek(max(0, path.stat().st_size - END_BYTES))
+        tail = file.read()
+    start = tail.rfind(b"PK\x05\x06")
+    if start < 0 or len(tail) - start < 22:
         raise Unreadable("This is not a zip file. Hand in a zip file.")
-    size, count = end[5], end[3]
-    if size > DIRECTORY_BYTES or count > MAX_ENTRIES:
+    count, size = struct.unpack_from("<HL", tail, start + 10)
+    if count > MAX_ENTRIES or size > DIRECTORY_BYTES:
         raise Unreadable(f"There are more than {MAX_ENTRIES} files in the archive.")
 
 
 def _sort_in(hand_in: HandIn, entries: Iterator[_Entry]) -> None:
-    """Take modules and notebooks from the entries, those nearest to the top first."""
-    wanted: dict[tuple[str, str], _Entry] = {}
-    total = 0
-    contents: dict[tuple[str, str], bytes] = {}
+    """Take modules and notebooks from the entries, those in helpers/ and near the top first."""
+    taken: dict[tuple[str, str], _Entry] = {}
     for entry in entries:
         place = _place(entry.name)
         if place is None:
             continue
-        if entry.is_link or not _is_safe(entry.name):
-            hand_in.problems.append(
-                f"{printable(entry.name)} was left out: it is a link, or leads out of the hand-in."
-            )
-            continue
-        if place in wanted and _depth(wanted[place].name) <= _depth(entry.name):
-            continue
-        try:
-            content = entry.read()
-        except Unreadable as error:
-            hand_in.problems.append(str(error))
-            continue
-        wanted[place], contents[place] = entry, content
-        total += len(content)
-        if total > ALL_BYTES or len(contents) > MAX_FILES:
-            raise Unreadable("The hand-in is too large: only helpers/ and notebooks are wanted.")
-    for (kind, name), content in sorted(contents.items()):
-        (hand_in.modules if kind == "module" else hand_in.notebooks)[name] = content
+        if not entry.is_regular or not _is_safe(entry.name):
+            text = f"{entry.name} was left out: it is a link, or leads out of the hand-in."
+            hand_in.problems.append(text)
+        elif place not in taken or _rank(entry.name) < _rank(taken[place].name):
+            taken[place] = entry
+            _take(hand_in, *place, entry)
+
+
+def _take(hand_in: HandIn, kind: str, name: str, entry: _Entry) -> None:
+    kept = hand_in.modules if kind == "module" else hand_in.notebooks
+    try:
+        kept[name] = entry.read()
+    except Unreadable as error:
+        hand_in.problems.append(str(error))
+    contents = [*hand_in.modules.values(), *hand_in.notebooks.values()]
+    if len(contents) > MAX_FILES or sum(map(len, contents)) > ALL_BYTES:
+        raise Unreadable("It is too large: only helpers/ and the notebooks are wanted.")
 
 
 def _parts(name: str) -> tuple[str, ...]:
     return PurePosixPath(name.replace("\\", "/")).parts
 
 
-def _depth(name: str) -> int:
-    return len(_parts(name))
+def _rank(name: str) -> tuple[bool, int]:
+    parts = _parts(name)
+    return (parts[-2:-1] != ("helpers",), len(parts))
 
 
 def _is_safe(name: str) -> bool:
@@ -184,13 +195,11 @@ def _is_safe(name: str) -> bool:
 def _place(name: str) -> tuple[str, str] | None:
     """Return what an entry is, "module" or "notebook", and its name; None if it isn't wanted."""
     parts = _parts(name)
-    if any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts):
+    if not parts or any((part[0] == "." and part != "..") or part == "__MACOSX" for part in parts):
         return None
-    file = parts[-1] if parts else ""
+    file = parts[-1]
     if file.endswith(".ipynb"):
         return "notebook", file
-    if file.endswith(".py") and (parts[-2:-1] == ("helpers",) or len(parts) == 1):
+    if file in WANTED or (file.endswith(".py") and parts[-2:-1] == ("helpers",)):
         return "module", file
-    if file.endswith(".py") and "helpers" in parts:
-        return "module", "/".join(parts[len(parts) - parts[::-1].index("helpers") :])
     return None

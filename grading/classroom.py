@@ -12,45 +12,58 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from grading.answers import written_answers
-from grading.archives import HandIn, find_hand_ins, printable, read_hand_in
+from grading.archives import HandIn, find_hand_ins, printable, read_hand_in, read_name
 from grading.exam import Exam
 from grading.marking import HELPERS, STUDENTS, Surroundings, clean, mark
 from grading.sandbox import MarkerError
 from helpers.files import atomic_write
 
-PRELOAD = ["grading.marking", "grading.hidden", "grading.hidden_cnn"]
+# What the processes of a pool import once, before they are forked.
+PRELOAD = {"mlp": "grading.hidden", "training": "grading.hidden", "cnn": "grading.hidden_cnn"}
 POOLS = 3  # how many times a pool whose process was killed from outside is made anew
 Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One hand-in to be marked, and how. It may travel to another machine."""
+class Rules:
+    """How hand-ins are marked."""
 
-    hand_in: HandIn
     exam: Exam
     seed: int
     surroundings: Surroundings
     notebooks: bool = False
 
-    @property
-    def key(self) -> str:
-        """A name for the result that differs wherever the result might."""
-        parts = (
-            self.hand_in.name, self.hand_in.key, str(self.seed), self.exam.text, rules(),
-            str(self.notebooks),
-        )  # fmt: skip
-        return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
+    def key(self, hand_in: HandIn) -> str:
+        """Return a name for the result that differs wherever the result might."""
+        parts = (hand_in.name, hand_in.key, str(self.seed), self.exam.text, code(), self.notebooks)
+        text = "\0".join(map(str, parts))
+        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def rules() -> str:
+@dataclass(frozen=True)
+class Ticket:
+    """A hand-in that waits: where it lies, its name in the class, and the name of its result."""
+
+    path: Path
+    name: str
+    key: str
+
+    def read(self) -> HandIn:
+        """Return the hand-in itself."""
+        return replace(read_hand_in(self.path), name=self.name)
+
+
+@cache
+def code() -> str:
     """Return a hash of the code that marks."""
     digest = hashlib.sha256()
     for path in sorted([*Path(__file__).parent.glob("*.py"), *HELPERS.glob("*.py")]):
@@ -58,126 +71,140 @@ def rules() -> str:
     return digest.hexdigest()
 
 
-def run(job: Job) -> Result:
-    """Return the result of a job; whatever happens to this hand-in happens to it alone."""
+def run(hand_in: HandIn, rules: Rules) -> Result:
+    """Return the result of a hand-in; whatever goes wrong with it costs no other one."""
     try:
-        result = mark(job.hand_in, job.exam, job.seed, job.surroundings)
-        if job.notebooks:
+        result = mark(hand_in, rules.exam, rules.seed, rules.surroundings)
+        if rules.notebooks:
             from grading.notebooks import execute_notebooks
 
-            result["notebooks"] = execute_notebooks(job.hand_in, job.exam, job.surroundings)
+            result["notebooks"] = execute_notebooks(hand_in, rules.exam.limits, rules.surroundings)
     except MarkerError as error:
         return {"broken": str(error)}
     except Exception as error:  # a mistake of ours: no mark, and the class goes on
-        text = f"The marker failed ({type(error).__name__}: {error}). Please mark by hand."
-        result = {
-            "name": job.hand_in.name, "key": job.hand_in.key, "seed": job.seed, "points": None,
-            "maximum": job.exam.maximum, "exercises": [], "seconds": {},
-            "problems": [*job.hand_in.problems, clean(text)],
-        }  # fmt: skip
-    answers = written_answers(job.hand_in.notebooks)
+        result = _by_hand(hand_in, rules, error)
+    answers = written_answers(hand_in.notebooks)
     result["answers"] = [{k: clean(v) for k, v in answer.items()} for answer in answers]
     return result
 
 
+def _by_hand(hand_in: HandIn, rules: Rules, error: Exception) -> Result:
+    text = clean(f"The marker failed ({type(error).__name__}: {error}). Please mark by hand.")
+    return {
+        "name": hand_in.name, "key": hand_in.key, "seed": rules.seed, "points": None,
+        "maximum": rules.exam.maximum, "exercises": [], "seconds": {},
+        "problems": [*hand_in.problems, text],
+    }  # fmt: skip
+
+
+def run_ticket(ticket: Ticket, rules: Rules) -> Result:
+    """Return the result of a hand-in that is read only now."""
+    return run(ticket.read(), rules)
+
+
 @dataclass(frozen=True)
 class Way:
-    """How the jobs are run: on so many processes here, or by a Dask scheduler."""
+    """Who marks: so many processes here, or the workers of a Dask scheduler."""
 
     n_jobs: int = 1
     scheduler: str = ""
 
 
-def mark_class(paths: Sequence[Path], job: Job, folder: Path, way: Way) -> list[Result]:
-    """Mark all hand-ins like `job`; return their results, in the order of `paths`.
+def mark_class(paths: Sequence[Path], rules: Rules, folder: Path, way: Way) -> list[Result]:
+    """Mark all hand-ins; return their results, in the order of `paths`.
 
     Those whose results lie in `folder` are done. Raises MarkerError if marking is broken.
     """
-    jobs = list(_jobs(paths, job))
-    left = [each for each in jobs if read_result(folder, each) is None]
+    tickets = list(tickets_for(paths, rules))
+    left = [ticket for ticket in tickets if read_result(folder, ticket.key) is None]
     if left:
-        require_sound(job)
-        with tqdm(total=len(jobs), initial=len(jobs) - len(left), unit="hand-in") as progress:
-            for done, result in results(left, way):
+        require_sound(rules)
+        with tqdm(total=len(tickets), initial=len(tickets) - len(left), unit="hand-in") as progress:
+            for ticket, result in results(left, rules, way):
                 if "broken" in result:
                     raise MarkerError(result["broken"])
-                write_result(folder, done, result)
+                write_result(folder, ticket.key, result)
                 progress.update()
-    found = [read_result(folder, each) for each in jobs]
+    found = [read_result(folder, ticket.key) for ticket in tickets]
     return [result for result in found if result is not None]
 
 
-def _jobs(paths: Sequence[Path], job: Job) -> Iterator[Job]:
-    stems = Counter(printable(path.stem) for path in paths)
+def tickets_for(paths: Sequence[Path], rules: Rules) -> Iterator[Ticket]:
+    """Yield a ticket for each hand-in; where two have one name, the ending tells them apart."""
+    stems = Counter(read_name(path) for path in paths)
     for path in paths:
+        stem = read_name(path)
         hand_in = read_hand_in(path)
-        if stems[printable(path.stem)] > 1:
-            hand_in.name = printable(path.name)
-        yield Job(hand_in, job.exam, job.seed, job.surroundings, job.notebooks)
+        hand_in.name = stem if stems[stem] == 1 else printable(path.name)
+        yield Ticket(path, hand_in.name, rules.key(hand_in))
 
 
-def require_sound(job: Job) -> None:
+def require_sound(rules: Rules) -> None:
     """Mark the solution itself. Raises MarkerError unless it gets all points."""
     modules = {name: (HELPERS / name).read_bytes() for name in STUDENTS}
-    result = mark(HandIn("the solution", modules), job.exam, job.seed, job.surroundings)
+    hand_in = HandIn("the solution", modules)
+    result = mark(hand_in, rules.exam, rules.seed, rules.surroundings)
     wrong = [each for each in result["exercises"] if each["points"] != each["maximum"]]
     if wrong:
         text = "\n".join(f"{each['text']}\n{each['hidden']}" for each in wrong)
         raise MarkerError(f"The solution itself does not get all points here:\n{text}")
 
 
-def results(jobs: Sequence[Job], way: Way) -> Iterator[tuple[Job, Result]]:
-    """Yield each job with its result, as they come."""
+def results(tickets: Sequence[Ticket], rules: Rules, way: Way) -> Iterator[tuple[Ticket, Result]]:
+    """Yield each ticket with its result, as they come."""
     if way.scheduler:
         from grading.cluster import results_of_cluster
 
-        yield from results_of_cluster(jobs, way.scheduler)
+        yield from results_of_cluster(tickets, rules, way.scheduler)
     elif way.n_jobs == 1:
-        yield from ((job, run(job)) for job in jobs)
+        yield from ((ticket, run_ticket(ticket, rules)) for ticket in tickets)
     else:
-        yield from _results_of_pool(jobs, way.n_jobs)
+        yield from _results_of_pools(tickets, rules, way.n_jobs)
 
 
-def _results_of_pool(jobs: Iterable[Job], n_jobs: int) -> Iterator[tuple[Job, Result]]:
+def _results_of_pools(
+    tickets: Iterable[Ticket], rules: Rules, n_jobs: int
+) -> Iterator[tuple[Ticket, Result]]:
     """Yield results of a pool; it is made anew if one of its processes is killed from outside."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    left = {job.key: job for job in jobs}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
+    context.set_forkserver_preload([PRELOAD[task.module] for task in rules.exam.tasks])
+    left = {ticket.key: ticket for ticket in tickets}
     for _ in range(POOLS):
         try:
-            with ProcessPoolExecutor(n_jobs, mp_context=context) as pool:
-                futures = {pool.submit(run, job): job.key for job in left.values()}
-                try:
-                    for future in as_completed(futures):
-                        result = future.result()
-                        yield left.pop(futures[future]), result
-                finally:
-                    pool.shutdown(wait=False, cancel_futures=True)
+            for key, result in _results_of_pool(left.values(), rules, n_jobs, context):
+                yield left.pop(key), result
             return
         except BrokenProcessPool:
             continue
     raise MarkerError("Processes of the marker are killed from outside; is memory short?")
 
 
-def result_path(folder: Path, job: Job) -> Path:
-    """Return where the result of a job is kept."""
-    return folder / f"{job.key}.json"
+def _results_of_pool(
+    tickets: Iterable[Ticket], rules: Rules, n_jobs: int, context: BaseContext
+) -> Iterator[tuple[str, Result]]:
+    with ProcessPoolExecutor(n_jobs, mp_context=context) as pool:
+        futures = {pool.submit(run_ticket, ticket, rules): ticket.key for ticket in tickets}
+        try:
+            for future in as_completed(futures):
+                yield futures.pop(future), future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def read_result(folder: Path, job: Job) -> Result | None:
-    """Return the result of a job, None if it isn't there yet."""
+def read_result(folder: Path, key: str) -> Result | None:
+    """Return a result, None if it isn't there yet."""
     try:
-        result: Result = json.loads(result_path(folder, job).read_text(encoding="utf-8"))
+        result: Result = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     return result
 
 
-def write_result(folder: Path, job: Job, result: Result) -> None:
-    """Keep the result of a job. Raises MarkerError if it cannot be written."""
+def write_result(folder: Path, key: str, result: Result) -> None:
+    """Keep a result. Raises MarkerError if it cannot be written."""
     try:
-        with atomic_write(result_path(folder, job)) as file:
+        with atomic_write(folder / f"{key}.json") as file:
             file.write(json.dumps(result, indent=1).encode())
     except OSError as error:
         raise MarkerError(f"A result cannot be written: {error}") from error

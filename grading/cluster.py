@@ -1,33 +1,43 @@
 """Marking on a Dask cluster. Needs the extra `dask`.
 
-A job carries the hand-in itself, so the machines need no common file system, only this project and
-bubblewrap. If a worker of Dask is lost, its jobs go to another one; a result is kept once.
+The hand-in itself is sent, so the machines need no common file system, only this project and
+bubblewrap. If a worker of Dask is lost, its hand-ins go to another one; a result is kept once.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from grading.sandbox import MarkerError
 
 if TYPE_CHECKING:
-    from grading.classroom import Job
+    from grading.classroom import Rules, Ticket
+
+AHEAD = 4  # how many hand-ins wait for each thread of the cluster, so that few are in memory
 
 
-def results_of_cluster(jobs: Sequence["Job"], scheduler: str) -> Iterator[tuple["Job", Any]]:
-    """Yield each job with its result, as they come from the workers of `scheduler`."""
+def results_of_cluster(
+    tickets: Sequence["Ticket"], rules: "Rules", scheduler: str
+) -> Iterator[tuple["Ticket", Any]]:
+    """Yield each ticket with its result, as they come from the workers of `scheduler`."""
     try:
         from distributed import Client, as_completed
     except ImportError as error:
         raise MarkerError("Dask is missing: pip install '.[dask]'") from error
     from grading.classroom import run
 
+    waiting = iter(tickets)
     with Client(scheduler, timeout="30s", set_as_default=False) as client:
-        left = {job.key: job for job in jobs}
-        futures = [
-            client.submit(run, job, key=f"{key}-{client.id}", pure=False, retries=3)
-            for key, job in left.items()
-        ]
-        for future in as_completed(futures):
-            job = left.pop(future.key.partition("-")[0])
-            yield job, future.result()
-            future.release()
+        n_ahead = AHEAD * max(1, sum(client.nthreads().values()))
+        sent = {}
+
+        def send(ticket: "Ticket") -> Any:
+            future = client.submit(run, ticket.read(), rules, key=f"mark-{ticket.key}", pure=False)
+            sent[future.key] = ticket
+            return future
+
+        running = as_completed([send(ticket) for ticket in islice(waiting, n_ahead)])
+        for future in running:
+            yield sent.pop(future.key), future.result()
+            for ticket in islice(waiting, 1):
+                running.add(send(ticket))

@@ -45,13 +45,13 @@ class Surroundings:
         self.sandboxed, self.bytecode = sandboxed, bytecode
 
     @contextlib.contextmanager
-    def place(self, limits: Limits) -> Iterator[Place]:
-        """Give a place for one worker."""
+    def place(self, limits: Limits, shown: Mapping[Path, str] | None = None) -> Iterator[Place]:
+        """Give a place for one worker; folders `shown` lie in its folder, by name."""
         if self.sandboxed:
-            yield in_sandbox(limits, self.bytecode)
+            yield in_sandbox(limits, self.bytecode, shown)
             return
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            yield without_sandbox(Path(folder), self.bytecode)
+            yield without_sandbox(Path(folder), self.bytecode, shown)
 
 
 class Workers(contextlib.ExitStack):

@@ -11,7 +11,7 @@ import shutil
 import site
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,8 +72,10 @@ class Place:
     user: int = 0
 
 
-def in_sandbox(limits: Limits, bytecode: Path | None) -> Place:
-    """Return the way to start a worker in a sandbox."""
+def in_sandbox(
+    limits: Limits, bytecode: Path | None, shown: Mapping[Path, str] | None = None
+) -> Place:
+    """Return the way to start a worker in a sandbox; folders `shown` lie in its folder."""
     root = os.getuid() == 0
     size = str(limits.scratch_mb << 20)
     command = ["bwrap", *_namespaces(root), "--die-with-parent", "--new-session", "--clearenv"]
@@ -85,6 +87,8 @@ def in_sandbox(limits: Limits, bytecode: Path | None) -> Place:
         command += _bind(path, INSIDE / path.name)
     if bytecode:
         command += _bind(bytecode, INSIDE / "bytecode")
+    for path, name in (shown or {}).items():
+        command += _bind(path, Path(FOLDER, name))
     for folder in ("/dev", "/"):
         command += ["--remount-ro", folder]
     environment = _environment(SCRATCH, str(INSIDE / "bytecode") if bytecode else None)
@@ -94,10 +98,14 @@ def in_sandbox(limits: Limits, bytecode: Path | None) -> Place:
     return Place([*command, FOLDER], {}, FOLDER, SCRATCH, user)
 
 
-def without_sandbox(scratch: Path, bytecode: Path | None) -> Place:
+def without_sandbox(
+    scratch: Path, bytecode: Path | None, shown: Mapping[Path, str] | None = None
+) -> Place:
     """Return the way to start a worker with limits alone, which keeps out nobody who wants in."""
     folder = scratch / "hand-in"
     folder.mkdir()
+    for path, name in (shown or {}).items():
+        (folder / name).symlink_to(path)
     environment = _environment(str(scratch), str(bytecode) if bytecode else None)
     command = [sys.executable, "-s", "-P", str(HERE / "worker.py"), str(folder)]
     return Place(command, environment, str(folder), str(scratch))
@@ -146,7 +154,9 @@ def _python_folders() -> list[str]:
 
 def _bind(source: Path, target: Path) -> list[str]:
     """Return the flags for a read-only view; folders on the way must let everybody through."""
-    parents = [parent for parent in reversed(target.parents) if str(parent) not in ("/", SCRATCH)]
+    parents = [
+        parent for parent in reversed(target.parents) if str(parent) not in ("/", SCRATCH, FOLDER)
+    ]
     flags = [part for parent in parents for part in ("--perms", "0755", "--dir", str(parent))]
     return [*flags, "--ro-bind", str(source), str(target)]
 
@@ -154,7 +164,8 @@ def _bind(source: Path, target: Path) -> list[str]:
 def _environment(home: str, bytecode: str | None) -> dict[str, str]:
     """Return all that the worker knows of its surroundings."""
     variables = {
-        "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin",
+        "HOME": home, "TMPDIR": home, "DIGITS_OUTPUT": f"{home}/out",
+        "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin",
         "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
         "DIGITS_DEVICE": "cpu", "MPLBACKEND": "Agg", "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -162,7 +162,9 @@ class Worker:
             if name not in sys.modules:
                 sys.modules[name] = hollow(name, "importing it did not end well")
         module = load(request["module"])
-        return getattr(module, request["name"])
+        if request["name"] not in vars(module):
+            raise AttributeError(request["name"])
+        return vars(module)[request["name"]]
 
     def do_call(self, request: Request) -> Any:
         """Call an object or its method; say which arrays among the arguments were changed."""
@@ -200,6 +202,27 @@ class Worker:
             with open(os.path.join(request["folder"], name), "wb") as file:
                 file.write(content)
 
+    def do_execute(self, request: Request) -> str:
+        """Execute a notebook in a kernel of its own; return what went wrong, "" if nothing."""
+        import nbclient
+        import nbformat
+
+        folder = os.path.join(self.folder, "notebooks")
+        notebook = nbformat.read(os.path.join(folder, f"{request['number']}.ipynb"), as_version=4)
+        resources = {"metadata": {"path": folder}}
+        try:
+            nbclient.NotebookClient(
+                notebook, timeout=int(request["seconds"]), kernel_name="python3",
+                resources=resources,
+            ).execute()  # fmt: skip
+        except Exception as error:
+            return f"{type(error).__name__}: {str(error)[-MESSAGE_LIMIT:]}"
+        return ""
+
+    def do_weights(self, request: Request) -> Any:
+        """Return the parameters of all networks that the notebooks saved."""
+        return weights_in(os.environ["DIGITS_OUTPUT"])
+
     def do_read(self, request: Request) -> Any:
         """Return the small files of a folder of the scratch space."""
         os.makedirs(request["folder"], exist_ok=True)
@@ -211,23 +234,42 @@ class Worker:
         return files
 
 
+def weights_in(folder: str) -> dict[str, dict[str, Any]]:
+    """Return the parameters of the networks that were saved below a folder, by file name."""
+    found: dict[str, dict[str, Any]] = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path, (stem, ending) = os.path.join(parent, name), os.path.splitext(name)
+            if ending == ".npy":
+                network, _, parameter = stem.rpartition("_")
+                found.setdefault(network, {})[parameter] = np.load(path, allow_pickle=False)
+            elif ending == ".pth":
+                import torch
+
+                found[stem] = dict(torch.load(path, map_location="cpu", weights_only=True))
+    return found
+
+
 def load(name: str) -> types.ModuleType:
-    """Import a student's module; another one that it needs and that is broken is replaced."""
+    """Import a student's module; a neighbour that it needs and that is broken is mended."""
     try:
         return importlib.import_module(name)
-    except Exception:
-        replaced = [other for other in MODULES if other != name and replace_if_broken(other)]
-        if not replaced:
+    except BaseException as error:
+        mended = [mend(other, error) for other in MODULES if other != name]
+        if not any(mended):
             raise
         return importlib.import_module(name)
 
 
-def replace_if_broken(name: str) -> bool:
-    """Put an empty module in the place of one that cannot be imported."""
+def mend(name: str, error: BaseException) -> bool:
+    """Let a module seem whole that cannot be imported, or lacks what `error` says; else False."""
     try:
-        importlib.import_module(name)
-    except Exception as error:
-        sys.modules[name] = hollow(name, f"{type(error).__name__}: {error}")
+        module = importlib.import_module(name)
+    except BaseException as reason:
+        sys.modules[name] = hollow(name, f"{type(reason).__name__}: {reason}")
+        return True
+    if isinstance(error, ImportError) and error.name == name:
+        vars(module).update(vars(hollow(name, str(error))) | vars(module))
         return True
     return False
 

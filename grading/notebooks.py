@@ -1,0 +1,117 @@
+"""Executing a student's notebooks again, in a sandbox, and judging what they leave behind.
+
+What is printed or pasted in a notebook counts for nothing. The networks that it saves do: their
+weights are taken out of the sandbox as arrays, and the accuracy on the test images is measured
+here, by networks of our own. (Weights that were trained elsewhere and put into a cell would pass:
+that is for the person who reads the notebook.)
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from grading.archives import HandIn
+from grading.marking import HELPERS, STUDENTS, Surroundings, clean
+from grading.remote import Session
+from grading.sandbox import Limits
+from helpers.bands import load_bands
+from helpers.gradients import PARAMETERS
+from helpers.mlp import MLP
+from helpers.mnist import DATA, Digits, load_mnist
+from helpers.training import test_network
+
+Array = np.ndarray
+MLP_SHAPES = {"W1": (64, 784), "b1": (64,), "W2": (10, 64), "b2": (10,)}
+BATCH = 500
+
+
+def execute_notebooks(
+    hand_in: HandIn, limits: Limits, surroundings: Surroundings
+) -> list[dict[str, Any]]:
+    """Return what came of each notebook: name, and lines to be read. Raises MarkerError."""
+    limits = _limits(limits)
+    data = load_mnist()
+    with surroundings.place(limits, {DATA.resolve(): "data"}) as place:
+        session = Session(place, _files(hand_in), ["nbformat", "nbclient"], limits)
+        with session:
+            return [
+                _execute(session, number, name, limits, data)
+                for number, name in enumerate(sorted(hand_in.notebooks))
+            ]
+
+
+def _limits(limits: Limits) -> Limits:
+    """Return limits under which a kernel can run and train."""
+    seconds = limits.notebook_seconds
+    return replace(
+        limits, call_seconds=seconds, hand_in_seconds=2 * seconds, cpu_seconds=2 * int(seconds),
+        memory_mb=2 * limits.memory_mb, processes=256, files=1024, scratch_mb=512,
+    )  # fmt: skip
+
+
+def _files(hand_in: HandIn) -> dict[str, bytes]:
+    """Return what a notebook finds: the course's helpers with the student's own in their place."""
+    ours = {path.name: path.read_bytes() for path in HELPERS.glob("*") if path.is_file()}
+    own = {
+        name: content
+        for name, content in hand_in.modules.items()
+        if name in STUDENTS or name not in ours
+    }
+    kept = {name: content for name, content in ours.items() if name not in STUDENTS}
+    files = {f"helpers/{name}": content for name, content in (kept | own).items()}
+    return files | {
+        f"notebooks/{n}.ipynb": content
+        for n, (_, content) in enumerate(sorted(hand_in.notebooks.items()))
+    }
+
+
+def _execute(
+    session: Session, number: int, name: str, limits: Limits, data: Digits
+) -> dict[str, Any]:
+    """Execute one notebook and measure the networks that lie there afterwards."""
+    try:
+        told = session.request("execute", number=number, seconds=limits.notebook_seconds)
+        lines = [clean(str(told)[:2000]) or "It ran to its end."]
+        lines += judged_weights(session.request("weights"), data)
+    except Exception as error:
+        lines = [clean(f"{type(error).__name__}: {error}")]
+    return {"name": clean(name), "lines": lines}
+
+
+def judged_weights(weights: Any, data: Digits) -> Iterator[str]:
+    """Yield a line for each network: its accuracy on the test images, beside the band."""
+    bands = load_bands()[data.source]
+    for kind, measure in (("mlp", mlp_accuracy), ("myNet", cnn_accuracy)):
+        for size in ("full", "mini"):
+            name = f"{'MLP' if kind == 'mlp' else 'CNN'} {size}, test accuracy"
+            found = weights.get(f"{kind}_{size}") if isinstance(weights, dict) else None
+            if found:
+                value = measure(found, data)
+                yield bands[name].verdict(name, value) if value else f"{name}: no such network"
+
+
+def mlp_accuracy(found: Mapping[str, Any], data: Digits) -> float:
+    """Return the accuracy, in percent, of an MLP with these parameters; 0 if they are none."""
+    if any(np.shape(found.get(name)) != shape for name, shape in MLP_SHAPES.items()):
+        return 0.0
+    network = MLP()
+    for name in PARAMETERS:
+        setattr(network, name, np.nan_to_num(np.asarray(found[name], np.float32)))
+    return test_network(network, *data.test)
+
+
+def cnn_accuracy(found: Mapping[str, Any], data: Digits) -> float:
+    """Return the accuracy, in percent, of a CNN with these parameters; 0 if they are none."""
+    import torch
+
+    from helpers.checks_cnn import WEIGHTS, Wiring, wired
+
+    by_shape = {np.shape(v): torch.tensor(np.asarray(v, np.float32)) for v in found.values()}
+    if not all(shape in by_shape and shape[:1] in by_shape for shape in WEIGHTS):
+        return 0.0
+    weights = [(by_shape[shape], by_shape[shape[:1]]) for shape in WEIGHTS]
+    images = torch.tensor(data.test.images).reshape(-1, 1, 28, 28)
+    digits = [wired(weights, part, Wiring()).argmax(dim=1) for part in images.split(BATCH)]
+    return 100 * float((torch.cat(digits).numpy() == data.test.labels).mean())
