@@ -46,7 +46,7 @@ def _mark(options: argparse.Namespace) -> int:
 
 def _surroundings(options: argparse.Namespace) -> Surroundings:
     """Return where workers run. Raises MarkerError if that is not possible, or not safe."""
-    bytecode = bytecode_folder(options.out / "bytecode")
+    bytecode = bytecode_folder()
     if options.unsafe:
         print(UNSAFE, file=sys.stderr)
         return Surroundings(sandboxed=False, bytecode=bytecode)

@@ -82,13 +82,14 @@ def run(hand_in: HandIn, rules: Rules) -> Result:
     except MarkerError as error:
         return {"broken": str(error)}
     except Exception as error:  # a mistake of ours: no mark, and the class goes on
-        result = _by_hand(hand_in, rules, error)
+        result = by_hand(hand_in, rules, error)
     answers = written_answers(hand_in.notebooks)
     result["answers"] = [{k: clean(v) for k, v in answer.items()} for answer in answers]
     return result
 
 
-def _by_hand(hand_in: HandIn, rules: Rules, error: Exception) -> Result:
+def by_hand(hand_in: HandIn, rules: Rules, error: BaseException) -> Result:
+    """Return the result of a hand-in that could not be marked: no points, and the reason."""
     text = clean(f"The marker failed ({type(error).__name__}: {error}). Please mark by hand.")
     return {
         "name": hand_in.name, "key": hand_in.key, "seed": rules.seed, "points": None,

@@ -19,7 +19,7 @@ from helpers.checks_functions import CROSS_ENTROPY, SIGMOID, SOFTMAX
 from helpers.checks_gradient import UPDATE_GRAD
 from helpers.checks_mlp import FORWARD, INITIALIZATION, UPDATE_PARAMS
 from helpers.checks_training import ACCURACY, ONE_HOT, TEST_NETWORK, TRAIN_NETWORK
-from helpers.gradients import PARAMETERS, Network, autograd_gradients
+from helpers.gradients import PARAMETERS, Gradients, Network, autograd_gradients
 from helpers.spies import (
     DIGITS,
     FIRST_VALIDATION,
@@ -184,25 +184,36 @@ def _attribute(exercise: Exercise, network: Callable[[], Any], name: str) -> Arr
 def hidden_update_params(student: Student, rng: Rng) -> Iterator[Verdict]:
     """A step from parameters and gradients of the marker's; then a reset of the gradients."""
     p, g, lr = _parameters(rng), _parameters(rng), float(rng.uniform(0.01, 0.5))
-
-    def stepped() -> Any:
-        network = _network(student, p)
-        for name, values in g.items():
-            setattr(network, f"{name}_grad", values.copy())
-        ask("update_params(lr)", network.update_params, lr)
-        return network
-
-    def cleared() -> Any:
-        network = _network(student, g, "_grad")
-        ask("reset_grad()", network.reset_grad)
-        return network
-
-    step, reset = attempt(stepped), attempt(cleared)
+    step = attempt(partial(_stepped, student, p, g, lr))
+    reset = attempt(partial(_reset, student, g))
     for name in PARAMETERS:
         found = partial(_attribute, UPDATE_PARAMS, step, name)
         yield judged(UPDATE_PARAMS, name, found, p[name] - lr * g[name])
-        found = partial(_attribute, UPDATE_PARAMS, reset, f"{name}_grad")
-        yield judged(UPDATE_PARAMS, f"{name}_grad", found, np.zeros(p[name].shape))
+        both = np.stack([g[name], np.zeros_like(g[name])])  # before and after
+        yield judged(UPDATE_PARAMS, f"{name}_grad", partial(_item, reset, name), both)
+
+
+def _stepped(
+    student: Student, parameters: Mapping[str, Array], gradients: Mapping[str, Array], lr: float
+) -> Any:
+    network = _network(student, parameters)
+    for name, values in gradients.items():
+        setattr(network, f"{name}_grad", values.copy())
+    ask("update_params(lr)", network.update_params, lr)
+    return network
+
+
+def _reset(student: Student, gradients: Mapping[str, Array]) -> Gradients:
+    """Return each gradient before and after reset_grad, in one array."""
+    network = _network(student, gradients, "_grad")
+    before = {n: UPDATE_PARAMS.attribute(network, f"{n}_grad") for n in PARAMETERS}
+    ask("reset_grad()", network.reset_grad)
+    after = {n: UPDATE_PARAMS.attribute(network, f"{n}_grad") for n in PARAMETERS}
+    return {n: np.stack([before[n], after[n]]) for n in PARAMETERS}
+
+
+def _item(result: Callable[[], Gradients], name: str) -> Array:
+    return result()[name]
 
 
 # training

@@ -170,16 +170,20 @@ def _verdicts(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> tuple
         student = _student(task, workers, hand_in)
     except Exception as error:
         return Report([not_loaded(task, error)]), Report()
-    seeds = np.random.default_rng([seed, zlib.crc32(task.name.encode())])
     require_space()
+    return judge(task, student, seed)
+
+
+def judge(task: Task, student: Mapping[str, Any], seed: int) -> tuple[Report, Report]:
+    """Return the verdicts of check and hidden cases on a student's functions, wherever they run."""
+    seeds = np.random.default_rng([seed, zlib.crc32(task.name.encode())])
+    functions = [student[name] for name in task.takes]
     with contextlib.redirect_stdout(io.StringIO()):
-        checked = check_of(task)(
-            *(student[name] for name in task.takes), seed=int(seeds.integers(1000))
-        )
-    hidden = hidden_of(task)
-    if hidden is None or not _worth_it(checked):
-        return checked, Report()
-    return checked, Report(hidden(student, seeds))
+        checked = check_of(task)(*functions, seed=int(seeds.integers(1000)))
+        hidden = hidden_of(task)
+        if hidden is None or not _worth_it(checked):
+            return checked, Report()
+        return checked, Report(hidden(student, seeds))
 
 
 def _worth_it(checked: Report) -> bool:

@@ -105,6 +105,11 @@ class Session:
 
     def close(self) -> None:
         """End the worker and all that it started."""
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            if self.clock.first and self.process.poll() is None:
+                # With the first process of the sandbox all others end before it is gone.
+                os.kill(self.clock.first, signal.SIGKILL)
+                self.process.wait(timeout=10)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -274,13 +279,14 @@ class Clock:
 
     def __init__(self, pid: int) -> None:
         self.process = psutil.Process(pid)
-        self.worker = pid
+        self.worker, self.first = pid, 0
         self.limit = self.begun = 0.0
         self.waited: float | None = None
 
     def find_worker(self) -> None:
-        """Note which process runs the student's code: the last one below the sandbox."""
-        self.worker = self._family()[-1].pid
+        """Note which process runs the student's code, and the first one in the sandbox."""
+        family = self._family()
+        self.worker, self.first = family[-1].pid, family[1].pid if len(family) > 2 else 0
 
     def start(self, limit: float) -> None:
         """Begin to count; over after `limit` seconds."""

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -177,7 +178,7 @@ def _each(flag: str, values: Iterable[tuple[str, str]]) -> list[str]:
     return [part for pair in values for part in (flag, *pair)]
 
 
-def bytecode_folder(cache_folder: Path) -> Path | None:
+def bytecode_folder() -> Path | None:
     """Return a folder with the libraries' bytecode, None if it lies beside them as usual.
 
     A sandbox cannot write it, and compiling PyTorch anew for each hand-in takes seconds.
@@ -187,17 +188,15 @@ def bytecode_folder(cache_folder: Path) -> Path | None:
         return None
     if sys.pycache_prefix is None and _compiled(library.origin):
         return None
-    if not (cache_folder / "complete").exists():
-        cache_folder.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {
-            "PYTHONPYCACHEPREFIX": str(cache_folder),
-            "PYTHONPATH": str(HERE),
-        }
+    folder = HERE.parent / "build" / f"bytecode-{version('torch')}-{version('numpy')}"
+    if not (folder / "complete").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {"PYTHONPYCACHEPREFIX": str(folder), "PYTHONPATH": str(HERE)}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         command = [sys.executable, "-c", BYTECODE]
         subprocess.run(command, env=environment, check=True, capture_output=True)
-        (cache_folder / "complete").touch()
-    return cache_folder.resolve()
+        (folder / "complete").touch()
+    return folder
 
 
 def _compiled(source: str) -> bool:

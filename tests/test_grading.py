@@ -53,7 +53,7 @@ def write_class(folder, names):
 
 CLASS = {
     "ada": "the solution",
-    "bob <script>alert(1)</script>": "returns NaN",
+    "bob <script>alert(1)": "returns NaN",
     "=HYPERLINK(0)": "syntax error",
     "Ωμέγα 学生": "endless loop",
     "zoe": "prints and warns and logs",
@@ -73,7 +73,6 @@ def marks(tmp_path_factory, few, small_class):
     if REASON:
         pytest.skip(f"NO SANDBOX, so NOT TESTED: {REASON}")
     out = tmp_path_factory.mktemp("marks")
-    (out / "bytecode").symlink_to(ROOT / "build" / "bytecode")
     options = ["--out", str(out), "--config", str(few), "--seed", "3", "--jobs", "1"]
     assert command.main([str(small_class), *options]) == 0
     return out
@@ -87,7 +86,7 @@ def table(out):
 def test_the_table_holds_the_points(marks):
     points = {name: row["points"] for name, row in table(marks).items()}
     assert points == {
-        "ada": "7", "bob <script>alert(1)</script>": "4", "'=HYPERLINK(0)": "0",
+        "ada": "7", "bob <script>alert(1)": "4", "'=HYPERLINK(0)": "0",
         "Ωμέγα 学生": "4", "zoe": "7", "letter": "0",
     }  # fmt: skip
     assert "not a zip file" in table(marks)["letter"]["problems"]
@@ -123,8 +122,6 @@ def test_a_second_run_marks_nothing_again(marks, small_class, few, monkeypatch):
 def test_a_killed_run_goes_on_where_it_was(tmp_path, few):
     folder = write_class(tmp_path / "class", {f"s{n}": "the solution" for n in range(8)})
     out = tmp_path / "marks"
-    out.mkdir()
-    (out / "bytecode").symlink_to(ROOT / "build" / "bytecode")
     options = [sys.executable, "-m", "grading", str(folder), "--out", str(out)]
     options += ["--config", str(few), "--jobs", "2"]
     process = subprocess.Popen(options, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
@@ -168,8 +165,6 @@ def test_without_a_sandbox_right_work_is_marked_if_asked(surroundings):
 def refused(tmp_path, few, capsys, *options):
     folder = write_class(tmp_path / "class", {"ada": "the solution"})
     out = tmp_path / "marks"
-    out.mkdir()
-    (out / "bytecode").symlink_to(ROOT / "build" / "bytecode")
     code = command.main(
         [str(folder), "--out", str(out), "--config", str(few), "--jobs", "1", *options]
     )
@@ -293,7 +288,10 @@ def test_what_is_sent_arrives(value):
     header, body = protocol.lengths(frame[:8])
     found = protocol.unpack(frame[8 : 8 + header], frame[8 + header :][:body])["v"]
     assert type(found) is type(value) or isinstance(value, np.generic)
-    np.testing.assert_array_equal(found, value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        np.testing.assert_array_equal(found, value)
+    else:
+        assert found == value
 
 
 @pytest.mark.parametrize(

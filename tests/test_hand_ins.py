@@ -14,14 +14,14 @@ from grading.sandbox import Limits, bytecode_folder, why_unavailable
 from tests.hand_ins.catalogue import CASES, HOSTILE
 
 ROOT = Path(__file__).parent.parent
-LIMITS = Limits(call_seconds=2, hand_in_seconds=20, cpu_seconds=6, memory_mb=512, processes=40)
+LIMITS = Limits(call_seconds=1, hand_in_seconds=20, cpu_seconds=6, memory_mb=512, processes=40)
 REASON = why_unavailable()
 needs_sandbox = pytest.mark.skipif(bool(REASON), reason=f"NO SANDBOX, so NOT TESTED: {REASON}")
 
 
 @pytest.fixture(scope="session")
 def surroundings():
-    return Surroundings(bytecode=bytecode_folder(ROOT / "build" / "bytecode"))
+    return Surroundings(bytecode=bytecode_folder())
 
 
 def marked(case, surroundings, seed=7):
