@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help run check test lab data notebooks bands record benchmarks student pins clean
+.PHONY: help run check test lab data mark notebooks bands record benchmarks student pins clean
 
 help:
 	@echo "make run        execute the notebooks: copies in build/, figures in figures/"
@@ -15,6 +15,7 @@ help:
 ### BEGIN HIDDEN TESTS
 	@echo "make test       the same set-up, then ruff, mypy, the unit tests and strict nbval"
 	@echo "make student    the student edition, without solutions: build/student and build/student.zip"
+	@echo "make mark HANDINS=folder   mark a class: report, marks and feedback in marks/"
 ### END HIDDEN TESTS
 	@echo "for maintainers:"
 	@echo "make notebooks  execute the committed notebooks in place"
@@ -62,6 +63,13 @@ lab: $(READY)
 
 check: $(READY)
 	$(BIN)/python -m helpers.check_all
+
+### BEGIN HIDDEN TESTS
+mark: $(READY)
+	@test -n "$(HANDINS)" || { echo "Which hand-ins? make mark HANDINS=folder"; exit 2; }
+	$(BIN)/python -m grading "$(HANDINS)" --out marks
+
+### END HIDDEN TESTS
 
 notebooks: data
 	$(BIN)/python tools/execute_notebooks.py --inplace $(NOTEBOOKS)

@@ -36,10 +36,10 @@ def results_of_cluster(
             sent[future.key] = ticket
             return future
 
-        running = as_completed([send(ticket) for ticket in islice(waiting, n_ahead)])
+        running = as_completed([send(t) for t in islice(waiting, n_ahead)], loop=client.loop)
         for future in running:
             ticket = sent.pop(future.key)
-            error = future.exception()  # as when workers of Dask were lost on it again and again
-            yield ticket, by_hand(ticket.read(), rules, error) if error else future.result()
+            failure = future.exception()  # as when workers of Dask were lost on it again and again
+            yield ticket, by_hand(ticket.read(), rules, failure) if failure else future.result()
             for ticket in islice(waiting, 1):
                 running.add(send(ticket))

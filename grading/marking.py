@@ -246,6 +246,9 @@ def saving(student: Mapping[str, Any], workers: Workers) -> Student:
     are brought.
     """
 
+    # The worker of the second notebook loads, too, where there is one: starting workers takes time.
+    loader = ("torch", "") if "helpers/cnn.py" in workers.files else ("numpy", "loading")
+
     def save(network: Any, prefix: str) -> None:
         session, folder = workers.get("numpy"), Path(prefix).parent
         scratch = f"{session.place.scratch}/saved"
@@ -255,11 +258,11 @@ def saving(student: Mapping[str, Any], workers: Workers) -> Student:
             keep(folder, name, content)
 
     def load(network: Any, prefix: str) -> None:
-        session, folder = workers.get("numpy", "loading"), Path(prefix).parent
+        session, folder = workers.get(*loader), Path(prefix).parent
         scratch = f"{session.place.scratch}/saved"
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         session.request("write", folder=scratch, files=files)
-        function = workers.load(("numpy", "loading"), "mlp", "load_weights")
+        function = workers.load(loader, "mlp", "load_weights")
         function(network, f"{scratch}/{Path(prefix).name}")
 
     return {"save_weights": save, "load_weights": load}
@@ -268,7 +271,7 @@ def saving(student: Mapping[str, Any], workers: Workers) -> Student:
 def keep(folder: Path, name: str, content: bytes) -> None:
     """Write a file that came from a worker, if its name is one that a file may have."""
     if Path(name).name != name or len(name) > 100 or not name.isprintable():
-        raise ValueError(f"a file of the name {name[:100]!r}")
+        raise WorkerError(f"a file has the name {name[:100]!r}")
     try:
         (folder / name).write_bytes(content)
     except OSError as error:

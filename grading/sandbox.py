@@ -118,7 +118,8 @@ def _namespaces(root: bool) -> list[str]:
     Of those, the worker needs two for the moment in which it becomes another user.
     """
     if not root:
-        return ["--unshare-all", "--disable-userns"] if _knows_disable() else ["--unshare-all"]
+        never_again = ["--disable-userns"] if _knows_disable() else []
+        return ["--unshare-all", "--unshare-user", *never_again]
     flags = ["ipc", "pid", "net", "uts", "cgroup-try"]
     rights = ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     return [f"--unshare-{flag}" for flag in flags] + rights

@@ -212,7 +212,7 @@ class Worker:
         resources = {"metadata": {"path": folder}}
         try:
             nbclient.NotebookClient(
-                notebook, timeout=int(request["seconds"]), kernel_name="python3",
+                notebook, timeout=int(request["cell_seconds"]), kernel_name="python3",
                 resources=resources,
             ).execute()  # fmt: skip
         except Exception as error:

@@ -20,6 +20,7 @@ from grading.archives import HandIn
 from grading.classroom import Rules, Way, hand_ins, mark_class
 from grading.exam import read_exam
 from grading.marking import Surroundings, mark
+from grading.notebooks import execute_notebooks
 from grading.report import safe_cell, slugs, write_reports
 from helpers.verdicts import Verdict
 from tests.hand_ins.catalogue import CASES, modules
@@ -319,3 +320,45 @@ def test_hand_in_without_files_is_marked_with_nothing(surroundings):
     exam = replace(read_exam(), limits=LIMITS)
     result = mark(HandIn("nobody"), exam, 1, surroundings)
     assert (result["points"], result["seconds"]["workers"]) == (0, 0)
+
+
+# Notebooks, executed again
+
+
+def notebook(*cells):
+    code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cells = [code | {"source": cell} for cell in cells]
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}).encode()
+
+
+UNTRAINED = """\
+import sys
+sys.path.insert(0, "..")
+from helpers.mlp import MLP, save_weights
+from helpers.mnist import load_mnist
+from helpers.notebook import output_folder
+save_weights(MLP(seed=0), output_folder("weights", load_mnist().source) / "mlp_full")
+print("MLP full, test accuracy: 97.20 %, expected 96.7 to 97.6: ok")"""
+
+
+@needs_sandbox
+def test_notebooks_are_judged_by_the_networks_that_they_save(surroundings):
+    files = CASE["the solution"].files
+    notebooks = {"1.ipynb": notebook(UNTRAINED), "2.ipynb": notebook("1 / 0"), "3.ipynb": b"[]"}
+    hand_in = HandIn("ada", dict(files), notebooks)
+    limits = replace(LIMITS, notebook_seconds=120)
+    first, second, third = execute_notebooks(hand_in, limits, surroundings)
+    assert first["lines"][0] == "It ran to its end."
+    assert re.fullmatch(r"MLP full, test accuracy: .* %, expected .*: TOO LOW", first["lines"][1])
+    assert "ZeroDivisionError" in second["lines"][0]
+    assert "Error" in third["lines"][0]
+
+
+@needs_sandbox
+def test_a_notebook_that_never_ends_costs_that_notebook_alone(surroundings):
+    files, never = CASE["the solution"].files, "import time\ntime.sleep(1e6)"
+    hand_in = HandIn("ada", dict(files), {"1.ipynb": notebook(never), "2.ipynb": b"[]"})
+    limits = replace(LIMITS, notebook_seconds=4)
+    first, second = execute_notebooks(hand_in, limits, surroundings)
+    assert "Time" in first["lines"][0]
+    assert "Time" not in second["lines"][0]
