@@ -65,11 +65,27 @@ def unpack(header: bytes, body: bytes, other: Hook = refuse) -> Any:
     Raises ProtocolError for everything that is not a frame.
     """
     try:
-        return _decode(json.loads(header.decode()), body, other, 0)
+        return _decode(json.loads(header.decode()), _Body(body), other, 0)
     except ProtocolError:
         raise
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ProtocolError(f"a frame that cannot be read ({type(error).__name__})") from None
+
+
+class _Body:
+    """The bytes of a frame, each to be taken once: no thousand arrays are made of a few bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.taken = content, 0
+
+    def take(self, start: int, length: int) -> bytes:
+        """Return the next bytes."""
+        if not (type(start) is type(length) is int and start == self.taken and length >= 0):
+            raise ProtocolError("bytes out of order")
+        self.taken += length
+        if self.taken > len(self.content):
+            raise ProtocolError("bytes that are not there")
+        return self.content[start : self.taken]
 
 
 def _encode(value: Any, other: Hook, buffers: list[bytes], depth: int) -> Any:
@@ -116,7 +132,7 @@ def _as_array(value: Any) -> tuple[np.ndarray | None, str]:
     return (array if array.dtype.str in DTYPES else None), kind
 
 
-def _decode(value: Any, body: bytes, other: Hook, depth: int) -> Any:
+def _decode(value: Any, body: _Body, other: Hook, depth: int) -> Any:
     if depth > 2 * MAX_DEPTH:
         raise ProtocolError("lists in lists in lists")
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -129,7 +145,7 @@ def _decode(value: Any, body: bytes, other: Hook, depth: int) -> Any:
     if kind == "dict":
         return {str(key): _decode(v, body, other, depth + 1) for key, v in content}
     if kind == "bytes":
-        return _slice(body, *content)
+        return body.take(*content)
     if kind in ("dtype", "scalar") and content in SCALAR_TYPES:
         return np.dtype(content) if kind == "dtype" else getattr(np, content)
     if kind in ("array", "tensor"):
@@ -139,22 +155,17 @@ def _decode(value: Any, body: bytes, other: Hook, depth: int) -> Any:
     raise ProtocolError("a value of an unknown kind")
 
 
-def _decode_array(kind: str, content: Any, body: bytes) -> Any:
+def _decode_array(kind: str, content: Any, body: _Body) -> Any:
     dtype, shape, start, length = content
     sizes_fit = all(type(n) is int and 0 <= n <= MAX_BODY for n in shape)
     if dtype not in DTYPES or len(shape) > MAX_NDIM or not sizes_fit:
         raise ProtocolError("an array of a strange type or shape")
     if prod(shape) * np.dtype(dtype).itemsize != length:
         raise ProtocolError("an array whose shape does not fit its bytes")
-    array = np.frombuffer(_slice(body, start, length), dtype=dtype).reshape(shape).copy()
+    content = np.frombuffer(body.take(start, length), dtype="|u1" if dtype == "|b1" else dtype)
+    array = (content != 0 if dtype == "|b1" else content.copy()).reshape(shape)
     if kind == "array":
         return array
     import torch
 
     return torch.from_numpy(array)
-
-
-def _slice(body: bytes, start: int, length: int) -> bytes:
-    if not (type(start) is type(length) is int and 0 <= start <= start + length <= len(body)):
-        raise ProtocolError("bytes that are not there")
-    return body[start : start + length]

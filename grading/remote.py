@@ -32,7 +32,8 @@ POLL = 0.1  # seconds between two looks at a worker that is busy
 LOOKS = 3  # memory is looked at so many times more seldom
 WALL_FACTOR = 15  # how much longer than a limit it may take if the worker waits for a core
 START_SECONDS = 60.0
-ARRAY_BYTES = 1 << 26
+MAX_QUESTIONS = 50_000  # calls of a spy in one call of the student's function
+MAX_RECEIVED = 1 << 30  # bytes, likewise
 BASES = {
     name: value
     for name, value in vars(builtins).items()
@@ -71,6 +72,7 @@ class Session:
         self.place, self.limits = place, limits
         self.failure: WorkerError | None = None
         self.used, self.looks = 0.0, 0
+        self.looked, self.received = 0.0, 0
         self.adapters: dict[int, Adapter] = {}
         start = time.monotonic()
         self._spawn()
@@ -173,6 +175,7 @@ class Session:
         token = secrets.randbits(60)
         frame = protocol.pack({"do": what, "id": token, **fields}, self._send)
         self.clock.start(limit)
+        self.looked, self.received = time.monotonic(), 0
         try:
             if select.select([self.source], [], [], 0)[0]:
                 self._read(1)
@@ -191,13 +194,14 @@ class Session:
 
     def _answer(self, token: int) -> dict[str, Any]:
         """Return the answer, after answering what the student's code asks the spies meanwhile."""
-        while True:
+        for _ in range(MAX_QUESTIONS):
             message = self._next()
             if message.get("id") == token:
                 return message
             if message.get("ask") != token:
                 raise Disturbed("an answer came that nobody asked for")
             self._write(protocol.pack(self._ask_spy(message)))
+        raise Disturbed(f"the network was called more than {MAX_QUESTIONS:,} times")
 
     def _ask_spy(self, message: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -232,29 +236,33 @@ class Session:
 
     def _next(self) -> dict[str, Any]:
         header, body = protocol.lengths(self._read(protocol.PREFIX.size))
+        self.received += header + body
+        if self.received > MAX_RECEIVED:
+            raise Disturbed("far too much was sent")
         message = protocol.unpack(self._read(header), self._read(body), self._receive)
         if not isinstance(message, dict):
             raise Disturbed("an answer of the wrong form came")
         return message
 
     def _read(self, length: int) -> bytes:
-        parts: list[bytes] = []
-        while length:
-            if not select.select([self.source], [], [], POLL)[0]:
-                self._look()
+        content = bytearray()
+        while len(content) < length:
+            ready = select.select([self.source], [], [], POLL)[0]
+            self._look()
+            if not ready:
                 continue
-            part = os.read(self.source, min(length, 1 << 20))
+            part = os.read(self.source, min(length - len(content), 1 << 20))
             if not part:
                 raise self._ended()
-            parts.append(part)
-            length -= len(part)
-        return b"".join(parts)
+            content += part
+        return bytes(content)
 
     def _write(self, frame: bytes) -> None:
         view = memoryview(frame)
         while view:
-            if not select.select([], [self.target], [], POLL)[1]:
-                self._look()
+            ready = select.select([], [self.target], [], POLL)[1]
+            self._look()
+            if not ready:
                 continue
             try:
                 view = view[os.write(self.target, view) :]
@@ -262,7 +270,11 @@ class Session:
                 raise self._ended() from None
 
     def _look(self) -> None:
-        """See that the worker keeps to its time and memory."""
+        """See, now and then, that the worker keeps to its time and memory."""
+        now = time.monotonic()
+        if now - self.looked < POLL:
+            return
+        self.looked = now
         if self.clock.is_over():
             raise TimeLimit(
                 f"no answer within {self.clock.limit:.3g} seconds; see whether a loop never ends"
@@ -401,14 +413,14 @@ class RemoteArray(np.ndarray):
 def rebuilt(told: Any) -> Exception:
     """Return the error that the student's code raised, as far as it can be told from here."""
     try:
-        name, message = _text(told["type"]), _text(told["message"])
+        name, message, known = (_text(told[part]) for part in ("type", "message", "base"))
         frames = [
             traceback.FrameSummary(_text(file), int(line), _text(function), line=_text(code))
             for file, line, function, code in told["frames"][:50]
         ]
     except (KeyError, TypeError, ValueError):
         return Disturbed("an error came that cannot be read")
-    base = BASES.get(name, Exception)
+    base = BASES.get(known, Exception)
     error: Exception = type(name, (base,), {"__init__": _nothing, "__str__": lambda _: message})()
     error.frames = frames  # type: ignore[attr-defined]  # see helpers.verdicts
     return error

@@ -335,6 +335,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         frames.append([error.filename, error.lineno or 0, "<module>", (error.text or "").strip()])
     return {
         "type": type(error).__name__[:NAME_LIMIT],
+        "base": next(k.__name__ for k in type(error).__mro__ if k.__module__ == "builtins"),
         "message": message,
         "frames": [[str(part)[:NAME_LIMIT] if isinstance(part, str) else part for part in frame]
                    for frame in frames[-FRAMES_LIMIT:]],

@@ -3,6 +3,7 @@
 import os
 import stat
 import struct
+import sys
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from grading import archives
 from grading.archives import find_hand_ins, read_hand_in
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 
 
 def zipped(path, files, **kinds):

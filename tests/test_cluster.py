@@ -15,6 +15,8 @@ from grading.sandbox import MarkerError
 from tests.test_grading import few, write_class
 from tests.test_hand_ins import LIMITS, ROOT, needs_sandbox, surroundings
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
+
 __all__ = ["few", "surroundings"]
 
 

@@ -19,12 +19,15 @@ from grading.answers import written_answers
 from grading.archives import HandIn
 from grading.classroom import Rules, Way, hand_ins, mark_class
 from grading.exam import read_exam
-from grading.marking import Surroundings, mark
+from grading.marking import Surroundings, judge, mark
 from grading.notebooks import execute_notebooks
 from grading.report import safe_cell, slugs, write_reports
 from helpers.verdicts import Verdict
-from tests.hand_ins.catalogue import CASES, modules
+from tests.hand_ins.catalogue import CASES, Case, modules
+from tests.mutants import student_module
 from tests.test_hand_ins import LIMITS, REASON, ROOT, deserved, marked, needs_sandbox, surroundings
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 
 __all__ = ["surroundings"]
 CASE = {case.name: case for case in CASES}
@@ -158,6 +161,22 @@ def test_without_a_sandbox_right_work_is_marked_if_asked(surroundings):
         case = replace(CASE[name], tasks=("sigmoid", "saving"))
         result = marked(case, without)
         assert {e["name"]: e["points"] for e in result["exercises"]} == deserved(case, result)
+
+
+UNFINISHED = "def softmax(a):\n    raise NotImplementedError('softmax: write it')\n"
+MISSPELLED = "def softmax(a):\n    total = 1\n    return a / totall\n"
+IN_LIBRARY = "import numpy as np\n\n\ndef softmax(a):\n    return np.linalg.inv(a)\n"
+WHOLE_BATCH = "import numpy as np\n\n\ndef softmax(a):\n    return np.exp(a) / np.exp(a).sum()\n"
+
+
+@needs_sandbox
+@pytest.mark.parametrize("source", [UNFINISHED, MISSPELLED, IN_LIBRARY, WHOLE_BATCH])
+def test_verdicts_are_the_same_as_in_the_students_own_process(source, surroundings):
+    case = Case("x", {"mlp.py": source.encode()}, (), ("softmax",))
+    (exercise,) = marked(case, surroundings)["exercises"]
+    (task,) = (task for task in read_exam().tasks if task.name == "softmax")
+    own, _ = judge(task, vars(student_module(source, "mlp")), 7)
+    assert exercise["text"] == str(own)
 
 
 # Refusing
@@ -302,11 +321,18 @@ def test_what_is_sent_arrives(value):
      (b'{"array": ["<f8", [1], 8, 8]}', bytes(8)), (b'{"array": ["<f8", [1], -8, 8]}', bytes(8)),
      (b'{"array": ["<f8", [1.0], 0, 8]}', bytes(8)), (b'{"array": 3}', b""), (b'{"a": 1}', b""),
      (b'{"bytes": [0, 9]}', bytes(8)), (b'{"a": 1, "b": 2}', b""), (b'{"other": 1}', b""),
-     (b'{"array": ["<f8", [0, 9999999999999], 0, 0]}', b""), (b"\xff", b""), (b"9" * 5000, b"")],
+     (b'{"array": ["<f8", [0, 9999999999999], 0, 0]}', b""),
+     (b'[{"array": ["|u1", [8], 0, 8]}, {"array": ["|u1", [8], 0, 8]}]', bytes(8)),
+     (b"\xff", b""), (b"9" * 5000, b"")],
 )  # fmt: skip
 def test_what_is_no_frame_is_refused(header, body):
     with pytest.raises(protocol.ProtocolError):
         protocol.unpack(header, body)
+
+
+def test_bools_are_true_or_false_whatever_their_byte():
+    found = protocol.unpack(b'{"array": ["|b1", [3], 0, 3]}', b"\0\1\xff")
+    assert found.view(np.uint8).tolist() == [0, 1, 1]
 
 
 def test_frames_are_bounded():

@@ -1,5 +1,6 @@
 """Hostile, broken and unusual hand-ins get the marks that they deserve, in bounded time."""
 
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from grading.exam import read_exam
 from grading.marking import Surroundings, mark
 from grading.sandbox import Limits, bytecode_folder, why_unavailable
 from tests.hand_ins.catalogue import CASES, HOSTILE
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 
 ROOT = Path(__file__).parent.parent
 LIMITS = Limits(call_seconds=1, hand_in_seconds=20, cpu_seconds=6, memory_mb=512, processes=40)

@@ -206,6 +206,15 @@ HOSTILE = [
              "    one_in = np.where(numbers < 3000, 4, 3)\n"
              "    return 100 * float(np.mean(numbers % one_in != 0))\n",
              ("test_network",), ("test_network", "accuracy"), to="training"),
+    appended("a training that calls the network for ever",
+             "def train_network(network, train, *_, **__):\n    while True:\n"
+             "        network.forward(train[0])\n",
+             ("train_network",), TRAINING, to="training"),
+    body("drips its answer",
+         "import gc, struct, time\n"
+         "worker = next(o for o in gc.get_objects() if type(o).__name__ == 'Worker')\n"
+         "worker.channel.write(struct.pack('<II', 10**6, 0))\n"
+         "while True:\n    worker.channel.write(b' ')\n    time.sleep(0.02)"),
     appended("a history that never ends",
              "_train = train_network\n\n\ndef train_network(*a, **k):\n    _train(*a, **k)\n"
              "    class Endless:\n        @property\n        def train_accuracy(self):\n"
