@@ -8,6 +8,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -184,13 +185,25 @@ def _results_of_pools(
 def _results_of_pool(
     tickets: Iterable[Ticket], rules: Rules, n_jobs: int, context: BaseContext
 ) -> Iterator[tuple[str, Result]]:
-    with ProcessPoolExecutor(n_jobs, mp_context=context) as pool:
+    with ProcessPoolExecutor(n_jobs, mp_context=context, initializer=leave_with_parent) as pool:
         futures = {pool.submit(run_ticket, ticket, rules): ticket.key for ticket in tickets}
         try:
             for future in as_completed(futures):
                 yield futures.pop(future), future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def leave_with_parent() -> None:
+    """End this process of a pool when the one that made it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def read_result(folder: Path, key: str) -> Result | None:

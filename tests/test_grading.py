@@ -2,15 +2,14 @@
 
 import csv
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
 from grading import __main__ as command
@@ -128,13 +127,15 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, few):
     out = tmp_path / "marks"
     options = [sys.executable, "-m", "grading", str(folder), "--out", str(out)]
     options += ["--config", str(few), "--jobs", "2"]
-    process = subprocess.Popen(options, cwd=ROOT, start_new_session=True, stderr=subprocess.DEVNULL)
+    process = psutil.Popen(options, cwd=ROOT, stderr=subprocess.DEVNULL)
     results = out / "results"
     while len(list(results.glob("*.json"))) < 2:
         assert process.poll() is None
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
+    family = process.children(recursive=True)
+    process.kill()
     process.wait()
+    assert not psutil.wait_procs(family, timeout=120)[1]  # nothing is left running
     done = {path: path.stat().st_mtime_ns for path in results.glob("*.json")}
     assert 2 <= len(done) < 8
     assert not (out / "marks.csv").exists()
