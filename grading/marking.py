@@ -48,7 +48,9 @@ class Surroundings:
     def place(self, limits: Limits, shown: Mapping[Path, str] | None = None) -> Iterator[Place]:
         """Give a place for one worker; folders `shown` lie in its folder, by name."""
         if self.sandboxed:
-            yield in_sandbox(limits, self.bytecode, shown)
+            place = in_sandbox(limits, self.bytecode, shown)
+            with contextlib.closing(place):
+                yield place
             return
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             yield without_sandbox(Path(folder), self.bytecode, shown)

@@ -93,7 +93,7 @@ class Session:
             self.process = subprocess.Popen(
                 self.place.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, env=self.place.environment, start_new_session=True,
-                cwd="/", bufsize=0,
+                cwd="/", bufsize=0, pass_fds=self.place.files,
             )  # fmt: skip
         except OSError as error:
             raise MarkerError(f"A worker could not be started: {error}") from error

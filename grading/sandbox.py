@@ -5,10 +5,13 @@ bounded size, that vanish with it; no network, no other process, no environment,
 root, the worker becomes a user that nobody else is, so that the limit on processes holds as well.
 """
 
+import errno
 import importlib.util
 import os
+import platform
 import shutil
 import site
+import struct
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -22,6 +25,8 @@ CODE = [HERE / name for name in ("worker.py", "protocol.py", "torch_stand_ins.py
 INSIDE = Path("/marker")
 FOLDER = "/hand-in"
 SCRATCH = "/tmp"
+CALLS = {"x86_64": (0xC000003E, 56, 272), "aarch64": (0xC00000B7, 220, 97)}
+CLONE3 = 435
 FIRST_USER = 0x70000000  # users that no system hands out, one for each process of the marker
 BYTECODE = "import numpy, tqdm.auto, threadpoolctl, protocol, worker, torch, torch_stand_ins"
 
@@ -71,6 +76,35 @@ class Place:
     folder: str
     scratch: str
     user: int = 0
+    files: tuple[int, ...] = ()  # open ones that the command reads
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self.files:
+            os.close(file)
+
+
+def no_namespaces() -> int:
+    """Return an open file with a filter of system calls (BPF) for bwrap, 0 if we have none.
+
+    It refuses new user namespaces, in which mounts of any size could be made.
+    """
+    if platform.machine() not in CALLS:
+        return 0
+    machine, clone, unshare = CALLS[platform.machine()]
+    load, equal, at_least, has, give = 0x20, 0x15, 0x35, 0x45, 0x06
+    program = (
+        (load, 0, 0, 4), (equal, 0, 9, machine),  # the machine: another one is refused
+        (load, 0, 0, 0), (at_least, 7, 0, 1 << 30), (equal, 7, 0, CLONE3),  # the call's number
+        (equal, 2, 0, clone), (equal, 1, 0, unshare), (give, 0, 0, 0x7FFF0000),
+        (load, 0, 0, 16), (has, 1, 0, 0x10000000), (give, 0, 0, 0x7FFF0000),  # CLONE_NEWUSER
+        (give, 0, 0, 0x50000 | errno.EPERM),
+        (give, 0, 0, 0x50000 | errno.ENOSYS),  # of clone3, so that the C library takes clone
+    )  # fmt: skip
+    file = os.memfd_create("seccomp")
+    os.write(file, b"".join(struct.pack("<HBBI", *step) for step in program))
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
 
 
 def in_sandbox(
@@ -92,11 +126,13 @@ def in_sandbox(
         command += _bind(path, Path(FOLDER, name))
     for folder in ("/dev", "/"):
         command += ["--remount-ro", folder]
+    if rules := no_namespaces():
+        command += ["--seccomp", str(rules)]
     environment = _environment(SCRATCH, str(INSIDE / "bytecode") if bytecode else None)
     command += _each("--setenv", environment.items())
     command += ["--chdir", SCRATCH, "--", sys.executable, "-s", "-P", str(INSIDE / "worker.py")]
     user = FIRST_USER + os.getpid() if root else 0
-    return Place([*command, FOLDER], {}, FOLDER, SCRATCH, user)
+    return Place([*command, FOLDER], {}, FOLDER, SCRATCH, user, (rules,) if rules else ())
 
 
 def without_sandbox(
@@ -210,7 +246,10 @@ def why_unavailable() -> str:
         return "bubblewrap and its namespaces are Linux's alone"
     if shutil.which("bwrap") is None:
         return "bwrap was not found: on Debian and Ubuntu, apt-get install bubblewrap"
-    command = in_sandbox(Limits(), None).command
-    command = [*command[: command.index("--") + 1], "true"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+    place = in_sandbox(Limits(), None)
+    command = [*place.command[: place.command.index("--") + 1], "true"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={}, pass_fds=place.files
+    )
+    place.close()
     return "" if done.returncode == 0 else f"bwrap says: {done.stderr.strip()[:300]}"

@@ -133,6 +133,9 @@ HOSTILE = [
     body("ignores SIGTERM and goes on",
          "import signal\nfor n in (signal.SIGTERM, signal.SIGINT, signal.SIGXCPU, signal.SIGALRM):\n"
          "    signal.signal(n, signal.SIG_IGN)\nwhile True:\n    pass"),
+    body("makes namespaces of its own, with mounts without limits",
+         "import ctypes\nlibc = ctypes.CDLL(None)\n"
+         f"if libc.unshare(0x10020000) == 0 or libc.syscall(435, 0, 0) == 0:\n    {RIGHT}"),
     body("asks for input", "input('Which result would you like? ')"),
     body("returns None", "return None"),
     body("returns text", "return 'right'"),
