@@ -46,16 +46,16 @@ def _mark(options: argparse.Namespace) -> int:
 
 def _surroundings(options: argparse.Namespace) -> Surroundings:
     """Return where workers run. Raises MarkerError if that is not possible, or not safe."""
-    bytecode = bytecode_folder()
+    bytecode_folder()  # made now, not by several processes at once
     if options.unsafe:
         print(UNSAFE, file=sys.stderr)
-        return Surroundings(sandboxed=False, bytecode=bytecode)
+        return Surroundings(sandboxed=False)
     if not options.scheduler and (reason := why_unavailable()):
         raise MarkerError(
             f"There is no sandbox: {reason}.\nMark where bubblewrap works or, hand-ins that you "
             "trust with all your files, with --unsafe."
         )
-    return Surroundings(bytecode=bytecode)
+    return Surroundings()
 
 
 def chosen_seed(folder: Path, seed: int | None) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from grading.archives import HandIn
 from grading.exam import Exam, Task
 from grading.remote import Remote, Session, WorkerError
-from grading.sandbox import Limits, MarkerError, Place, in_sandbox, without_sandbox
+from grading.sandbox import Limits, MarkerError, Place, bytecode_folder, in_sandbox, without_sandbox
 from helpers import checks
 from helpers.verdicts import Cause, Exercise, Report, StudentError, Verdict
 
@@ -41,19 +41,19 @@ Student = dict[str, Any]
 class Surroundings:
     """Where workers run: in the sandbox or, if asked for, without."""
 
-    def __init__(self, *, sandboxed: bool = True, bytecode: Path | None = None) -> None:
-        self.sandboxed, self.bytecode = sandboxed, bytecode
+    def __init__(self, *, sandboxed: bool = True) -> None:
+        self.sandboxed = sandboxed
 
     @contextlib.contextmanager
     def place(self, limits: Limits, shown: Mapping[Path, str] | None = None) -> Iterator[Place]:
         """Give a place for one worker; folders `shown` lie in its folder, by name."""
         if self.sandboxed:
-            place = in_sandbox(limits, self.bytecode, shown)
+            place = in_sandbox(limits, bytecode_folder(), shown)
             with contextlib.closing(place):
                 yield place
             return
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            yield without_sandbox(Path(folder), self.bytecode, shown)
+            yield without_sandbox(Path(folder), bytecode_folder(), shown)
 
 
 class Workers(contextlib.ExitStack):

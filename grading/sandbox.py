@@ -131,7 +131,7 @@ def in_sandbox(
     environment = _environment(SCRATCH, str(INSIDE / "bytecode") if bytecode else None)
     command += _each("--setenv", environment.items())
     command += ["--chdir", SCRATCH, "--", sys.executable, "-s", "-P", str(INSIDE / "worker.py")]
-    user = FIRST_USER + os.getpid() if root else 0
+    user = user_of_its_own() if root else 0
     return Place([*command, FOLDER], {}, FOLDER, SCRATCH, user, (rules,) if rules else ())
 
 
@@ -215,6 +215,14 @@ def _each(flag: str, values: Iterable[tuple[str, str]]) -> list[str]:
     return [part for pair in values for part in (flag, *pair)]
 
 
+def user_of_its_own() -> int:
+    """Return the number of a user that nobody else is, of those that there are in a container."""
+    n_users = int(Path("/proc/self/uid_map").read_text("ascii").split()[2])
+    user = FIRST_USER + os.getpid()
+    return user if user < n_users else n_users // 2 + os.getpid() % (n_users // 2)
+
+
+@cache
 def bytecode_folder() -> Path | None:
     """Return a folder with the libraries' bytecode, None if it lies beside them as usual.
 

@@ -11,7 +11,7 @@ import pytest
 from grading.archives import HandIn
 from grading.exam import read_exam
 from grading.marking import Surroundings, mark
-from grading.sandbox import Limits, bytecode_folder, why_unavailable
+from grading.sandbox import Limits, why_unavailable
 from tests.hand_ins.catalogue import CASES, HOSTILE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
@@ -24,7 +24,7 @@ needs_sandbox = pytest.mark.skipif(bool(REASON), reason=f"NO SANDBOX, so NOT TES
 
 @pytest.fixture(scope="session")
 def surroundings():
-    return Surroundings(bytecode=bytecode_folder())
+    return Surroundings()
 
 
 def marked(case, surroundings, seed=7):

@@ -23,7 +23,7 @@ from grading.classroom import Result, Rules, Way, hand_ins, mark_class
 from grading.exam import Exam, read_exam
 from grading.marking import Surroundings, judge
 from grading.report import write_reports
-from grading.sandbox import Limits, bytecode_folder
+from grading.sandbox import Limits
 from tests.hand_ins.catalogue import CASES, Case
 from tests.mutants import FORMS, MUTANTS, SECOND_NOTEBOOK, student_module
 
@@ -138,7 +138,7 @@ def mark_classes(sizes: Iterable[int], n_jobs: int, cnn: bool, scheduler: str = 
     """Mark classes of these sizes and print a line for each; return how many marks are wrong."""
     exam = read_exam()
     exam = Exam(exam.tasks, LIMITS, exam.text)
-    rules = Rules(exam, SEED, Surroundings(bytecode=bytecode_folder()))
+    rules = Rules(exam, SEED, Surroundings())
     n_wrong = 0
     for size in sizes:
         students = list(generate(size, exam, cnn))
