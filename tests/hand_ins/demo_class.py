@@ -27,7 +27,7 @@ from grading.sandbox import Limits
 from tests.hand_ins.catalogue import CASES, Case
 from tests.mutants import FORMS, MUTANTS, SECOND_NOTEBOOK, student_module
 
-LIMITS = Limits(call_seconds=2, hand_in_seconds=20, cpu_seconds=8, memory_mb=768, processes=40)
+LIMITS = Limits(call_seconds=2, hand_in_seconds=20, cpu_seconds=8, memory_mb=2048, processes=40)
 RIGHT_FORMS = ("plain", "loops", "einsum")
 SEED = 11
 # Of ten hand-ins six are right, three have a mistake, and one is from the catalogue.
