@@ -70,7 +70,6 @@ mark: $(READY)
 	$(BIN)/python -m grading "$(HANDINS)" --out marks
 
 ### END HIDDEN TESTS
-
 notebooks: data
 	$(BIN)/python tools/execute_notebooks.py --inplace $(NOTEBOOKS)
 
