@@ -58,8 +58,9 @@ student: $(READY)
 	$(BIN)/python -m grading.student_edition
 
 ### END HIDDEN TESTS
+# From the project's folder, so that the notebooks can show the page in figures/.
 lab: $(READY)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 check: $(READY)
 	$(BIN)/python -m helpers.check_all

@@ -31,6 +31,7 @@ SHIPPED = (
     "environment.yml",
     "helpers/*.json",
     "helpers/*.py",
+    "helpers/playground_page/*",
     "notebooks/*.ipynb",
     "pyproject.toml",
     "requirements.txt",

@@ -29,6 +29,7 @@ PATTERNS = {
     "gap": (r"is \d\.\d points better (.*) only \d\.\d points", r"is better \1 only less"),
     "hard digit": (r"digit \d: \d\d\.\d % right, most often taken for \d \(\d+ images\)", "DIGIT"),
     "blank pixels": (r"\b\d{1,3} of 784 pixels", "PIXELS"),
+    "place of the page": (r"[\w./%-]*/playground\.html", "playground.html"),
     "progress bar": (r" *\d+%\|.*\| *\d+/\d+ \[.*\]", "BAR"),
 }
 

@@ -136,7 +136,7 @@ def test_students_get_their_own_readme_and_no_grading_material(edition):
         "pyproject.toml", "requirements.txt", "tools",
     }  # fmt: skip
     assert {Path(name).suffix for name in edition} <= {
-        "", ".py", ".ipynb", ".json", ".md", ".toml", ".txt", ".yml"
+        "", ".py", ".ipynb", ".json", ".md", ".toml", ".txt", ".yml", ".html", ".css", ".js"
     }  # fmt: skip
 
 
