@@ -52,7 +52,7 @@ test: data
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --nbval
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 2 --dist loadfile
 
 student: $(READY)
 	$(BIN)/python -m grading.student_edition
