@@ -77,7 +77,9 @@ def _execute(
 ) -> dict[str, Any]:
     """Execute one notebook and measure the networks that lie there afterwards."""
     try:
-        told = session.request("execute", number=number, cell_seconds=limits.notebook_seconds)
+        told = session.request(
+            "execute", number=number, cell_seconds=limits.notebook_seconds, source=data.source
+        )
         lines = [clean(str(told)[:2000]) or "It ran to its end."]
         lines += judged_weights(session.request("weights"), data)
     except Exception as error:

@@ -207,6 +207,8 @@ class Worker:
         import nbclient
         import nbformat
 
+        if request["source"] == "stand-in":  # else it would try to fetch MNIST, in vain
+            os.environ["MNIST_MIRROR"] = "stand-in"
         folder = os.path.join(self.folder, "notebooks")
         notebook = nbformat.read(os.path.join(folder, f"{request['number']}.ipynb"), as_version=4)
         resources = {"metadata": {"path": folder}}
