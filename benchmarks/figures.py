@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.contest import AS_IT_COMES, ONE_CORE, OURS
 from benchmarks.measure import Timings
@@ -82,8 +82,9 @@ def style_axes(ax: Axes) -> None:
     """Give logarithmic axes plain numbers, a light grid and no frame."""
     for axis, scale in ((ax.xaxis, ax.get_xscale()), (ax.yaxis, ax.get_yscale())):
         if scale == "log":
+            axis.set_minor_locator(LogLocator(subs=(2, 5)))  # seen even within a decade
             axis.set_major_formatter(lambda value, _: f"{value:,g}")
-            axis.set_minor_formatter(NullFormatter())
+            axis.set_minor_formatter(lambda value, _: f"{value:,g}")
     ax.grid(color=PALE, linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)

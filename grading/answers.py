@@ -7,23 +7,26 @@ from pathlib import Path
 from typing import Any
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+# What stands in a student's notebook where an answer belongs.
+ANSWER = "*Your answer: double-click here, and put a few sentences in place of these.*"
 MAX_ANSWERS = 40
 MAX_LENGTH = 10_000
 
 
 def written_answers(notebooks: Mapping[str, bytes]) -> list[dict[str, str]]:
-    """Return question and text of all Markdown cells that the student wrote or changed.
+    """Return notebook, question and text of all Markdown cells that the student wrote or changed.
 
-    A cell whose metadata hold `"digits": {"answer": "<question>"}` is an answer to that question;
-    text that is not in the course's own notebooks is carried over as well.
+    The question is the cell before, if it is one; a place for an answer that was left as it came is
+    passed over.
     """
     answers = []
     for name, content in sorted(notebooks.items()):
+        question = ""
         for cell in markdown_cells(content):
-            text = source_of(cell)
-            question = _question(cell)
-            if text.strip() and (question or text.strip() not in course_texts()):
+            text = source_of(cell).strip()
+            if text and text != ANSWER and text not in course_texts():
                 answers.append({"notebook": name, "question": question, "text": text[:MAX_LENGTH]})
+            question = text[:MAX_LENGTH] if text.startswith("**Question") else ""
     return answers[:MAX_ANSWERS]
 
 
@@ -40,13 +43,6 @@ def source_of(cell: Mapping[str, Any]) -> str:
     """Return the text of a cell."""
     source = cell.get("source", "")
     return source if isinstance(source, str) else "".join(map(str, source))
-
-
-def _question(cell: Mapping[str, Any]) -> str:
-    try:
-        return str(cell["metadata"]["digits"]["answer"])[:200]
-    except (KeyError, TypeError):
-        return ""
 
 
 @cache

@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 from nbconvert.preprocessors import ClearMetadataPreprocessor, ClearOutputPreprocessor
 
+from grading.answers import ANSWER
 from helpers.files import atomic_write
 from helpers.notebook import UNFINISHED
 
@@ -41,7 +42,6 @@ SHIPPED = (
 README = "grading/STUDENT_README.md"
 
 MARKER = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)\b")
-ANSWER = "*Your answer: double-click here, and put a few sentences in place of these.*"
 HEADING = re.compile(r"(##|###) (?:(\d+) )?([^:]*)")
 
 Files = dict[str, bytes]

@@ -14,13 +14,14 @@ import pytest
 
 from grading import __main__ as command
 from grading import classroom, marking, protocol
-from grading.answers import written_answers
+from grading.answers import ANSWER, written_answers
 from grading.archives import HandIn
 from grading.classroom import Rules, Way, hand_ins, mark_class
 from grading.exam import read_exam
 from grading.marking import Surroundings, judge, mark
 from grading.notebooks import execute_notebooks
 from grading.report import safe_cell, slugs, write_reports
+from grading.student_edition import student_edition
 from helpers.verdicts import Verdict
 from tests.hand_ins.catalogue import CASES, Case, modules
 from tests.mutants import student_module
@@ -277,23 +278,22 @@ def test_formulas_are_text_in_the_table(text):
     assert safe_cell(text) == f"'{text}"
 
 
-def test_answers_are_carried_over():
-    cells = [
-        {
-            "cell_type": "markdown",
-            "metadata": {"digits": {"answer": "Q1"}},
-            "source": ["It", " over"],
-        },
-        {"cell_type": "markdown", "metadata": {}, "source": "My own thoughts"},
-        {"cell_type": "code", "metadata": {}, "source": "1"},
-        {"cell_type": "markdown", "metadata": {}, "source": " "},
-    ]
-    notebooks = {"1.ipynb": json.dumps({"cells": cells}).encode(), "2.ipynb": b"[" * 10**5}
-    assert [(a["question"], a["text"]) for a in written_answers(notebooks)] == [
-        ("Q1", "It over"), ("", "My own thoughts"),
-    ]  # fmt: skip
-    path = ROOT / "notebooks" / "1_mlp_from_scratch.ipynb"
-    assert all(a["question"] for a in written_answers({"1.ipynb": path.read_bytes()}))
+def test_answers_are_carried_over_with_their_questions():
+    edition = json.loads(student_edition()["notebooks/1_mlp_from_scratch.ipynb"])
+    places = [cell for cell in edition["cells"] if "".join(cell["source"]) == ANSWER]
+    assert len(places) >= 2
+    assert written_answers({"1.ipynb": json.dumps(edition).encode()}) == []
+    places[1]["source"] = ["At the 9,\n", "I think."]
+    edition["cells"].append({"cell_type": "markdown", "metadata": {}, "source": "My own thoughts"})
+    first, second = written_answers({"1.ipynb": json.dumps(edition).encode()})
+    assert first["question"].startswith("**Question 2.** Where does the network make mistakes?")
+    assert first["text"] == "At the 9,\nI think."
+    assert (second["question"], second["text"]) == ("", "My own thoughts")
+
+
+def test_notebooks_that_cannot_be_read_hold_no_answers():
+    for content in (b"[" * 10**5, b"", b"{}", b'{"cells": [{}]}', b'{"cells": 3}', b"\xff"):
+        assert written_answers({"1.ipynb": content}) == []
 
 
 # The protocol

@@ -16,8 +16,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from grading.answers import ANSWER
 from grading.student_edition import (
-    ANSWER,
     FOLDER,
     MarkerError,
     replace_regions,
