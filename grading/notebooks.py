@@ -58,7 +58,11 @@ def _limits(limits: Limits) -> Limits:
 
 def _files(hand_in: HandIn) -> dict[str, bytes]:
     """Return what a notebook finds: the course's helpers with the student's own in their place."""
-    ours = {path.name: path.read_bytes() for path in HELPERS.glob("*") if path.is_file()}
+    ours = {
+        path.relative_to(HELPERS).as_posix(): path.read_bytes()
+        for path in HELPERS.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
     own = {
         name: content
         for name, content in hand_in.modules.items()
