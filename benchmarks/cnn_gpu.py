@@ -6,8 +6,9 @@ from functools import wraps
 import torch
 
 from benchmarks import cnn_torch
-from benchmarks.cnn_torch import BATCH, as_tensors, batches, training_parts, usual_epoch
+from benchmarks.cnn_torch import BATCH, as_tensors, batches, training_parts
 from benchmarks.measure import Task, UnavailableError
+from benchmarks.torch_loop import usual_epoch
 from helpers.cnn import Net
 
 Preparation = Callable[[int], Task]

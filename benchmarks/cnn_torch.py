@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn, optim
@@ -10,6 +10,8 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
 from benchmarks.measure import Task, UnavailableError
+from benchmarks.torch_loop import usual_epoch
+from helpers import cnn
 from helpers.cnn import Net, place, train_epoch
 from helpers.mnist import DATA, load_mnist
 from helpers.threads import few_threads
@@ -20,8 +22,7 @@ MEAN, SD = 0.1307, 0.3081  # of MNIST's pixels, as PyTorch's own MNIST example n
 
 def as_tensors(n: int) -> tuple[Tensor, Tensor]:
     """Return the first `n` training images (n, 1, 28, 28) and their labels (n,)."""
-    images, labels = load_mnist().train.first(n)
-    return torch.tensor(images).reshape(-1, 1, 28, 28), torch.tensor(labels)
+    return cnn.as_tensors(load_mnist().train, n, torch.device("cpu"))
 
 
 def training_parts(network: nn.Module) -> tuple[nn.Module, optim.Optimizer, nn.CrossEntropyLoss]:
@@ -69,23 +70,6 @@ def usual_loop(n: int, n_workers: int = 0, device: str = "cpu") -> Task:
         usual_epoch(*parts, ((x.to(device), y.to(device)) for x, y in loader))
 
     return epoch
-
-
-def usual_epoch(
-    network: Callable[[Tensor], Tensor],
-    optimizer: optim.Optimizer,
-    criterion: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
-) -> float:
-    """Take one step for each batch and return the sum of their mean losses."""
-    total_loss = 0.0
-    for images, labels in batches:
-        optimizer.zero_grad()
-        loss = criterion(network(images), labels)
-        loss.backward()
-        optimizer.step()
-        total_loss += loss.item()
-    return total_loss
 
 
 def compiled(n: int) -> Task:

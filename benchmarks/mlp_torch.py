@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.measure import Task
 from benchmarks.mlp_ours import BATCH, LEARNING_RATE, training_images
+from benchmarks.torch_loop import usual_epoch
 
 
 def eager(n: int) -> Task:
@@ -38,12 +39,4 @@ def new_network() -> nn.Module:
 def train(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
     """Take one step for each batch and return the summed loss."""
     optimizer = optim.SGD(network.parameters(), lr=LEARNING_RATE)
-    criterion = nn.CrossEntropyLoss(reduction="sum")
-    total_loss = 0.0
-    for images, labels in batches:
-        optimizer.zero_grad()
-        loss = criterion(network(images), labels)
-        loss.backward()
-        optimizer.step()
-        total_loss += loss.item()
-    return total_loss
+    return usual_epoch(network, optimizer, nn.CrossEntropyLoss(reduction="sum"), batches)

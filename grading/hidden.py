@@ -277,12 +277,18 @@ def hidden_train_network(student: Student, rng: Rng) -> Iterator[Verdict]:
                 learning_rate=0.1, n_epochs=2, batch_size=10, seed=3,
             )  # fmt: skip
 
-    history = attempt(train)
+    yield from judged_history(TRAIN_NETWORK, attempt(train), spy._table, n, m)
+
+
+def judged_history(
+    exercise: Exercise, history: Callable[[], Any], table: Array, n: int, m: int
+) -> Iterator[Verdict]:
+    """Judge the last accuracies on `n` training and `m` validation images, predicted by `table`."""
     for name, wanted in (
-        ("train_accuracy", percent(spy._table, 0, n)),
-        ("validation_accuracy", percent(spy._table, FIRST_VALIDATION, m)),
+        ("train_accuracy", percent(table, 0, n)),
+        ("validation_accuracy", percent(table, FIRST_VALIDATION, m)),
     ):
-        yield judged(TRAIN_NETWORK, name, partial(last, history, name), wanted, 0.0051)
+        yield judged(exercise, name, partial(last, history, name), wanted, 0.0051)
 
 
 def last(history: Callable[[], Any], name: str) -> float:

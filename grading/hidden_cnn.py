@@ -1,14 +1,13 @@
 """The hidden cases of the second notebook; this module imports PyTorch at once."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from grading.hidden import Hidden, Rng, Student, attempt, judged, last, percent
+from grading.hidden import Hidden, Rng, Student, attempt, judged, judged_history, percent
 from helpers.checks_cnn import (
     EVALUATION,
     NET,
@@ -76,12 +75,7 @@ def hidden_trainNN(student: Student, rng: Rng) -> Iterator[Verdict]:
                 batch_size=10, seed=3,
             )  # fmt: skip
 
-    history = attempt(train)
-    for name, wanted in (
-        ("train_accuracy", percent(spy.table, 0, n)),
-        ("validation_accuracy", percent(spy.table, FIRST_VALIDATION, m)),
-    ):
-        yield judged(TRAIN_NN, name, partial(last, history, name), wanted, 0.0051)
+    yield from judged_history(TRAIN_NN, attempt(train), spy.table, n, m)
 
 
 def hidden_evaluation(student: Student, rng: Rng) -> Iterator[Verdict]:

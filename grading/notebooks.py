@@ -20,10 +20,9 @@ from helpers.bands import load_bands
 from helpers.gradients import PARAMETERS
 from helpers.mlp import MLP
 from helpers.mnist import DATA, Digits, load_mnist
-from helpers.training import test_network
+from helpers.training import accuracy, test_network
 
 Array = np.ndarray
-MLP_SHAPES = {"W1": (64, 784), "b1": (64,), "W2": (10, 64), "b2": (10,)}
 BATCH = 500
 LIBRARIES = ["nbformat", "nbclient"]
 
@@ -105,9 +104,9 @@ def judged_weights(weights: Any, data: Digits) -> Iterator[str]:
 
 def mlp_accuracy(found: Mapping[str, Any], data: Digits) -> float:
     """Return the accuracy, in percent, of an MLP with these parameters; 0 if they are none."""
-    if any(np.shape(found.get(name, 0)) != shape for name, shape in MLP_SHAPES.items()):
-        return 0.0
     network = MLP()
+    if any(np.shape(found.get(name, 0)) != getattr(network, name).shape for name in PARAMETERS):
+        return 0.0
     for name in PARAMETERS:
         setattr(network, name, np.nan_to_num(np.asarray(found[name], np.float32)))
     return test_network(network, *data.test)
@@ -125,4 +124,4 @@ def cnn_accuracy(found: Mapping[str, Any], data: Digits) -> float:
     weights = [(by_shape[shape], by_shape[shape[:1]]) for shape in WEIGHTS]
     images = torch.tensor(data.test.images).reshape(-1, 1, 28, 28)
     digits = [wired(weights, part, Wiring()).argmax(dim=1) for part in images.split(BATCH)]
-    return 100 * float((torch.cat(digits).numpy() == data.test.labels).mean())
+    return accuracy(torch.cat(digits).numpy(), data.test.labels)

@@ -8,7 +8,6 @@ python -m tools.measure_bands [--seeds 20] [--networks mlp ...] [--sources MNIST
 import argparse
 import io
 import math
-import os
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import partial
@@ -20,10 +19,21 @@ from sklearn.metrics import confusion_matrix
 from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
 from helpers.evaluation import hardest_digits
 from helpers.files import atomic_write
-from helpers.mnist import Digits, load_mnist
-from tools.seeds import Results, results_by_seed
+from helpers.mnist import Digits
+from helpers.training import History
+from tools.seeds import Results, digits_of, results_by_seed
 
 RUNS = Path(__file__).with_name("band_runs")  # what every seed gave
+
+
+def results_of(name: str, history: History, test: float) -> Results:
+    """Return what a training brought, in percent."""
+    return {
+        f"{name}, training accuracy": history.train_accuracy[-1],
+        f"{name}, validation accuracy": history.validation_accuracy[-1],
+        f"{name}, gap": history.gap(),
+        f"{name}, test accuracy": test,
+    }
 
 
 def measure_mlp(digits: Digits, seed: int) -> Results:
@@ -36,11 +46,7 @@ def measure_mlp(digits: Digits, seed: int) -> Results:
     for name, train in (("mini", digits.train.first(2000)), ("full", digits.train)):
         network = MLP(seed=seed)
         history = train_network(network, train, digits.validation, seed=seed)
-        training, validation = history.train_accuracy[-1], history.validation_accuracy[-1]
-        results[f"MLP {name}, training accuracy"] = training
-        results[f"MLP {name}, validation accuracy"] = validation
-        results[f"MLP {name}, gap"] = history.gap()
-        results[f"MLP {name}, test accuracy"] = test_network(network, *digits.test)
+        results |= results_of(f"MLP {name}", history, test_network(network, *digits.test))
     counts = confusion_matrix(digits.test.labels, predict(network, digits.test.images))
     results["MLP full, hardest digit"] = hardest_digits(counts)[0].recall
     return results
@@ -66,10 +72,7 @@ def measure_cnn(digits: Digits, seed: int) -> Results:
             validation=digits.validation,
             seed=seed,
         )
-        results[f"CNN {name}, training accuracy"] = history.train_accuracy[-1]
-        results[f"CNN {name}, validation accuracy"] = history.validation_accuracy[-1]
-        results[f"CNN {name}, gap"] = history.gap()
-        results[f"CNN {name}, test accuracy"] = test_accuracy(network, *digits.test)
+        results |= results_of(f"CNN {name}", history, test_accuracy(network, *digits.test))
     counts = confusion_matrix(digits.test.labels, predict(network, digits.test.images))
     results["CNN full, hardest digit"] = hardest_digits(counts)[0].recall
     return results
@@ -83,11 +86,7 @@ MEASUREMENTS: dict[str, Callable[[Digits, int], Results]] = {
 
 def run(network: str, source: str, seed: int) -> Results:
     """Measure one network on one data set with one seed, silently, on one thread."""
-    if source == "stand-in":
-        os.environ["MNIST_MIRROR"] = "stand-in"
-    digits = load_mnist()
-    if digits.source != source:
-        raise RuntimeError(f"wanted the data set {source}, got {digits.source}.")
+    digits = digits_of(source)
     with redirect_stdout(io.StringIO()):
         return MEASUREMENTS[network](digits, seed)
 

@@ -9,17 +9,14 @@ import argparse
 from functools import partial
 
 from helpers.cnn import test_accuracy
-from helpers.mnist import load_mnist
 from helpers.recipe import RECIPES, train_recipe
 from helpers.record import describe, record_file
-from tools.seeds import Results, results_by_seed
+from tools.seeds import Results, digits_of, results_by_seed
 
 
 def run(name: str, seed: int) -> Results:
     """Return the accuracies in percent of one network, trained with one seed."""
-    digits = load_mnist()
-    if digits.source != "MNIST":
-        raise RuntimeError(f"wanted the data set MNIST, got {digits.source}.")
+    digits = digits_of("MNIST")
     network = train_recipe(RECIPES[name], digits.train, seed=seed)
     return {
         "validation": test_accuracy(network, *digits.validation),

@@ -10,8 +10,19 @@ from pathlib import Path
 from tqdm import tqdm
 
 from helpers.files import atomic_write
+from helpers.mnist import Digits, load_mnist
 
 Results = dict[str, float]
+
+
+def digits_of(source: str) -> Digits:
+    """Return the data set `source` ("MNIST", "stand-in"); no other one may be measured for it."""
+    if source == "stand-in":
+        os.environ["MNIST_MIRROR"] = source
+    digits = load_mnist()
+    if digits.source != source:
+        raise RuntimeError(f"wanted the data set {source}, got {digits.source}.")
+    return digits
 
 
 def results_by_seed(
