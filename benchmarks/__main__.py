@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import N_CORES, keep_to_cores, say
+from benchmarks.measure import N_CORES, environment, keep_to_cores, say
 
 # Each section's module, and how many rounds it takes. None is imported before it is needed, since
 # the processes that are timed import this module too.
@@ -37,8 +37,9 @@ def main() -> None:
     for name in arguments.only:
         module, repeats = SECTIONS[name]
         say(f"== {name}")
-        measured = import_module(module).run(arguments.repeats or repeats, arguments.images)
-        publish(arguments.folder, name, measured)
+        with environment({}):
+            measured = import_module(module).run(arguments.repeats or repeats, arguments.images)
+            publish(arguments.folder, name, measured)
 
 
 def publish(folder: Path, name: str, measured: dict[str, Any]) -> None:
