@@ -10,8 +10,9 @@ from pathlib import Path
 from grading.classroom import Rules, Way, hand_ins, mark_class
 from grading.exam import STANDARD, read_exam
 from grading.marking import Surroundings
+from grading.processes import why_unavailable
 from grading.report import write_reports
-from grading.sandbox import MarkerError, bytecode_folder, why_unavailable
+from grading.sandbox import MarkerError, bytecode_folder
 from helpers.files import atomic_write
 
 UNSAFE = """\

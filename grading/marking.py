@@ -5,7 +5,7 @@ import io
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from grading.archives import HandIn
 from grading.exam import Exam, Task
+from grading.processes import ForkServer, WorkerProcess, sandboxed_server
 from grading.remote import Remote, Session, WorkerError
 from grading.sandbox import Limits, MarkerError, Place, bytecode_folder, in_sandbox, without_sandbox
 from helpers import checks
@@ -45,15 +46,28 @@ class Surroundings:
         self.sandboxed = sandboxed
 
     @contextlib.contextmanager
-    def place(self, limits: Limits, shown: Mapping[Path, str] | None = None) -> Iterator[Place]:
-        """Give a place for one worker; folders `shown` lie in its folder, by name."""
+    def worker(
+        self, libraries: Sequence[str], limits: Limits, shown: Mapping[Path, str] | None = None
+    ) -> Iterator[WorkerProcess]:
+        """Give a new worker that has `libraries` at hand and folders `shown` in its own, by name.
+
+        Only in a sandbox, and without such folders, are the libraries loaded once for all workers.
+        """
+        with contextlib.ExitStack() as stack:
+            if self.sandboxed and not shown:
+                server = sandboxed_server(libraries, limits)
+            else:
+                server = ForkServer(self._place(stack, limits, shown))
+                stack.callback(server.close)
+            yield stack.enter_context(contextlib.closing(server.fork()))
+
+    def _place(
+        self, stack: contextlib.ExitStack, limits: Limits, shown: Mapping[Path, str] | None
+    ) -> Place:
         if self.sandboxed:
-            place = in_sandbox(limits, bytecode_folder(), shown)
-            with contextlib.closing(place):
-                yield place
-            return
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            yield without_sandbox(Path(folder), bytecode_folder(), shown)
+            return in_sandbox(limits, bytecode_folder(), shown=shown)
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        return without_sandbox(Path(stack.enter_context(folder)), bytecode_folder(), shown)
 
 
 class Workers(contextlib.ExitStack):
@@ -65,6 +79,7 @@ class Workers(contextlib.ExitStack):
         self.limits, self.surroundings = limits, surroundings
         self.alive: dict[str, Session] = {}
         self.sessions: list[Session] = []
+        self.starting = 0.0  # seconds
         self.broken: dict[str, WorkerError] = {}  # modules that cost a worker its life
 
     def get(self, libraries: str, purpose: str = "") -> Session:
@@ -75,9 +90,10 @@ class Workers(contextlib.ExitStack):
             if left <= 0:
                 raise WorkerError("the time for this hand-in is used up")
             limits = replace(self.limits, hand_in_seconds=left)
-            place = self.enter_context(self.surroundings.place(limits))
-            session = Session(place, self.files, LIBRARIES[libraries], limits)
-            self.callback(session.close)
+            start = time.monotonic()
+            process = self.enter_context(self.surroundings.worker(LIBRARIES[libraries], limits))
+            session = Session(process, self.files, LIBRARIES[libraries], limits)
+            self.starting += time.monotonic() - start
             self.alive[libraries + purpose] = session
             self.sessions.append(session)
         return session
@@ -126,7 +142,7 @@ def mark(hand_in: HandIn, exam: Exam, seed: int, surroundings: Surroundings) -> 
     start = time.monotonic()
     with Workers(hand_in, exam.limits, surroundings) as workers:
         exercises = [_mark_task(task, workers, hand_in, seed) for task in exam.tasks]
-        starting = sum(session.start_seconds for session in workers.sessions)
+        starting = workers.starting
         n_workers = len(workers.sessions)
     return {
         "name": hand_in.name, "key": hand_in.key, "seed": seed, "problems": hand_in.problems,
@@ -253,7 +269,7 @@ def saving(student: Mapping[str, Any], workers: Workers) -> Student:
 
     def save(network: Any, prefix: str) -> None:
         session, folder = workers.get("numpy"), Path(prefix).parent
-        scratch = f"{session.place.scratch}/saved"
+        scratch = f"{session.process.place.scratch}/saved"
         session.request("write", folder=scratch, files={})
         student["save_weights"](network, f"{scratch}/{Path(prefix).name}")
         for name, content in session.request("read", folder=scratch).items():
@@ -261,7 +277,7 @@ def saving(student: Mapping[str, Any], workers: Workers) -> Student:
 
     def load(network: Any, prefix: str) -> None:
         session, folder = workers.get(*loader), Path(prefix).parent
-        scratch = f"{session.place.scratch}/saved"
+        scratch = f"{session.process.place.scratch}/saved"
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         session.request("write", folder=scratch, files=files)
         function = workers.load(loader, "mlp", "load_weights")

@@ -36,9 +36,9 @@ def execute_notebooks(
     found: list[dict[str, Any]] = []
     while len(found) < len(hand_in.notebooks):
         with (
-            surroundings.place(limits, {DATA.resolve(): "data"}) as place,
-            Session(place, _files(hand_in), LIBRARIES, limits) as session,
+            surroundings.worker(LIBRARIES, limits, {DATA.resolve(): "data"}) as process,
         ):
+            session = Session(process, _files(hand_in), LIBRARIES, limits)
             for number, name in list(enumerate(sorted(hand_in.notebooks)))[len(found) :]:
                 found.append(_execute(session, number, name, limits, data))
                 if session.failure:

@@ -8,30 +8,25 @@ What can be seen from outside is bounded: sizes, shapes, types, times, and answe
 """
 
 import builtins
-import contextlib
 import os
 import secrets
 import select
 import signal
-import subprocess
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-import psutil
 
 from grading import protocol
-from grading.sandbox import Limits, MarkerError, Place
+from grading.processes import START_SECONDS, Clock, WorkerProcess
+from grading.sandbox import Limits, MarkerError
 from grading.spies import Adapter, adapter_for
 
 Array = np.ndarray
 POLL = 0.1  # seconds between two looks at a worker that is busy
 LOOKS = 3  # memory is looked at so many times more seldom
-WALL_FACTOR = 15  # how much longer than a limit it may take if the worker waits for a core
-START_SECONDS = 60.0
 MAX_QUESTIONS = 50_000  # calls of a spy in one call of the student's function
 MAX_RECEIVED = 1 << 30  # bytes, likewise
 BASES = {
@@ -67,66 +62,24 @@ class Session:
     """A worker with one hand-in, from its start to the first time that it fails."""
 
     def __init__(
-        self, place: Place, files: Mapping[str, bytes], libraries: Sequence[str], limits: Limits
-    ) -> None:
-        self.place, self.limits = place, limits
+        self, process: WorkerProcess, files: Mapping[str, bytes], libraries: Sequence[str],
+        limits: Limits,
+    ) -> None:  # fmt: skip
+        self.process, self.clock, self.limits = process, Clock(process), limits
         self.failure: WorkerError | None = None
         self.used, self.looks = 0.0, 0
         self.looked, self.received = 0.0, 0
         self.adapters: dict[int, Adapter] = {}
-        start = time.monotonic()
-        self._spawn()
         try:
-            answer = self.request(
+            self.request(
                 "start", seconds=START_SECONDS, files=dict(files), libraries=list(libraries),
-                uid=place.user, limits=limits.of_the_system(),
+                uid=process.place.user, limits=limits.of_the_system(),
             )  # fmt: skip
         except Exception as error:
-            self.close()
-            raise MarkerError(f"A worker did not start: {error} {self._last_words()}") from error
-        self.start_seconds, self.start_cpu = time.monotonic() - start, float(answer)
+            words = process.server.last_words()
+            raise MarkerError(f"A worker did not start: {error} {words}") from error
         self.used = 0.0
         self.clock.find_worker()
-
-    def _spawn(self) -> None:
-        try:
-            self.process = subprocess.Popen(
-                self.place.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, env=self.place.environment, start_new_session=True,
-                cwd="/", bufsize=0, pass_fds=self.place.files,
-            )  # fmt: skip
-        except OSError as error:
-            raise MarkerError(f"A worker could not be started: {error}") from error
-        assert self.process.stdin
-        assert self.process.stdout
-        self.source, self.target = self.process.stdout.fileno(), self.process.stdin.fileno()
-        os.set_blocking(self.source, False)
-        os.set_blocking(self.target, False)
-        self.clock = Clock(self.process.pid)
-
-    def _last_words(self) -> str:
-        assert self.process.stderr
-        return self.process.stderr.read().decode(errors="replace").strip()[-500:]
-
-    def close(self) -> None:
-        """End the worker and all that it started."""
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            if self.clock.first and self.process.poll() is None:
-                # With the first process of the sandbox all others end before it is gone.
-                os.kill(self.clock.first, signal.SIGKILL)
-                self.process.wait(timeout=10)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe:
-                pipe.close()
-
-    def __enter__(self) -> "Session":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # Requests.
 
@@ -177,7 +130,7 @@ class Session:
         self.clock.start(limit)
         self.looked, self.received = time.monotonic(), 0
         try:
-            if select.select([self.source], [], [], 0)[0]:
+            if select.select([self.process.source], [], [], 0)[0]:
                 self._read(1)
                 raise Disturbed("an answer came before the question")
             self._write(frame)
@@ -212,7 +165,7 @@ class Session:
 
     def _fail(self, error: WorkerError) -> NoReturn:
         self.failure = error
-        self.close()
+        self.process.close()
         raise error
 
     def _send(self, value: Any) -> Any:
@@ -247,11 +200,11 @@ class Session:
     def _read(self, length: int) -> bytes:
         content = bytearray()
         while len(content) < length:
-            ready = select.select([self.source], [], [], POLL)[0]
+            ready = select.select([self.process.source], [], [], POLL)[0]
             self._look()
             if not ready:
                 continue
-            part = os.read(self.source, min(length - len(content), 1 << 20))
+            part = os.read(self.process.source, min(length - len(content), 1 << 20))
             if not part:
                 raise self._ended()
             content += part
@@ -260,12 +213,12 @@ class Session:
     def _write(self, frame: bytes) -> None:
         view = memoryview(frame)
         while view:
-            ready = select.select([], [self.target], [], POLL)[1]
+            ready = select.select([], [self.process.target], [], POLL)[1]
             self._look()
             if not ready:
                 continue
             try:
-                view = view[os.write(self.target, view) :]
+                view = view[os.write(self.process.target, view) :]
             except BrokenPipeError:
                 raise self._ended() from None
 
@@ -280,71 +233,14 @@ class Session:
                 f"no answer within {self.clock.limit:.3g} seconds; see whether a loop never ends"
             )
         self.looks += 1
-        if self.looks % LOOKS == 0 and self.clock.memory() > self.limits.memory_mb << 20:
+        if self.looks % LOOKS == 0 and self.process.memory() > self.limits.memory_mb << 20:
             raise MemoryLimit(f"it took more than {self.limits.memory_mb} MB of memory")
 
     def _ended(self) -> WorkerError:
-        code = self.process.wait()
-        if code in (128 + signal.SIGXCPU, -signal.SIGXCPU):
+        status = self.process.exit_status()
+        if status == str(128 + signal.SIGXCPU):
             return TimeLimit(f"it computed for more than {self.limits.cpu_seconds} seconds")
-        return Ended(f"the process ended in this call (exit status {code})")
-
-
-class Clock:
-    """Time that the worker had: what it and the marker wait for a free core is not counted."""
-
-    def __init__(self, pid: int) -> None:
-        self.process = psutil.Process(pid)
-        self.worker, self.first = pid, 0
-        self.limit = self.begun = self.counted = 0.0
-        self.waited: float | None = None
-
-    def find_worker(self) -> None:
-        """Note which process runs the student's code, and the first one in the sandbox."""
-        family = self._family()
-        self.worker, self.first = family[-1].pid, family[1].pid if len(family) > 2 else 0
-
-    def start(self, limit: float) -> None:
-        """Begin to count; over after `limit` seconds."""
-        self.limit, self.begun, self.waited, self.counted = limit, time.monotonic(), None, 0.0
-
-    def is_over(self) -> bool:
-        """Count, and say whether the time is up, or has been for long by the clock on the wall.
-
-        Answers so quick that nobody looks count for nothing.
-        """
-        waiting, wall = self._waiting(), time.monotonic() - self.begun
-        self.waited = waiting if self.waited is None else self.waited
-        self.counted = wall - (waiting - self.waited)
-        return wall > self.limit * WALL_FACTOR or self.counted > self.limit
-
-    def memory(self) -> int:
-        """Return the bytes in memory of the worker and all its children."""
-        return sum(_bytes(process) for process in self._family())
-
-    def _family(self) -> list[psutil.Process]:
-        try:
-            return [self.process, *self.process.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return [self.process]
-
-    def _waiting(self) -> float:
-        return _runqueue("self") + _runqueue(str(self.worker))
-
-
-def _bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
-
-
-def _runqueue(pid: str) -> float:
-    """Return the seconds that a process has waited for a core, 0 where the system doesn't tell."""
-    try:
-        return int(Path("/proc", pid, "schedstat").read_text("ascii").split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+        return Ended(f"the process ended in this call (exit status {status})")
 
 
 # What the checks are handed.

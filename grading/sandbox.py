@@ -1,34 +1,33 @@
-"""The sandbox in which a worker runs: bubblewrap, namespaces and resource limits of the system.
+"""The sandbox in which workers run: bubblewrap, namespaces and resource limits of the system.
 
-Inside are Python, its libraries and the worker, all read-only; three scratch folders in memory, of
-bounded size, that vanish with it; no network, no other process, no environment, no home. Started by
-root, the worker becomes a user that nobody else is, so that the limit on processes holds as well.
+Inside are Python, its libraries and the worker, all read-only; scratch space in memory, of bounded
+size, that vanishes with it; no network, no other process, no environment, no home. Started by root,
+a worker becomes a user that nobody else is, so that the limit on processes holds as well.
 """
 
 import errno
 import importlib.util
 import os
 import platform
-import shutil
 import site
 import struct
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CODE = [HERE / name for name in ("worker.py", "protocol.py", "torch_stand_ins.py")]
+CODE = [HERE / name for name in ("forkserver.py", "worker.py", "protocol.py", "torch_stand_ins.py")]
 INSIDE = Path("/marker")
 FOLDER = "/hand-in"
 SCRATCH = "/tmp"
 CALLS = {"x86_64": (0xC000003E, 56, 272), "aarch64": (0xC00000B7, 220, 97)}
 CLONE3 = 435
 FIRST_USER = 0x70000000  # users that no system hands out, one for each process of the marker
-BYTECODE = "import numpy, tqdm.auto, threadpoolctl, protocol, worker, torch, torch_stand_ins"
+BYTECODE = "import numpy, tqdm.auto, threadpoolctl, forkserver, torch, torch_stand_ins"
 
 
 class MarkerError(BaseException):
@@ -69,11 +68,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Place:
-    """How to start a worker, and where things are for it."""
+    """How to start the first program there, and what workers find."""
 
     command: list[str]
     environment: dict[str, str]
-    folder: str
     scratch: str
     user: int = 0
     files: tuple[int, ...] = ()  # open ones that the command reads
@@ -108,16 +106,19 @@ def no_namespaces() -> int:
 
 
 def in_sandbox(
-    limits: Limits, bytecode: Path | None, shown: Mapping[Path, str] | None = None
+    limits: Limits,
+    bytecode: Path | None,
+    libraries: Sequence[str] = (),
+    shown: Mapping[Path, str] | None = None,
 ) -> Place:
-    """Return the way to start a worker in a sandbox; folders `shown` lie in its folder."""
+    """Return the way to start a sandbox, with `libraries` loaded, in which workers are forked.
+
+    Each worker gets scratch folders of its own; folders `shown` lie in that of the hand-in.
+    """
     root = os.getuid() == 0
-    size = str(limits.scratch_mb << 20)
     command = ["bwrap", *_namespaces(root), "--die-with-parent", "--new-session", "--clearenv"]
     command += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
-    for folder in (FOLDER, SCRATCH, "/dev/shm"):  # first, for Python may lie below one of them
-        command += ["--perms", "1777", "--size", size, "--tmpfs", folder]
-    command += [*_system_folders(), *_python_folders()]
+    command += ["--dir", FOLDER, "--dir", SCRATCH, *_system_folders(), *_python_folders()]
     for path in CODE:
         command += _bind(path, INSIDE / path.name)
     if bytecode:
@@ -130,9 +131,10 @@ def in_sandbox(
         command += ["--seccomp", str(rules)]
     environment = _environment(SCRATCH, str(INSIDE / "bytecode") if bytecode else None)
     command += _each("--setenv", environment.items())
-    command += ["--chdir", SCRATCH, "--", sys.executable, "-s", "-P", str(INSIDE / "worker.py")]
+    command += ["--", sys.executable, "-s", str(INSIDE / "forkserver.py"), FOLDER]
     user = user_of_its_own() if root else 0
-    return Place([*command, FOLDER], {}, FOLDER, SCRATCH, user, (rules,) if rules else ())
+    files = (rules,) if rules else ()
+    return Place([*command, str(limits.scratch_mb << 20), *libraries], {}, SCRATCH, user, files)
 
 
 def without_sandbox(
@@ -144,21 +146,22 @@ def without_sandbox(
     for path, name in (shown or {}).items():
         (folder / name).symlink_to(path)
     environment = _environment(str(scratch), str(bytecode) if bytecode else None)
-    command = [sys.executable, "-s", "-P", str(HERE / "worker.py"), str(folder)]
-    return Place(command, environment, str(folder), str(scratch))
+    command = [sys.executable, "-s", str(HERE / "forkserver.py"), str(folder), "0"]
+    return Place(command, environment, str(scratch))
 
 
 def _namespaces(root: bool) -> list[str]:
     """Return the flags for all namespaces; root needs no user namespace, and gives up its rights.
 
-    Of those, the worker needs two for the moment in which it becomes another user.
+    Of those it keeps the ones to make a worker's namespaces and to become another user.
     """
+    may = ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_NET_ADMIN"]
     if not root:
         never_again = ["--disable-userns"] if _knows_disable() else []
-        return ["--unshare-all", "--unshare-user", *never_again]
+        return ["--unshare-all", "--unshare-user", *never_again, *may]
     flags = ["ipc", "pid", "net", "uts", "cgroup-try"]
-    rights = ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    return [f"--unshare-{flag}" for flag in flags] + rights
+    may += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    return [f"--unshare-{flag}" for flag in flags] + may
 
 
 @cache
@@ -179,10 +182,7 @@ def _system_folders() -> list[str]:
 
 def _python_folders() -> list[str]:
     """Return Python's folders, read-only; an installed copy of the project is hidden."""
-    real = str(Path(sys.executable).resolve().parents[1])
-    candidates = dict.fromkeys((sys.base_prefix, real, sys.prefix))
-    prefixes = [prefix for prefix in candidates if not prefix.startswith("/usr")]
-    arguments = [part for prefix in prefixes for part in _bind(Path(prefix), Path(prefix))]
+    arguments = [part for prefix in _prefixes() for part in _bind(Path(prefix), Path(prefix))]
     for folder in site.getsitepackages():
         for name in ("helpers", "grading", "tests"):
             if Path(folder, name).is_dir():
@@ -190,11 +190,16 @@ def _python_folders() -> list[str]:
     return arguments
 
 
+def _prefixes() -> list[str]:
+    """Return the folders of Python outside /usr."""
+    real = str(Path(sys.executable).resolve().parents[1])
+    candidates = dict.fromkeys((sys.base_prefix, real, sys.prefix))
+    return [prefix for prefix in candidates if not prefix.startswith("/usr")]
+
+
 def _bind(source: Path, target: Path) -> list[str]:
     """Return the flags for a read-only view; folders on the way must let everybody through."""
-    parents = [
-        parent for parent in reversed(target.parents) if str(parent) not in ("/", SCRATCH, FOLDER)
-    ]
+    parents = [parent for parent in reversed(target.parents) if str(parent) != "/"]
     flags = [part for parent in parents for part in ("--perms", "0755", "--dir", str(parent))]
     return [*flags, "--ro-bind", str(source), str(target)]
 
@@ -246,18 +251,3 @@ def bytecode_folder() -> Path | None:
 
 def _compiled(source: str) -> bool:
     return Path(importlib.util.cache_from_source(source)).exists()
-
-
-def why_unavailable() -> str:
-    """Return why no sandbox can be had here, "" if it can."""
-    if not sys.platform.startswith("linux"):
-        return "bubblewrap and its namespaces are Linux's alone"
-    if shutil.which("bwrap") is None:
-        return "bwrap was not found: on Debian and Ubuntu, apt-get install bubblewrap"
-    place = in_sandbox(Limits(), None)
-    command = [*place.command[: place.command.index("--") + 1], "true"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={}, pass_fds=place.files
-    )
-    place.close()
-    return "" if done.returncode == 0 else f"bwrap says: {done.stderr.strip()[:300]}"

@@ -11,7 +11,8 @@ import pytest
 from grading.archives import HandIn
 from grading.exam import read_exam
 from grading.marking import Surroundings, mark
-from grading.sandbox import Limits, why_unavailable
+from grading.processes import why_unavailable
+from grading.sandbox import Limits
 from tests.hand_ins.catalogue import CASES, HOSTILE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")

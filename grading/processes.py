@@ -1,0 +1,204 @@
+"""The processes in which workers run, from outside: starting, watching, and ending them."""
+
+import atexit
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psutil
+
+from grading.sandbox import Limits, MarkerError, Place, bytecode_folder, in_sandbox
+
+START_SECONDS = 60.0
+END_SECONDS = 10.0
+WALL_FACTOR = 15  # how much longer than a limit it may take if the worker waits for a core
+CREDENTIALS = struct.Struct("3i")  # process, user, group: as the kernel sends them
+
+
+class ForkServer:
+    """A process, in a sandbox or not, that forks workers; see forkserver.py.
+
+    Raises MarkerError if it cannot be started.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        try:
+            self.errors = tempfile.TemporaryFile()  # noqa: SIM115
+            self.control, theirs = socket.socketpair()
+            with theirs, closing(place):
+                self.process = subprocess.Popen(
+                    place.command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL,
+                    stderr=self.errors, env=place.environment, start_new_session=True, cwd="/",
+                    pass_fds=place.files,
+                )  # fmt: skip
+        except OSError as error:
+            raise MarkerError(f"A worker could not be started: {error}") from error
+
+    def fork(self) -> "WorkerProcess":
+        """Return a new worker. Raises MarkerError if there is none."""
+        (source, their_target), (their_source, target) = os.pipe(), os.pipe()
+        line, theirs = socket.socketpair()
+        if sys.platform == "linux":
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        with suppress(OSError):  # if it is gone, the line is dead
+            socket.send_fds(self.control, [b"!"], [theirs.fileno(), their_source, their_target])
+        theirs.close()
+        os.close(their_source)
+        os.close(their_target)
+        return WorkerProcess(self, line, source, target)
+
+    def last_words(self) -> str:
+        """Return the end of what it wrote to its standard error."""
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace").strip()[-500:]
+
+    def close(self) -> None:
+        """End it, and with it all its workers."""
+        self.control.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class WorkerProcess:
+    """A worker's process: `source` and `target` are the pipes from and to it.
+
+    Raises MarkerError if it does not start.
+    """
+
+    def __init__(self, server: ForkServer, line: socket.socket, source: int, target: int) -> None:
+        self.server, self.place = server, server.place
+        self.line, self.source, self.target = line, source, target
+        os.set_blocking(source, False)
+        os.set_blocking(target, False)
+        line.settimeout(START_SECONDS)
+        try:
+            self.guard = psutil.Process(self._number())
+        except (OSError, psutil.Error, ValueError) as error:
+            self.close()
+            raise MarkerError(f"A worker did not start: {error} {server.last_words()}") from error
+
+    def _number(self) -> int:
+        """Return the guard's number outside of its namespace, which the kernel adds if asked."""
+        told, extra, _, _ = self.line.recvmsg(32, socket.CMSG_SPACE(CREDENTIALS.size))
+        for _, _, content in extra:
+            told = str(CREDENTIALS.unpack(content)[0]).encode() if told else told
+        return int(told)
+
+    def family(self) -> list[psutil.Process]:
+        """Return the worker and all that it started."""
+        try:
+            return self.guard.children(recursive=True)[1:]  # but for the first of its namespace
+        except psutil.NoSuchProcess:
+            return []
+
+    def memory(self) -> int:
+        """Return the bytes in memory of the worker and all that it started."""
+        return sum(map(_bytes, self.family()))
+
+    def exit_status(self) -> str:
+        """Wait for the end, and return how it came."""
+        self.line.settimeout(END_SECONDS)
+        with suppress(OSError):
+            return self.line.recv(32).decode() or "unknown"
+        return "unknown"
+
+    def close(self) -> None:
+        """End the worker and all that it started."""
+        if self.line.fileno() < 0:
+            return
+        self.line.settimeout(END_SECONDS)
+        try:
+            self.line.shutdown(socket.SHUT_WR)  # the guard sees that
+            while self.line.recv(32):
+                pass  # it holds the other end until it has done its work
+        except OSError:
+            self.server.close()
+        self.line.close()
+        for pipe in (self.source, self.target):
+            with suppress(OSError):
+                os.close(pipe)
+
+
+class Clock:
+    """Time that a worker had: what it and the marker wait for a free core is not counted."""
+
+    def __init__(self, process: WorkerProcess) -> None:
+        self.process, self.worker = process, 0
+        self.limit = self.begun = self.counted = 0.0
+        self.waited: float | None = None
+
+    def find_worker(self) -> None:
+        """Note which process runs the student's code."""
+        self.worker = next((process.pid for process in self.process.family()), 0)
+
+    def start(self, limit: float) -> None:
+        """Begin to count; over after `limit` seconds."""
+        self.limit, self.begun, self.waited, self.counted = limit, time.monotonic(), None, 0.0
+
+    def is_over(self) -> bool:
+        """Count, and say whether the time is up, or has been for long by the clock on the wall.
+
+        Answers so quick that nobody looks count for nothing.
+        """
+        wall = time.monotonic() - self.begun
+        waiting = _runqueue("self") + _runqueue(str(self.worker))
+        self.waited = waiting if self.waited is None else self.waited
+        self.counted = wall - (waiting - self.waited)
+        return wall > self.limit * WALL_FACTOR or self.counted > self.limit
+
+
+def _bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _runqueue(pid: str) -> float:
+    """Return the seconds that a process has waited for a core, 0 where the system doesn't tell."""
+    try:
+        return int(Path("/proc", pid, "schedstat").read_text("ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+_servers: dict[tuple[tuple[str, ...], int], ForkServer] = {}
+
+
+def sandboxed_server(libraries: Sequence[str], limits: Limits) -> ForkServer:
+    """Return this process's fork server with these libraries loaded, made when first wanted."""
+    key = (tuple(libraries), limits.scratch_mb)
+    server = _servers.get(key)
+    if server is None or server.process.poll() is not None:
+        server = _servers[key] = ForkServer(in_sandbox(limits, bytecode_folder(), libraries))
+    return server
+
+
+@atexit.register
+def close_servers() -> None:
+    """End the fork servers of this process."""
+    while _servers:
+        _servers.popitem()[1].close()
+
+
+def why_unavailable() -> str:
+    """Return why no sandbox can be had here, "" if it can."""
+    if not sys.platform.startswith("linux"):
+        return "bubblewrap and its namespaces are Linux's alone"
+    if shutil.which("bwrap") is None:
+        return "bwrap was not found: on Debian and Ubuntu, apt-get install bubblewrap"
+    try:
+        with closing(ForkServer(in_sandbox(Limits(), None))) as server:
+            server.fork().close()
+    except MarkerError as error:
+        return str(error)
+    return ""

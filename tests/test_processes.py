@@ -1,0 +1,111 @@
+"""Workers come from one fork server, and know nothing of each other."""
+
+import sys
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from grading.marking import LIBRARIES, Surroundings
+from grading.processes import sandboxed_server
+from grading.remote import Ended, Session
+from tests.test_hand_ins import LIMITS, needs_sandbox
+
+pytestmark = [needs_sandbox, pytest.mark.skipif(sys.platform != "linux", reason="wants Linux")]
+
+PLACES = ("/tmp/note", "/dev/shm/note", "note", "/hand-in/note")
+STUDENT = f"""
+import ctypes, os, socket, subprocess, time
+
+C = ctypes.CDLL(None)
+SHARED = 98765
+opened = []
+
+
+def leave():
+    for path in {PLACES}:
+        with open(path, "w") as file:
+            file.write("for the next one")
+    opened.append(socket.socket(socket.AF_UNIX))
+    opened[0].bind("\\0note")
+    opened[0].listen()
+    C.shmget(SHARED, 4096, 0o1666)
+    os.environ["NOTE"] = "for the next one"
+    subprocess.Popen(["/usr/bin/sleep", "98765"], start_new_session=True)
+    return found()
+
+
+def found():
+    n_found = sum(os.path.exists(path) for path in {PLACES}) + ("NOTE" in os.environ)
+    n_found += socket.socket(socket.AF_UNIX).connect_ex("\\0note") == 0
+    n_found += C.shmget(SHARED, 4096, 0) >= 0
+    return n_found + sum(name.isdigit() for name in os.listdir("/proc")) - 2
+
+
+def rights():
+    status = dict(line.split(":\\t", 1) for line in open("/proc/self/status"))
+    return [int(status[f"Cap{{kind}}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")].count(0)
+
+
+def new_namespaces():
+    return [C.unshare(kind) for kind in (0x20000, 0x10000000, 0x20000000)].count(-1)
+
+
+def wait():
+    time.sleep(98765)
+"""
+
+
+@contextmanager
+def new_session():
+    libraries = LIBRARIES["numpy"]
+    with Surroundings().worker(libraries, LIMITS) as process:
+        files = {"helpers/__init__.py": b"", "helpers/mlp.py": STUDENT.encode()}
+        yield Session(process, files, libraries, LIMITS)
+
+
+def call(session, name):
+    return session.load("mlp", name)()
+
+
+def test_nothing_reaches_a_worker_from_another_one_before_or_beside_it():
+    with new_session() as session:
+        assert call(session, "leave") == len(PLACES) + 4
+        with new_session() as beside:
+            assert call(beside, "found") == 0
+    with new_session() as session:
+        assert call(session, "found") == 0
+
+
+def test_a_worker_has_no_rights_and_cannot_get_any():
+    with new_session() as session:
+        assert call(session, "rights") == 4
+        assert call(session, "new_namespaces") == 3
+
+
+def test_with_a_worker_all_that_it_started_ends():
+    with new_session() as session:
+        call(session, "leave")
+        family = [session.process.guard, *session.process.guard.children(recursive=True)]
+    assert len(family) == 4
+    assert not psutil.wait_procs(family, timeout=60)[1]
+
+
+def test_without_its_guard_a_worker_ends():
+    with new_session() as session:
+        family = session.process.guard.children(recursive=True)
+        session.process.guard.kill()
+        assert not psutil.wait_procs(family, timeout=60)[1]
+        with pytest.raises(Ended):
+            call(session, "found")
+
+
+def test_a_fork_server_that_was_killed_is_replaced():
+    first = sandboxed_server(LIBRARIES["numpy"], LIMITS)
+    with new_session() as session:
+        first.process.kill()
+        with pytest.raises(Ended):
+            call(session, "wait")
+    with new_session() as session:
+        assert call(session, "found") == 0
+    assert sandboxed_server(LIBRARIES["numpy"], LIMITS) is not first
