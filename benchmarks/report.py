@@ -34,7 +34,7 @@ def to_markdown(results: Results) -> str:
         table(("goal", "measured", ""), goals),
     ]
     bodies = {
-        "mlp": mlp_part,
+        "mlp": contest_part,
         "cnn": contest_part,
         "gpu": contest_part,
         "size": size_part,
@@ -80,7 +80,8 @@ def contest_part(section: Section) -> list[str]:
         f"{section['images']:,} images, {len(timings[AS_IT_COMES][OURS])} rounds. As they come, "
         "the peers take all cores and ours takes one; on “one core”, all keep to the same one."
     )
-    return [intro, table(header, rows), *absences(section["missing"])]
+    profiled = [profile_sentence(section["profile"])] if "profile" in section else []
+    return [intro, table(header, rows), *absences(section["missing"]), *profiled]
 
 
 def absences(missing: dict[str, str]) -> list[str]:
@@ -96,12 +97,11 @@ def cells(timings: Timings, name: str) -> tuple[str, str]:
     return duration(median(timings[name])), f"{ratio(timings[name], timings[OURS]):.2f}"
 
 
-def mlp_part(section: Section) -> list[str]:
-    """Describe the contest of the MLPs, and where our time goes."""
-    profile = section["profile"]
+def profile_sentence(profile: dict[str, float]) -> str:
+    """Say where our time goes, from seconds by part."""
     total = sum(profile.values())
     shares = ", ".join(f"{part} {seconds / total:.0%}" for part, seconds in profile.items())
-    return [*contest_part(section), f"Where our time goes, by the profiler: {shares}."]
+    return f"Where our time goes, by the profiler: {shares}."
 
 
 def size_part(section: Section) -> list[str]:

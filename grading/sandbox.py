@@ -182,19 +182,15 @@ def _system_folders() -> list[str]:
 
 def _python_folders() -> list[str]:
     """Return Python's folders, read-only; an installed copy of the project is hidden."""
-    arguments = [part for prefix in _prefixes() for part in _bind(Path(prefix), Path(prefix))]
+    real = str(Path(sys.executable).resolve().parents[1])
+    candidates = dict.fromkeys((sys.base_prefix, real, sys.prefix))
+    prefixes = [prefix for prefix in candidates if not prefix.startswith("/usr")]
+    arguments = [part for prefix in prefixes for part in _bind(Path(prefix), Path(prefix))]
     for folder in site.getsitepackages():
         for name in ("helpers", "grading", "tests"):
             if Path(folder, name).is_dir():
                 arguments += ["--tmpfs", str(Path(folder, name))]
     return arguments
-
-
-def _prefixes() -> list[str]:
-    """Return the folders of Python outside /usr."""
-    real = str(Path(sys.executable).resolve().parents[1])
-    candidates = dict.fromkeys((sys.base_prefix, real, sys.prefix))
-    return [prefix for prefix in candidates if not prefix.startswith("/usr")]
 
 
 def _bind(source: Path, target: Path) -> list[str]:

@@ -417,7 +417,8 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
 
 def _other_length(start: Array, step: Array, end: Array, lr: float) -> Suspect:
     """Suspect a step of another length, the one that the first number took."""
-    factor = ((end - start) / step).flat[0]
+    with np.errstate(all="ignore"):  # what came may be anything
+        factor = ((end - start) / step).flat[0]
     likely = f"the step is {abs(factor * lr):.4g} times the gradient: lr is not used as it is."
     return Suspect("lr ignored", likely, STEP, lambda p, d, lr: p + factor * d)
 
