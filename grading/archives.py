@@ -22,6 +22,7 @@ FILE_BYTES = 20 << 20
 ALL_BYTES = 60 << 20
 MAX_ENTRIES = 5000
 MAX_FILES = 200
+NAME_BYTES = 255  # more than that no file system takes
 DIRECTORY_BYTES = 4 << 20
 END_BYTES = 22 + (1 << 16)  # the end of an archive, with the longest comment
 
@@ -160,7 +161,7 @@ def _sort_in(hand_in: HandIn, entries: Iterator[_Entry]) -> None:
         if place is None:
             continue
         if not entry.is_regular or not _is_safe(entry.name):
-            text = f"{entry.name} was left out: it is a link, or leads out of the hand-in."
+            text = f"{entry.name[:100]} was left out: a link, a path out of the hand-in, or a long name."
             hand_in.problems.append(text)
         elif place not in taken or _rank(entry.name) < _rank(taken[place].name):
             taken[place] = entry
@@ -170,12 +171,14 @@ def _sort_in(hand_in: HandIn, entries: Iterator[_Entry]) -> None:
 def _take(hand_in: HandIn, kind: str, name: str, entry: _Entry) -> None:
     kept = hand_in.modules if kind == "module" else hand_in.notebooks
     try:
-        kept[name] = entry.read()
+        content = entry.read()
     except Unreadable as error:
         hand_in.problems.append(str(error))
-    contents = [*hand_in.modules.values(), *hand_in.notebooks.values()]
+        return
+    contents = [content, *hand_in.modules.values(), *hand_in.notebooks.values()]
     if len(contents) > MAX_FILES or sum(map(len, contents)) > ALL_BYTES:
         raise Unreadable("It is too large: only helpers/ and the notebooks are wanted.")
+    kept[name] = content
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -189,7 +192,9 @@ def _rank(name: str) -> tuple[bool, int]:
 
 def _is_safe(name: str) -> bool:
     path = name.replace("\\", "/")
-    return not (path.startswith("/") or ".." in _parts(name) or ":" in path or "\0" in path)
+    leads_out = path.startswith("/") or ".." in _parts(name) or ":" in path
+    n_bytes = len(_parts(name)[-1].encode("utf-8", "replace"))
+    return not leads_out and "\0" not in path and n_bytes <= NAME_BYTES
 
 
 def _place(name: str) -> tuple[str, str] | None:

@@ -25,6 +25,7 @@ from grading.answers import written_answers
 from grading.archives import HandIn, find_hand_ins, printable, read_hand_in, read_name
 from grading.exam import Exam
 from grading.marking import HELPERS, STUDENTS, Surroundings, clean, mark
+from grading.processes import close_servers
 from grading.sandbox import MarkerError
 from helpers.files import atomic_write
 
@@ -154,6 +155,8 @@ def require_sound(rules: Rules) -> None:
 
 def results(tickets: Sequence[Ticket], rules: Rules, way: Way) -> Iterator[tuple[Ticket, Result]]:
     """Yield each ticket with its result, as they come."""
+    if way.scheduler or way.n_jobs > 1:
+        close_servers()  # those that marked the solution: other processes have their own
     if way.scheduler:
         from grading.cluster import results_of_cluster
 

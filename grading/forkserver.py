@@ -31,9 +31,10 @@ from worker import Channel, Worker
 NEW_NAMESPACES = 0x20000 | 0x8000000 | 0x20000000 | 0x40000000  # mounts, IPC, processes, network
 ALL_BELOW = 0x4000
 BIND, PRIVATE = 0x1000 | ALL_BELOW, 0x40000 | ALL_BELOW
-NO_SUID_NO_DEV, NO_EXEC = 0x2 | 0x4, 0x8
+NO_SUID, NO_DEV, NO_EXEC = 0x2, 0x4, 0x8
 DIE_WITH_PARENT = 1  # an option of prctl
 SET_FLAGS, IS_UP = 0x8914, 1  # of a network interface
+MANY_FILES = 1 << 20
 N_FILES = 3  # that come with a request: the guard's line to the marker, and the worker's pipes
 
 
@@ -49,7 +50,11 @@ def main(folder: str, n_bytes: int, libraries: list[str]) -> None:
         request, files, _, _ = socket.recv_fds(control, 1, N_FILES)
         if not request:
             return
-        if os.fork() == 0:
+        try:
+            child = os.fork()
+        except OSError:
+            child = -1  # the marker will find the line dead
+        if child == 0:
             control.close()
             guard(folder, n_bytes, *files)
         for file in files:
@@ -71,7 +76,7 @@ def guard(folder: str, n_bytes: int, line: int, source: int, target: int) -> NoR
     for file in (not_ended, source, target):
         os.close(file)
     marker = socket.socket(fileno=line)
-    marker.send(str(os.getpid()).encode())
+    marker.send(f"{os.getpid()}\n".encode())
     select.select([line, ended], [], [])
     os.kill(first, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
@@ -93,7 +98,7 @@ def first_process(folder: str, n_bytes: int, source: int, target: int) -> NoRetu
             os.setsid()
         os.dup2(source, 0)
         os.dup2(target, 1)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(3, MANY_FILES)
         Worker(Channel(), folder).serve()
     os.close(source)
     os.close(target)
@@ -105,15 +110,16 @@ def first_process(folder: str, n_bytes: int, source: int, target: int) -> NoRetu
 
 
 def mount_anew(folder: str, n_bytes: int) -> None:
-    """Mount empty scratch space, and this namespace's /proc, over what was there."""
+    """Mount empty scratch space, and this namespace's processes and terminals, over the old."""
     mount(None, "/", None, PRIVATE)
     for scratch in (folder, "/tmp", "/dev/shm"):
         kept = {path: os.open(path, os.O_PATH) for path in mounted_below(scratch)}
-        mount("tmpfs", scratch, "tmpfs", NO_SUID_NO_DEV, f"size={n_bytes},mode=1777")
+        mount("tmpfs", scratch, "tmpfs", NO_SUID | NO_DEV, f"size={n_bytes},mode=1777")
         for path, file in kept.items():
             os.makedirs(path)
             mount(f"/proc/self/fd/{file}", path, None, BIND)
-    mount("proc", "/proc", "proc", NO_SUID_NO_DEV | NO_EXEC)
+    mount("devpts", "/dev/pts", "devpts", NO_SUID | NO_EXEC, "newinstance,ptmxmode=0666,mode=0620")
+    mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
 
 
 def mounted_below(folder: str) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from grading.archives import HandIn
 from grading.exam import Exam, Task
-from grading.processes import ForkServer, WorkerProcess, sandboxed_server
+from grading.processes import ForkServer, WorkerProcess, can_nest, fork_sandboxed
 from grading.remote import Remote, Session, WorkerError
 from grading.sandbox import Limits, MarkerError, Place, bytecode_folder, in_sandbox, without_sandbox
 from helpers import checks
@@ -49,23 +49,22 @@ class Surroundings:
     def worker(
         self, libraries: Sequence[str], limits: Limits, shown: Mapping[Path, str] | None = None
     ) -> Iterator[WorkerProcess]:
-        """Give a new worker that has `libraries` at hand and folders `shown` in its own, by name.
-
-        Only in a sandbox, and without such folders, are the libraries loaded once for all workers.
-        """
+        """Give a new worker with `libraries` at hand, and folders `shown` in its own by name."""
         with contextlib.ExitStack() as stack:
-            if self.sandboxed and not shown:
-                server = sandboxed_server(libraries, limits)
+            if self.sandboxed and not shown and can_nest():
+                process = fork_sandboxed(libraries, limits)
             else:
                 server = ForkServer(self._place(stack, limits, shown))
                 stack.callback(server.close)
-            yield stack.enter_context(contextlib.closing(server.fork()))
+                process = server.fork()
+            yield stack.enter_context(contextlib.closing(process))
 
     def _place(
         self, stack: contextlib.ExitStack, limits: Limits, shown: Mapping[Path, str] | None
     ) -> Place:
+        """Return a place for a single worker."""
         if self.sandboxed:
-            return in_sandbox(limits, bytecode_folder(), shown=shown)
+            return in_sandbox(limits, bytecode_folder(), shown=shown, nested=False)
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         return without_sandbox(Path(stack.enter_context(folder)), bytecode_folder(), shown)
 

@@ -51,7 +51,7 @@ def _limits(limits: Limits) -> Limits:
     seconds = limits.notebook_seconds
     return replace(
         limits, call_seconds=seconds, hand_in_seconds=2 * seconds, cpu_seconds=2 * int(seconds),
-        memory_mb=2 * limits.memory_mb, processes=256, files=1024, scratch_mb=512,
+        memory_mb=2 * limits.memory_mb, processes=256, scratch_mb=512,
     )  # fmt: skip
 
 

@@ -8,9 +8,11 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -45,15 +47,20 @@ class ForkServer:
 
     def fork(self) -> "WorkerProcess":
         """Return a new worker. Raises MarkerError if there is none."""
-        (source, their_target), (their_source, target) = os.pipe(), os.pipe()
-        line, theirs = socket.socketpair()
-        if sys.platform == "linux":
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        with suppress(OSError):  # if it is gone, the line is dead
-            socket.send_fds(self.control, [b"!"], [theirs.fileno(), their_source, their_target])
-        theirs.close()
-        os.close(their_source)
-        os.close(their_target)
+        with ExitStack() as given:
+            try:
+                source, their_target = os.pipe()
+                their_source, target = os.pipe()
+                line, theirs = socket.socketpair()
+                given.callback(theirs.close)
+                given.callback(os.close, their_source)
+                given.callback(os.close, their_target)
+                if sys.platform == "linux":
+                    line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+                files = [theirs.fileno(), their_source, their_target]
+                socket.send_fds(self.control, [b"!"], files)
+            except OSError as error:
+                raise MarkerError(f"A worker did not start: {error} {self.last_words()}") from error
         return WorkerProcess(self, line, source, target)
 
     def last_words(self) -> str:
@@ -62,7 +69,7 @@ class ForkServer:
         return self.errors.read().decode(errors="replace").strip()[-500:]
 
     def close(self) -> None:
-        """End it, and with it all its workers."""
+        """End it and, in a sandbox, all its workers."""
         self.control.close()
         self.process.kill()
         self.process.wait()
@@ -77,21 +84,23 @@ class WorkerProcess:
     def __init__(self, server: ForkServer, line: socket.socket, source: int, target: int) -> None:
         self.server, self.place = server, server.place
         self.line, self.source, self.target = line, source, target
+        self.status = ""
         os.set_blocking(source, False)
         os.set_blocking(target, False)
         line.settimeout(START_SECONDS)
         try:
             self.guard = psutil.Process(self._number())
-        except (OSError, psutil.Error, ValueError) as error:
+        except (OSError, psutil.Error) as error:
             self.close()
             raise MarkerError(f"A worker did not start: {error} {server.last_words()}") from error
 
     def _number(self) -> int:
         """Return the guard's number outside of its namespace, which the kernel adds if asked."""
         told, extra, _, _ = self.line.recvmsg(32, socket.CMSG_SPACE(CREDENTIALS.size))
-        for _, _, content in extra:
-            told = str(CREDENTIALS.unpack(content)[0]).encode() if told else told
-        return int(told)
+        if not told:
+            raise ConnectionError("its process has ended.")
+        number, _, self.status = told.decode().partition("\n")
+        return CREDENTIALS.unpack(extra[0][2])[0] if extra else int(number)
 
     def family(self) -> list[psutil.Process]:
         """Return the worker and all that it started."""
@@ -108,8 +117,13 @@ class WorkerProcess:
         """Wait for the end, and return how it came."""
         self.line.settimeout(END_SECONDS)
         with suppress(OSError):
-            return self.line.recv(32).decode() or "unknown"
-        return "unknown"
+            self.status = self.status or self.line.recv(32).decode()
+        return self.status or "unknown"
+
+    def hang_up(self) -> None:
+        """Let the worker know that nothing more will come, upon which it ends."""
+        os.close(self.target)
+        self.target = -1
 
     def close(self) -> None:
         """End the worker and all that it started."""
@@ -171,23 +185,36 @@ def _runqueue(pid: str) -> float:
         return 0.0
 
 
-_servers: dict[tuple[tuple[str, ...], int], ForkServer] = {}
+class _Servers(threading.local):
+    """The fork servers of a thread, with which bubblewrap ends them."""
+
+    def __init__(self) -> None:
+        self.by_use: dict[tuple[tuple[str, ...], int], ForkServer] = {}
 
 
-def sandboxed_server(libraries: Sequence[str], limits: Limits) -> ForkServer:
-    """Return this process's fork server with these libraries loaded, made when first wanted."""
-    key = (tuple(libraries), limits.scratch_mb)
-    server = _servers.get(key)
-    if server is None or server.process.poll() is not None:
-        server = _servers[key] = ForkServer(in_sandbox(limits, bytecode_folder(), libraries))
-    return server
+_servers = _Servers()
+
+
+def fork_sandboxed(libraries: Sequence[str], limits: Limits) -> WorkerProcess:
+    """Return a new worker with these libraries loaded, of a server that is made when first wanted.
+
+    Raises MarkerError if even a new server gives none.
+    """
+    use = (tuple(libraries), limits.scratch_mb)
+    if server := _servers.by_use.get(use):
+        try:
+            return server.fork()
+        except MarkerError:
+            server.close()
+    _servers.by_use[use] = ForkServer(in_sandbox(limits, bytecode_folder(), libraries))
+    return _servers.by_use[use].fork()
 
 
 @atexit.register
 def close_servers() -> None:
-    """End the fork servers of this process."""
-    while _servers:
-        _servers.popitem()[1].close()
+    """End the fork servers of this thread."""
+    while _servers.by_use:
+        _servers.by_use.popitem()[1].close()
 
 
 def why_unavailable() -> str:
@@ -196,9 +223,22 @@ def why_unavailable() -> str:
         return "bubblewrap and its namespaces are Linux's alone"
     if shutil.which("bwrap") is None:
         return "bwrap was not found: on Debian and Ubuntu, apt-get install bubblewrap"
+    return "" if can_nest() else why_failing(nested=False)
+
+
+@cache
+def can_nest() -> bool:
+    """Whether a sandbox may make namespaces for each worker; some systems forbid that."""
+    return not why_failing(nested=True)
+
+
+def why_failing(*, nested: bool) -> str:
+    """Return why a worker did not come to life and to a good end in a sandbox, "" if one did."""
+    place = in_sandbox(Limits(), None, nested=nested)
     try:
-        with closing(ForkServer(in_sandbox(Limits(), None))) as server:
-            server.fork().close()
+        with closing(ForkServer(place)) as server, closing(server.fork()) as worker:
+            worker.hang_up()
+            status = worker.exit_status()
+            return "" if status == "0" else f"a worker ended with {status}. {server.last_words()}"
     except MarkerError as error:
         return str(error)
-    return ""

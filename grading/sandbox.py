@@ -24,7 +24,8 @@ CODE = [HERE / name for name in ("forkserver.py", "worker.py", "protocol.py", "t
 INSIDE = Path("/marker")
 FOLDER = "/hand-in"
 SCRATCH = "/tmp"
-CALLS = {"x86_64": (0xC000003E, 56, 272), "aarch64": (0xC00000B7, 220, 97)}
+# The machine's number, and those of its calls clone, unshare, and the first of three for keyrings.
+CALLS = {"x86_64": (0xC000003E, 56, 272, 248), "aarch64": (0xC00000B7, 220, 97, 217)}
 CLONE3 = 435
 FIRST_USER = 0x70000000  # users that no system hands out, one for each process of the marker
 BYTECODE = "import numpy, tqdm.auto, threadpoolctl, forkserver, torch, torch_stand_ins"
@@ -82,18 +83,20 @@ class Place:
             os.close(file)
 
 
-def no_namespaces() -> int:
+def filter_of_calls() -> int:
     """Return an open file with a filter of system calls (BPF) for bwrap, 0 if we have none.
 
-    It refuses new user namespaces, in which mounts of any size could be made.
+    It refuses new user namespaces, in which mounts of any size could be made, and the kernel's
+    keyrings, which are no namespace's and could hold a word for the next hand-in.
     """
     if platform.machine() not in CALLS:
         return 0
-    machine, clone, unshare = CALLS[platform.machine()]
+    machine, clone, unshare, keys = CALLS[platform.machine()]
     load, equal, at_least, has, give = 0x20, 0x15, 0x35, 0x45, 0x06
     program = (
-        (load, 0, 0, 4), (equal, 0, 9, machine),  # the machine: another one is refused
-        (load, 0, 0, 0), (at_least, 7, 0, 1 << 30), (equal, 7, 0, CLONE3),  # the call's number
+        (load, 0, 0, 4), (equal, 0, 11, machine),  # the machine: another one is refused
+        (load, 0, 0, 0), (at_least, 9, 0, 1 << 30), (equal, 9, 0, CLONE3),  # the call's number
+        (at_least, 0, 1, keys), (at_least, 0, 6, keys + 3),
         (equal, 2, 0, clone), (equal, 1, 0, unshare), (give, 0, 0, 0x7FFF0000),
         (load, 0, 0, 16), (has, 1, 0, 0x10000000), (give, 0, 0, 0x7FFF0000),  # CLONE_NEWUSER
         (give, 0, 0, 0x50000 | errno.EPERM),
@@ -110,15 +113,21 @@ def in_sandbox(
     bytecode: Path | None,
     libraries: Sequence[str] = (),
     shown: Mapping[Path, str] | None = None,
+    *,
+    nested: bool = True,
 ) -> Place:
     """Return the way to start a sandbox, with `libraries` loaded, in which workers are forked.
 
-    Each worker gets scratch folders of its own; folders `shown` lie in that of the hand-in.
+    If `nested`, each has namespaces and scratch folders of its own; else it is for one worker.
+    Folders `shown` lie in that of the hand-in.
     """
-    root = os.getuid() == 0
-    command = ["bwrap", *_namespaces(root), "--die-with-parent", "--new-session", "--clearenv"]
-    command += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
-    command += ["--dir", FOLDER, "--dir", SCRATCH, *_system_folders(), *_python_folders()]
+    root, n_bytes = os.getuid() == 0, str(limits.scratch_mb << 20)
+    command = ["bwrap", *_namespaces(root, nested), "--die-with-parent", "--new-session"]
+    command += ["--clearenv", "--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
+    for folder in (FOLDER, SCRATCH, "/dev/shm"):  # first, for Python may lie below one of them
+        empty = ["--dir"] if nested else ["--perms", "1777", "--size", n_bytes, "--tmpfs"]
+        command += [*empty, folder]
+    command += [*_system_folders(), *_python_folders()]
     for path in CODE:
         command += _bind(path, INSIDE / path.name)
     if bytecode:
@@ -127,14 +136,14 @@ def in_sandbox(
         command += _bind(path, Path(FOLDER, name))
     for folder in ("/dev", "/"):
         command += ["--remount-ro", folder]
-    if rules := no_namespaces():
+    if rules := filter_of_calls():
         command += ["--seccomp", str(rules)]
     environment = _environment(SCRATCH, str(INSIDE / "bytecode") if bytecode else None)
     command += _each("--setenv", environment.items())
     command += ["--", sys.executable, "-s", str(INSIDE / "forkserver.py"), FOLDER]
     user = user_of_its_own() if root else 0
-    files = (rules,) if rules else ()
-    return Place([*command, str(limits.scratch_mb << 20), *libraries], {}, SCRATCH, user, files)
+    command += [n_bytes if nested else "0", *libraries]
+    return Place(command, {}, SCRATCH, user, (rules,) if rules else ())
 
 
 def without_sandbox(
@@ -150,18 +159,20 @@ def without_sandbox(
     return Place(command, environment, str(scratch))
 
 
-def _namespaces(root: bool) -> list[str]:
+def _namespaces(root: bool, nested: bool) -> list[str]:
     """Return the flags for all namespaces; root needs no user namespace, and gives up its rights.
 
-    Of those it keeps the ones to make a worker's namespaces and to become another user.
+    Of those are kept the ones to make a worker's namespaces and to become another user.
     """
-    may = ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_NET_ADMIN"]
-    if not root:
-        never_again = ["--disable-userns"] if _knows_disable() else []
-        return ["--unshare-all", "--unshare-user", *never_again, *may]
-    flags = ["ipc", "pid", "net", "uts", "cgroup-try"]
-    may += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-    return [f"--unshare-{flag}" for flag in flags] + may
+    may = ["CAP_SYS_ADMIN", "CAP_NET_ADMIN"] if nested else []
+    if root:
+        flags = ["ipc", "pid", "net", "uts", "cgroup-try"]
+        may += ["CAP_SETUID", "CAP_SETGID"]
+    else:
+        flags = ["all", "user"]
+    never_again = ["--disable-userns"] if not root and _knows_disable() else []
+    rights = [part for right in may for part in ("--cap-add", right)]
+    return [*(f"--unshare-{flag}" for flag in flags), *never_again, "--cap-drop", "ALL", *rights]
 
 
 @cache

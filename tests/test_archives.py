@@ -57,9 +57,9 @@ def test_loose_modules_count_where_there_are_no_others(tmp_path):
 
 @pytest.mark.parametrize(
     "name", ["../helpers/mlp.py", "a/../../helpers/mlp.py", "/helpers/mlp.py", "C:/helpers/mlp.py",
-             "..\\helpers\\mlp.py"],
+             "..\\helpers\\mlp.py", f"helpers/{300 * 'a'}.py", f"helpers/{100 * '学'}.py"],
 )  # fmt: skip
-def test_paths_that_lead_out_are_left_out(tmp_path, name):
+def test_paths_that_lead_out_or_fit_nowhere_are_left_out(tmp_path, name):
     hand_in = read_hand_in(zipped(tmp_path / "a.zip", {name: b"x", "b/training.py": b"y"}))
     assert hand_in.modules == {"training.py": b"y"}
     assert "left out" in hand_in.problems[0]
@@ -85,7 +85,9 @@ def test_bombs_do_not_go_off(tmp_path, monkeypatch):
     assert "mlp.py was left out: it has more than" in hand_in.problems[0]
     monkeypatch.setattr(archives, "ALL_BYTES", 1 << 17)
     many = {f"helpers/m{n}.py": bytes(1 << 15) for n in range(9)}
-    assert "too large" in read_hand_in(zipped(tmp_path / "b.zip", many)).problems[0]
+    hand_in = read_hand_in(zipped(tmp_path / "b.zip", many))
+    assert "too large" in hand_in.problems[0]
+    assert sum(map(len, hand_in.modules.values())) <= archives.ALL_BYTES
 
 
 def test_other_compressions_are_left_out(tmp_path):

@@ -1,18 +1,24 @@
 """Workers come from one fork server, and know nothing of each other."""
 
+import platform
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psutil
 import pytest
 
+from grading import marking, processes
 from grading.marking import LIBRARIES, Surroundings
-from grading.processes import sandboxed_server
+from grading.processes import why_failing
 from grading.remote import Ended, Session
-from tests.test_hand_ins import LIMITS, needs_sandbox
+from grading.sandbox import CALLS
+from tests.hand_ins.catalogue import CASES
+from tests.test_hand_ins import LIMITS, deserved, marked, needs_sandbox
 
 pytestmark = [needs_sandbox, pytest.mark.skipif(sys.platform != "linux", reason="wants Linux")]
 
+KEYS = CALLS[platform.machine()][-1] if platform.machine() in CALLS else 0
 PLACES = ("/tmp/note", "/dev/shm/note", "note", "/hand-in/note")
 STUDENT = f"""
 import ctypes, os, socket, subprocess, time
@@ -29,6 +35,7 @@ def leave():
     opened.append(socket.socket(socket.AF_UNIX))
     opened[0].bind("\\0note")
     opened[0].listen()
+    opened.append(os.openpty())
     C.shmget(SHARED, 4096, 0o1666)
     os.environ["NOTE"] = "for the next one"
     subprocess.Popen(["/usr/bin/sleep", "98765"], start_new_session=True)
@@ -39,6 +46,7 @@ def found():
     n_found = sum(os.path.exists(path) for path in {PLACES}) + ("NOTE" in os.environ)
     n_found += socket.socket(socket.AF_UNIX).connect_ex("\\0note") == 0
     n_found += C.shmget(SHARED, 4096, 0) >= 0
+    n_found += sum(name.isdigit() for name in os.listdir("/dev/pts"))
     return n_found + sum(name.isdigit() for name in os.listdir("/proc")) - 2
 
 
@@ -49,6 +57,11 @@ def rights():
 
 def new_namespaces():
     return [C.unshare(kind) for kind in (0x20000, 0x10000000, 0x20000000)].count(-1)
+
+
+def keyrings():
+    made = C.syscall({KEYS}, b"user", b"note", b"x", 1, -4)
+    return [made, C.syscall({KEYS} + 2, 0, -4, 0)].count(-1)
 
 
 def wait():
@@ -70,7 +83,7 @@ def call(session, name):
 
 def test_nothing_reaches_a_worker_from_another_one_before_or_beside_it():
     with new_session() as session:
-        assert call(session, "leave") == len(PLACES) + 4
+        assert call(session, "leave") == len(PLACES) + 5
         with new_session() as beside:
             assert call(beside, "found") == 0
     with new_session() as session:
@@ -81,6 +94,12 @@ def test_a_worker_has_no_rights_and_cannot_get_any():
     with new_session() as session:
         assert call(session, "rights") == 4
         assert call(session, "new_namespaces") == 3
+
+
+@pytest.mark.skipif(not KEYS, reason="no filter of system calls for this machine")
+def test_a_worker_has_no_keyrings():
+    with new_session() as session:
+        assert call(session, "keyrings") == 2
 
 
 def test_with_a_worker_all_that_it_started_ends():
@@ -101,11 +120,40 @@ def test_without_its_guard_a_worker_ends():
 
 
 def test_a_fork_server_that_was_killed_is_replaced():
-    first = sandboxed_server(LIBRARIES["numpy"], LIMITS)
     with new_session() as session:
-        first.process.kill()
+        server = session.process.server
+        server.process.kill()
         with pytest.raises(Ended):
             call(session, "wait")
     with new_session() as session:
         assert call(session, "found") == 0
-    assert sandboxed_server(LIBRARIES["numpy"], LIMITS) is not first
+        assert session.process.server is not server
+
+
+def test_a_system_that_forbids_nesting_is_noticed(monkeypatch):
+    def without_rights(*args, **kwargs):
+        place = in_sandbox(*args, **kwargs)
+        return replace(place, command=[p.replace("SYS_ADMIN", "SYS_TIME") for p in place.command])
+
+    in_sandbox = processes.in_sandbox
+    assert why_failing(nested=True) == ""
+    monkeypatch.setattr(processes, "in_sandbox", without_rights)
+    assert "not permitted" in why_failing(nested=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "the solution",
+        "fork bomb",
+        "os._exit(0)",
+        "fills the disk",
+        "kills its parent and everybody",
+    ],
+)
+def test_where_nesting_is_forbidden_each_worker_has_a_sandbox(name, monkeypatch):
+    monkeypatch.setattr(marking, "can_nest", lambda: False)
+    monkeypatch.setattr(marking, "fork_sandboxed", None)
+    (case,) = (case for case in CASES if case.name == name)
+    result = marked(case, Surroundings())
+    assert {e["name"]: e["points"] for e in result["exercises"]} == deserved(case, result)
