@@ -161,8 +161,8 @@ def _sort_in(hand_in: HandIn, entries: Iterator[_Entry]) -> None:
         if place is None:
             continue
         if not entry.is_regular or not _is_safe(entry.name):
-            text = f"{entry.name[:100]} was left out: a link, a path out of the hand-in, or a long name."
-            hand_in.problems.append(text)
+            reason = "a link, a path out of the hand-in, or a long name"
+            hand_in.problems.append(f"{entry.name[:100]} was left out: {reason}.")
         elif place not in taken or _rank(entry.name) < _rank(taken[place].name):
             taken[place] = entry
             _take(hand_in, *place, entry)
