@@ -71,6 +71,8 @@ class ForkServer:
     def close(self) -> None:
         """End it and, in a sandbox, all its workers."""
         self.control.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_SECONDS)  # it sees that, and ends when all its processes have
         self.process.kill()
         self.process.wait()
 
