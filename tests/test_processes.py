@@ -148,7 +148,7 @@ def test_a_system_that_forbids_nesting_is_noticed(monkeypatch):
         "fork bomb",
         "os._exit(0)",
         "fills the disk",
-        "kills its parent and everybody",
+        "leaves daemons behind",
     ],
 )
 def test_where_nesting_is_forbidden_each_worker_has_a_sandbox(name, monkeypatch):
