@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from grading import marking
 from grading.archives import HandIn
 from grading.exam import read_exam
 from grading.marking import Surroundings, mark
@@ -57,3 +58,14 @@ def test_each_gets_what_it_deserves(case, surroundings):
     assert time.monotonic() - start < 300
     left = [p for p in psutil.process_iter(["cmdline"]) if "98765" in (p.info["cmdline"] or ())]
     assert not left
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "name", ["the solution", "fork bomb", "os._exit(0)", "fills the disk", "leaves daemons behind"]
+)
+def test_so_they_do_where_each_worker_needs_a_sandbox(name, surroundings, monkeypatch):
+    monkeypatch.setattr(marking, "can_nest", lambda: False)
+    monkeypatch.setattr(marking, "fork_sandboxed", None)
+    (case,) = (case for case in CASES if case.name == name)
+    test_each_gets_what_it_deserves(case, surroundings)
