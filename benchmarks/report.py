@@ -154,7 +154,7 @@ def waiting_part(section: Section) -> list[str]:
         (name, duration(median(wait["seconds"])), f"{max(wait['peak_mb']):,.0f} MB")
         for name, wait in section["waits"].items()
     ]
-    return [table(("", "time", "peak memory, with child processes"), rows)]
+    return [table(("", "time", "peak memory, all its processes added up"), rows)]
 
 
 def readme_section(results: Results) -> str:
