@@ -6,7 +6,7 @@ All train the same layers by gradient descent with momentum, in a new random ord
 from typing import Any
 
 from benchmarks.contest import OURS, contest
-from benchmarks.measure import environment
+from benchmarks.measure import by_part, environment
 
 USUAL = {n: f"the usual loop, DataLoader with {n} workers" for n in (0, 2)}
 ENTRIES = {
@@ -49,7 +49,5 @@ def profile(n_images: int) -> dict[str, float]:
         with profiling(activities=[ProfilerActivity.CPU]) as profiler:
             task()
     seconds = {event.key: event.self_cpu_time_total / 1e6 for event in profiler.key_averages()}
-    parts = dict.fromkeys(PARTS.values(), 0.0)
-    for name, part in PARTS.items():
-        parts[part] += seconds[name]
+    parts = by_part(seconds, PARTS)
     return parts | {REST: sum(seconds.values()) - sum(parts.values())}

@@ -114,6 +114,14 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
     return median(a / b for a, b in zip(numerator, denominator, strict=True))
 
 
+def by_part(seconds: Mapping[str, float], parts: Mapping[str, str]) -> dict[str, float]:
+    """Add up the `seconds` of functions, by name, to those of the `parts` that they belong to."""
+    total = dict.fromkeys(parts.values(), 0.0)
+    for name, part in parts.items():
+        total[part] += seconds[name]
+    return total
+
+
 @contextmanager
 def environment(extra: Mapping[str, str]) -> Iterator[None]:
     """Inside the block, start processes as a user would, and with the `extra` variables."""

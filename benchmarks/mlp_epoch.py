@@ -9,7 +9,7 @@ import pstats
 from typing import Any
 
 from benchmarks.contest import OURS, contest
-from benchmarks.measure import environment
+from benchmarks.measure import by_part, environment
 from benchmarks.mlp_ours import ours
 
 FLOOR = "floor: the two large matrix products alone"
@@ -50,9 +50,7 @@ def profile(n_images: int) -> dict[str, float]:
     with environment({}):
         task()
         profiler.runcall(task)
-    parts = dict.fromkeys(PARTS.values(), 0.0)
     functions = pstats.Stats(profiler).get_stats_profile().func_profiles
-    for name, part in PARTS.items():
-        timed = functions[name]
-        parts[part] += timed.tottime if name == "train_epoch" else timed.cumtime
-    return parts
+    seconds = {name: functions[name].cumtime for name in PARTS}
+    seconds["train_epoch"] = functions["train_epoch"].tottime
+    return by_part(seconds, PARTS)

@@ -206,7 +206,9 @@ def _python_folders() -> list[str]:
 
 def _bind(source: Path, target: Path) -> list[str]:
     """Return the flags for a read-only view; folders on the way must let everybody through."""
-    parents = [parent for parent in reversed(target.parents) if str(parent) != "/"]
+    parents = [
+        parent for parent in reversed(target.parents) if str(parent) not in ("/", SCRATCH, FOLDER)
+    ]
     flags = [part for parent in parents for part in ("--perms", "0755", "--dir", str(parent))]
     return [*flags, "--ro-bind", str(source), str(target)]
 
