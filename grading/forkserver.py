@@ -14,7 +14,6 @@ other folders are mounted below that, as Python may be, they are found there as 
 """
 
 import contextlib
-import ctypes
 import fcntl
 import gc
 import importlib
@@ -26,7 +25,7 @@ import struct
 import sys
 from typing import NoReturn
 
-from worker import Channel, Worker
+from worker import Channel, Worker, call
 
 NEW_NAMESPACES = 0x20000 | 0x8000000 | 0x20000000 | 0x40000000  # mounts, IPC, processes, network
 ALL_BELOW = 0x4000
@@ -143,14 +142,6 @@ def raise_loopback() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, SET_FLAGS, struct.pack("16sh", b"lo", IS_UP))
 
-
-def call(function: str, *arguments: object) -> None:
-    """Call a function of the C library. Raises OSError if it fails."""
-    if getattr(C, function)(*arguments):
-        raise OSError(ctypes.get_errno(), f"{function}: {os.strerror(ctypes.get_errno())}")
-
-
-C = ctypes.CDLL(None, use_errno=True)
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
