@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from helpers.files import atomic_write
+from helpers.files import atomic_write, read_file, require_undamaged, sealed
 from helpers.mnist import load_mnist
 from helpers.threads import few_threads
 from helpers.training import History, LabelledImages, accuracy, stop_if_diverged
@@ -250,28 +250,32 @@ test_accuracy.__test__ = False  # type: ignore[attr-defined]  # pytest would tak
 def save_network(network: nn.Module, path: str | Path) -> None:
     """Write the parameters (the `state_dict`) to `path`, say `myNet_full.pth`, all or nothing.
 
-    They are saved as CPU tensors, whatever the device. Raises OSError if the folder cannot be
-    written.
+    They are saved as CPU tensors, whatever the device, with a checksum at the end that
+    `load_network` looks at. Raises OSError if the folder cannot be written.
     """
     state = {name: values.cpu() for name, values in network.state_dict().items()}
+    content = BytesIO()
+    torch.save(state, content)
     with atomic_write(Path(path)) as file:
-        torch.save(state, file)
+        file.write(sealed(content.getvalue()))
 
 
 def load_network(path: str | Path) -> Net:
     """Return a new `Net` with the parameters that `save_network` wrote, ready to predict.
 
     Nothing in the file is run. Raises OSError if it cannot be read (FileNotFoundError if there is
-    none), ValueError if it is damaged or holds anything but finite parameters of a `Net`.
+    none), ValueError if it is damaged or holds anything but finite float32 parameters of a `Net`.
     """
-    network, content = Net(), BytesIO(Path(path).read_bytes())
+    network, content = Net(), read_file(Path(path))
     try:
+        require_undamaged(content)
         with warnings.catch_warnings(action="ignore"):  # the error below says what matters
-            state = torch.load(content, map_location="cpu", weights_only=True)
+            state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # which one depends on where the damage is
         # PyTorch's message advises to run what the file holds if it looks trustworthy: not shown.
         raise _unusable(path, "it cannot be read as tensors") from None
     try:
+        _require_same_types(state, network.state_dict())
         network.load_state_dict(state)
     except Exception as error:
         raise _unusable(path, shorten(str(error), 300)) from error
@@ -279,6 +283,27 @@ def load_network(path: str | Path) -> Net:
         raise ValueError(f"{path} holds NaN or infinite parameters; all must be finite.")
     place(network)
     return network.eval()
+
+
+def load_network_if_any(path: str | Path) -> Net | None:
+    """Return what `load_network` does, or None if there is no file at `path`, or none that fits.
+
+    Says why a file that is there was left out: it may hold a `Net` of other layers.
+    """
+    try:
+        return load_network(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        print(f"Left out: {error}")
+        return None
+
+
+def _require_same_types(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """Raise ValueError for a parameter of another type, which loading would silently convert."""
+    for name in state.keys() & wanted.keys():
+        if state[name].dtype != wanted[name].dtype:
+            raise ValueError(f"{name} is {state[name].dtype}, wanted {wanted[name].dtype}")
 
 
 def _unusable(path: str | Path, reason: str) -> ValueError:

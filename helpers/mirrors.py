@@ -1,24 +1,25 @@
 """Fetching MNIST: from the mirror in MNIST_MIRROR if there is one, else from the public ones.
 
 Public networks fail in many ways: no route, a name server that never answers, packets that vanish,
-a login page instead of the file. All of them are found out before one deadline.
+a byte a second, a login page instead of the file. All of them are found out in time, which is why
+every download runs in a thread of its own and is watched: no library's time-out sees a slow drip.
 """
 
+import gzip
 import hashlib
-import io
 import os
-import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPERM, EROFS
-from http.client import HTTPException
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
-from shutil import copyfile
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, url2pathname, urlopen
+
+from helpers.files import read_file
 
 # torchvision's own two; Google's copy stands between them, as the last one is mostly closed.
 PUBLIC_MIRRORS = (
@@ -28,8 +29,11 @@ PUBLIC_MIRRORS = (
 )
 SMALLEST_FILE = "t10k-labels-idx1-ubyte.gz"
 PROBE_SECONDS = 5.0  # all mirrors together have this long to show that they are there
-STALL_SECONDS = 8.0  # a download that stands still this long has ended
-DISK_TROUBLE = {ENOSPC, EDQUOT, EFBIG, EROFS, EACCES, EPERM, EIO}
+STALL_SECONDS = 8.0  # how often a download has to show that it goes on
+SLOWEST = 2_000  # bytes per second; less has ended
+LARGEST = 100_000_000  # bytes, packed or unpacked; the largest file of MNIST has 47 million
+
+Checks = Mapping[str, Callable[[bytes], None]]
 
 
 class DataError(RuntimeError):
@@ -44,21 +48,25 @@ class _MirrorError(Exception):
     """One mirror answered, but not with MNIST, whole and unaltered."""
 
 
-def fetch(folder: Path) -> None:
-    """Download, verify and unpack the four files of MNIST into `folder`/MNIST/raw.
+def fetch(checks: Checks, cache: Path) -> dict[str, bytes]:
+    """Return the files that `checks` names, unpacked, from the first mirror that has all of them.
+
+    A mirror holds each as `<name>.gz`; the folder `cache` is tried before all mirrors. Each check
+    gets a file's content and raises DataError if it is not as it should be.
 
     Raises:
         OutOfReachError: no mirror answered.
         DataError: those that answered hold other files than wanted.
-        OSError: `folder` can't be written to.
     """
+    with suppress(_MirrorError):
+        return _fetch_from(cache, checks)
     failures, silent = [], []
     for mirror, silence in _mirrors():
         if silence:
             silent.append(f"{mirror} {silence}")
             continue
         try:
-            return _fetch_from(mirror, folder)
+            return _fetch_from(mirror, checks)
         except _MirrorError as error:
             failures.append(f"  {mirror}: {error}")
     if not failures:
@@ -78,98 +86,112 @@ def _mirrors() -> Iterator[tuple[str, str]]:
     if own and _as_folder(own):
         yield own, ""
         own = ""
-    probes = [_Probe(own.rstrip("/") + "/", trusted=True)] if own else []
-    probes += [_Probe(mirror) for mirror in PUBLIC_MIRRORS]
+    mirrors = [own.rstrip("/") + "/"] if own else []
+    mirrors += PUBLIC_MIRRORS
+    probes = [_Download(mirror + SMALLEST_FILE, size=2) for mirror in mirrors]
     deadline = time.monotonic() + PROBE_SECONDS
-    for probe in probes:
+    for mirror, probe in zip(mirrors, probes, strict=True):
         probe.join(max(0, deadline - time.monotonic()))
-        yield probe.mirror, probe.silence
+        yield mirror, _silence(probe, trusted=bool(own) and mirror == mirrors[0])
 
 
 def _as_folder(mirror: str) -> Path | None:
     """The folder that a mirror is, or None if it is on the net."""
     if mirror.startswith("file:"):
         return Path(url2pathname(urlsplit(mirror).path))
-    return None if "://" in mirror else Path(mirror).expanduser()
+    # Not Path.expanduser, which fails for a user that does not exist.
+    return None if "://" in mirror else Path(os.path.expanduser(mirror))  # noqa: PTH111
 
 
-class _Probe(threading.Thread):
-    """Asks one mirror for its smallest file and keeps in `silence` why none came, or "".
+class _Download(threading.Thread):
+    """Reads `size` bytes of a URL or more, if it has so many, into `content`; or keeps the `error`.
 
-    It is a daemon thread, because a name server that never answers can't be timed out. A public
-    mirror must send a gzip file: the login page of a wireless network answers for any address.
+    It is a daemon thread, because a name server that never answers can't be timed out.
     """
 
-    def __init__(self, mirror: str, trusted: bool = False) -> None:
+    def __init__(self, url: str, size: int = LARGEST) -> None:
         super().__init__(daemon=True)
-        self.mirror, self.trusted = mirror, trusted
-        self.silence = f"gave no answer within {PROBE_SECONDS:g} s"
+        self.url, self.size = url, size
+        self.content = bytearray()
+        self.error: Exception | None = None
         self.start()
 
     def run(self) -> None:
         try:
-            url = self.mirror + SMALLEST_FILE
-            request = Request(url, headers={"User-Agent": "pytorch/vision"})
-            with urlopen(request, timeout=PROBE_SECONDS) as answer:
-                is_gzip = answer.read(2) == b"\x1f\x8b"
-                self.silence = "" if is_gzip or self.trusted else "sent something other than MNIST"
-        except HTTPError as error:
-            self.silence = "" if self.trusted else f"answered {error.code} {error.reason}"
-        except (OSError, HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            self.silence = f"failed: {getattr(reason, 'strerror', None) or reason}"
+            request = Request(self.url, headers={"User-Agent": "pytorch/vision"})
+            with urlopen(request, timeout=STALL_SECONDS) as answer:
+                while len(self.content) < self.size and (part := answer.read1(1 << 16)):
+                    self.content += part
+        except Exception as error:  # which ones an odd address leads to, no list says
+            self.error = error
 
 
-def _fetch_from(mirror: str, folder: Path) -> None:
-    """Let torchvision do the work, with one mirror."""
-    source = _as_folder(mirror)
-    if source and not source.is_dir():
-        raise _MirrorError("there is no such folder")
-    from torchvision import datasets  # takes seconds to import, and is rarely needed
+def _silence(probe: _Download, trusted: bool) -> str:
+    """Why a mirror can't be asked, or "".
 
-    class MNIST(datasets.MNIST):  # torchvision names the subfolder after the class
-        mirrors = (mirror,)
+    A public mirror must send a gzip file: the login page of a wireless network answers for any
+    address.
+    """
+    if probe.is_alive():
+        return f"gave no answer within {PROBE_SECONDS:g} s"
+    if isinstance(probe.error, HTTPError):
+        return "" if trusted else f"answered {probe.error.code} {probe.error.reason}"
+    if probe.error:
+        return f"failed: {_reason(probe.error)}"
+    is_gzip = probe.content[:2] == b"\x1f\x8b"
+    return "" if is_gzip or trusted else "sent something other than MNIST"
 
-    raw = folder / "MNIST" / "raw"
-    raw.mkdir(parents=True, exist_ok=True)
-    if source:
-        _copy_archives(source, raw, MNIST.resources)  # there torchvision finds them
+
+def _reason(error: Exception) -> str:
+    error = getattr(error, "reason", error)
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _fetch_from(mirror: str | Path, checks: Checks) -> dict[str, bytes]:
+    """Read, unpack and check every file of one mirror."""
+    folder = mirror if isinstance(mirror, Path) else _as_folder(mirror)
+    contents = {}
+    if folder and not os.path.isdir(folder):  # noqa: PTH112  # no path is too odd for it
+        raise _MirrorError(
+            "there is no such folder (an address on the net begins with http:// or https://)"
+        )
+    for name, check in checks.items():
+        archive = f"{name}.gz"
+        packed = _read(folder / archive) if folder else _download(f"{mirror}{archive}", archive)
+        try:
+            with gzip.open(BytesIO(packed)) as file:
+                contents[name] = file.read(LARGEST)
+            check(contents[name])
+        except (DataError, OSError, EOFError, zlib.error) as error:
+            md5 = hashlib.md5(packed, usedforsecurity=False).hexdigest()
+            raise _MirrorError(
+                f"{archive} has {len(packed):,} bytes and MD5 {md5}: {error}"
+            ) from error
+    return contents
+
+
+def _read(path: Path) -> bytes:
     try:
-        with _quiet_and_impatient():
-            MNIST(folder, train=False, download=True)
-    except (OSError, RuntimeError, HTTPException) as error:
-        if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
-            raise
-        raise _MirrorError(_what_came(raw, MNIST.resources) or str(error)) from error
+        return read_file(path)
+    except FileNotFoundError:
+        raise _MirrorError(f"{path.name} is missing") from None
+    except OSError as error:
+        raise _MirrorError(f"{path.name} can't be read: {error.strerror}") from error
 
 
-def _copy_archives(source: Path, raw: Path, resources: list[tuple[str, str]]) -> None:
-    for archive, _ in resources:
-        if (source / archive).is_file():
-            copyfile(source / archive, raw / archive)
-    if wrong := _what_came(raw, resources):
-        raise _MirrorError(wrong)
-
-
-def _what_came(raw: Path, resources: list[tuple[str, str]]) -> str:
-    """Name the first archive that isn't the one wanted, or return ""."""
-    for archive, wanted in resources:
-        path = raw / archive
-        if not path.is_file():
-            return f"{archive} is missing"
-        content = path.read_bytes()
-        if (md5 := hashlib.md5(content, usedforsecurity=False).hexdigest()) != wanted:
-            return f"{archive} has {len(content):,} bytes and MD5 {md5}, wanted MD5 {wanted}"
-    return ""
-
-
-@contextmanager
-def _quiet_and_impatient() -> Iterator[None]:
-    """No progress bars, since notebook outputs are compared; and an end to downloads that stall."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_SECONDS)
-    try:
-        with redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        socket.setdefaulttimeout(before)
+def _download(url: str, name: str) -> bytes:
+    """Return what a URL holds, as long as it comes fast enough."""
+    download, before = _Download(url), 0
+    while True:
+        download.join(STALL_SECONDS)
+        if not download.is_alive():
+            break
+        gained, before = len(download.content) - before, len(download.content)
+        if gained < SLOWEST * STALL_SECONDS:
+            download.size = 0  # which ends it with the next byte
+            raise _MirrorError(f"{name} is too slow: {gained:,} bytes in {STALL_SECONDS:g} s")
+    if isinstance(download.error, HTTPError):
+        raise _MirrorError(f"{name} is missing: the answer was {download.error.code}")
+    if download.error:
+        raise _MirrorError(f"{name} can't be read: {_reason(download.error)}")
+    return bytes(download.content)

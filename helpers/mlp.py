@@ -11,13 +11,13 @@ Source of the method: Rumelhart, Hinton, Williams, "Learning representations by 
 errors", Nature 323, 1986; notation as in Bishop, "Pattern Recognition and Machine Learning", 5.3.
 """
 
-from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from helpers.files import atomic_write
+from helpers.files import read_file, require_together, write_together
 
 Array = NDArray[np.floating]
 
@@ -179,12 +179,13 @@ class MLP:
 def save_weights(network: MLP, filename_prefix: str | Path) -> None:
     """Write each parameter to `<filename_prefix>_<name>.npy`, all four or none.
 
+    A fifth file, `<filename_prefix>_manifest.json`, tells which four belong together.
     (Assignment, section 7.) Raises OSError if the folder cannot be written.
     """
     ### BEGIN SOLUTION
-    with ExitStack() as files:
+    with write_together(_manifest(filename_prefix)) as open_file:
         for name in PARAMETERS:
-            file = files.enter_context(atomic_write(_weights_file(filename_prefix, name)))
+            file = open_file(_weights_file(filename_prefix, name))
             np.save(file, getattr(network, name), allow_pickle=False)
     ### END SOLUTION
 
@@ -193,25 +194,31 @@ def load_weights(network: MLP, filename_prefix: str | Path) -> None:
     """Read what `save_weights` wrote into `network`, all four parameters or, on an error, none.
 
     Raises FileNotFoundError if a file is missing, ValueError if one is damaged, holds pickled
-    objects, or differs from the network's parameter in shape or dtype.
+    objects, differs from the network's parameter in shape or dtype, or is not of the same saving.
     """
     ### BEGIN SOLUTION
+    paths = {name: _weights_file(filename_prefix, name) for name in PARAMETERS}
+    files = {path: read_file(path) for path in paths.values()}
     loaded = {
-        name: _read_parameter(_weights_file(filename_prefix, name), getattr(network, name))
-        for name in PARAMETERS
+        name: _parameter(path, files[path], getattr(network, name)) for name, path in paths.items()
     }
+    require_together(_manifest(filename_prefix), files)
     for name, values in loaded.items():
         setattr(network, name, values)
     ### END SOLUTION
+
+
+def _manifest(filename_prefix: str | Path) -> Path:
+    return Path(f"{filename_prefix}_manifest.json")
 
 
 def _weights_file(filename_prefix: str | Path, name: str) -> Path:
     return Path(f"{filename_prefix}_{name}.npy")
 
 
-def _read_parameter(path: Path, wanted: Array) -> Array:
+def _parameter(path: Path, content: bytes, wanted: Array) -> Array:
     try:
-        values: Array = np.load(path, allow_pickle=False)
+        values: Array = np.load(BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise ValueError(
             f"{path} cannot be read as an array of numbers ({error}). It is damaged or was not "

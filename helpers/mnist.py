@@ -11,18 +11,19 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from math import prod
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from textwrap import fill, indent
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from helpers.files import atomic_write
+from helpers.files import atomic_write, read_file
 from helpers.mirrors import DataError, OutOfReachError, fetch
 
 __all__ = ["DataError", "Digits", "Split", "check_idx", "load_mnist"]
@@ -154,11 +155,18 @@ def _read_mnist(raw: Path) -> Digits:
 
 def _read_idx(path: Path, file: IdxFile) -> NDArray[np.uint8]:
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise DataError(f"{file.name} can't be read ({error.strerror})") from error
     check_idx(content, file)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * len(file.shape)).reshape(file.shape)
+
+
+def _is_good(raw: Path, file: IdxFile) -> bool:
+    with suppress(DataError):
+        _read_idx(raw / file.name, file)
+        return True
+    return False
 
 
 def _digits(source: str, *arrays: NDArray[np.uint8], note: str = "") -> Digits:
@@ -176,17 +184,17 @@ def _split(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Split:
 
 
 def _fetch(folder: Path) -> Digits:
-    """Download, check and only then move the files into place."""
+    """Fetch what the cache lacks of the four files, check it, and only then write it."""
     with _storing_in(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".unfinished-", dir=folder) as temporary:
-            fetch(Path(temporary))
-            came, raw = Path(temporary, "MNIST", "raw"), folder / "MNIST" / "raw"
-            digits = _read_mnist(came)
-            raw.mkdir(parents=True, exist_ok=True)
-            for file in FILES:
-                (came / file.name).replace(raw / file.name)
-    return digits
+    raw = folder / "MNIST" / "raw"
+    checks = {file.name: partial(check_idx, file=file) for file in FILES if not _is_good(raw, file)}
+    contents = fetch(checks, raw)
+    with _storing_in(folder):
+        for name, content in contents.items():
+            with atomic_write(raw / name) as file:
+                file.write(content)
+    return _read_mnist(raw)
 
 
 def _load_stand_in(folder: Path, note: str) -> Digits:
@@ -194,7 +202,7 @@ def _load_stand_in(folder: Path, note: str) -> Digits:
 
     path = folder / "stand-in.npz"
     try:
-        with np.load(path, allow_pickle=False) as cached:
+        with np.load(BytesIO(read_file(path)), allow_pickle=False) as cached:
             images, labels = cached["images"], cached["labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         images, labels = make_stand_in()
@@ -210,6 +218,11 @@ def _storing_in(folder: Path) -> Iterator[None]:
     """Explain why something could not be written."""
     try:
         yield
+    except IsADirectoryError as error:
+        raise DataError(
+            f"A folder stands at {error.filename}, where a file should go.\n"
+            "Next step: move that folder away, then run this again."
+        ) from error
     except OSError as error:
         raise DataError(
             f"The data can't be stored in {folder}: {error.strerror or error}.\n"

@@ -174,7 +174,7 @@ def load_or_train(filename_prefix: str | Path, train: LabelledImages) -> MLP:
     network = MLP(seed=0)
     try:
         load_weights(network, filename_prefix)
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         images, targets = train[0], one_hot_encode(train[1])
         rng = np.random.default_rng(0)
         with few_threads():

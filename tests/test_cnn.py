@@ -15,6 +15,7 @@ from helpers.cnn import (
     choose_device,
     feature_maps,
     load_network,
+    load_network_if_any,
     place,
     predict,
     predict_probabilities,
@@ -183,10 +184,12 @@ def test_it_learns(digits, capsys):
     assert lines[-1] == f"epoch   9: {history.last()}"
 
 
-def test_one_batch_can_be_learnt_by_heart():
+@pytest.mark.parametrize("seed", range(3))
+def test_one_batch_can_be_learnt_by_heart(seed):
     batch = make_digits(16)
-    history = fit(Net(), (batch, batch), epochs=150, batch_size=16)
-    assert history.loss[-1] < 1e-3
+    # A larger step can leave all ReLUs at 0 for good; on which CPU it does depends on rounding.
+    history = fit(Net(seed=seed), (batch, batch), epochs=300, batch_size=16, lr=0.01)
+    assert history.loss[-1] < 1e-2
     assert history.train_accuracy[-1] == history.validation_accuracy[-1] == 100
 
 
@@ -513,6 +516,20 @@ def test_the_refusal_says_what_is_missing(tmp_path):
 def test_a_missing_file_is_said_to_be_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"net\.pth"):
         load_network(tmp_path / "net.pth")
+
+
+def test_a_network_of_other_layers_is_left_out_with_a_reason(tmp_path, capsys):
+    assert load_network_if_any(tmp_path / "none.pth") is None
+    assert capsys.readouterr().out == ""
+    wider = Net()
+    wider.layers.conv1 = nn.Conv2d(1, 12, 5)  # as notebook 2 suggests
+    save_network(wider, tmp_path / "net.pth")
+    assert load_network_if_any(tmp_path / "net.pth") is None
+    assert "size mismatch for layers.conv1.weight" in capsys.readouterr().out
+    save_network(Net(seed=4), tmp_path / "net.pth")
+    np.testing.assert_array_equal(
+        parameters(load_network_if_any(tmp_path / "net.pth")), parameters(Net(seed=4))
+    )
 
 
 def test_feature_maps_are_what_the_convolutions_give_after_relu():

@@ -235,7 +235,7 @@ def test_loaded_weights_give_identical_predictions(saved):
     load_weights(network, saved)
     assert parameters(network) == parameters(MLP(seed=1))
     assert sorted(p.name for p in saved.parent.iterdir()) == [
-        "net_W1.npy", "net_W2.npy", "net_b1.npy", "net_b2.npy",
+        "net_W1.npy", "net_W2.npy", "net_b1.npy", "net_b2.npy", "net_manifest.json",
     ]  # fmt: skip
 
 
@@ -290,4 +290,4 @@ def test_a_save_that_fails_leaves_the_old_weights_and_nothing_else(saved, monkey
     network = MLP(seed=2)
     load_weights(network, saved)
     assert parameters(network) == parameters(MLP(seed=1))
-    assert len(list(saved.parent.iterdir())) == 4
+    assert len(list(saved.parent.iterdir())) == 5

@@ -7,17 +7,22 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from helpers import mirrors, mnist, stand_in
 from helpers.mnist import DataError, Digits, IdxFile, Split, check_idx, load_mnist
 from helpers.stand_in import make_stand_in
+from tests.test_files import NO_FILES
 
 REAL_MIRROR = os.environ.get("MNIST_MIRROR", "stand-in")
 NAMES = [file.name for file in mnist.FILES]
@@ -56,10 +61,6 @@ small_stand_in = cache(partial(make_stand_in, sizes=(50, 10, 10)))
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     """A small MNIST and a small stand-in, no mirror anywhere, and little patience."""
-    from torchvision import datasets
-
-    archives = [(name, md5(content)) for name, content in ARCHIVES.items()]
-    monkeypatch.setattr(datasets.MNIST, "resources", archives)
     monkeypatch.setattr(mnist, "FILES", tuple(tiny_file(name) for name in NAMES))
     monkeypatch.setattr(mnist, "VALIDATION", 10)
     monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", ())
@@ -376,7 +377,7 @@ def test_silence_ends_at_one_deadline_for_all(data, silent_url, monkeypatch):
     monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (silent_url,) * 40)
     begin = time.perf_counter()
     with pytest.raises(mirrors.OutOfReachError, match=r"no answer within|timed out"):
-        mirrors.fetch(data)
+        mirrors.fetch({IMAGES: len}, data)
     assert time.perf_counter() - begin < 15  # one after the other would take 20
 
 
@@ -389,8 +390,149 @@ def test_name_server_that_never_answers(data, monkeypatch):
     monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", ("http://mirror.invalid/",))
     begin = time.perf_counter()
     with pytest.raises(mirrors.OutOfReachError, match=r"invalid/ gave no answer within 0.5 s"):
-        mirrors.fetch(data)
+        mirrors.fetch({IMAGES: len}, data)
     assert time.perf_counter() - begin < 15  # and not 30
+
+
+# Mirrors as a program draws them ------------------------------------------------------------------
+
+
+@pytest.fixture
+def drip():
+    """Start a server that sends `files`, but after the first `sent` bytes only one at a time."""
+    servers, ended = [], threading.Event()
+
+    def start(files, sent, pause=0.02):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                content = files[self.path.rsplit("/", 1)[-1]]
+                head = f"HTTP/1.0 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+                answer = head + content
+                with suppress(OSError):
+                    self.wfile.write(answer[:sent])
+                    for k in range(sent, len(answer)):
+                        self.wfile.write(answer[k : k + 1])
+                        if ended.wait(pause):
+                            return
+
+            def log_message(self, *args):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        servers.append(server)
+        Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    yield start
+    ended.set()
+    for server in servers:
+        server.shutdown()
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sent=st.integers(0, 40_000), own=st.booleans())
+def test_a_mirror_that_drips_is_given_up(tmp_path_factory, drip, serve, sent, own):
+    """From somewhere in its headers or its content on, it sends 50 bytes a second."""
+    slow, good = drip(ARCHIVES, sent), serve(ARCHIVES)
+    with pytest.MonkeyPatch.context() as patch:
+        if own:
+            patch.setenv("MNIST_MIRROR", slow)
+        patch.setattr(mirrors, "PUBLIC_MIRRORS", (good,) if own else (slow, good))
+        assert_is_mnist(load_mnist(tmp_path_factory.mktemp("data")))
+
+
+def test_a_slow_but_steady_mirror_is_waited_for(data, drip, monkeypatch):
+    monkeypatch.setattr(mirrors, "SLOWEST", 20)
+    small = {name: content for name, content in ARCHIVES.items() if len(content) < 100}
+    monkeypatch.setenv("MNIST_MIRROR", drip(small, 80, pause=0.01))
+    checks = {name.removesuffix(".gz"): len for name in small}
+    assert mirrors.fetch(checks, data) == {name: CONTENTS[name] for name in checks}
+
+
+ODD_MIRRORS = st.one_of(
+    st.builds(
+        "{}{}{}{}".format,
+        st.sampled_from(["", "~", "~nosuchuser", "http://", "ftp://", "htp:/", "file:", "file://",
+                         "://", "localhost", "[", "http://[", "\\\\host", "s3://", "data:,"]),
+        st.sampled_from(["", ":8000", ":x", ":99999", "localhost", "127.0.0.1:1", "ü.invalid", " ",
+                         "a" * 5000, "%00", "%zz", "\x7f", "user:pw@127.0.0.1:1"]),
+        st.sampled_from(["", "/", "/x y", "/../..", "//", "\\", "?a=b#c", "/dev/null", "/é"]),
+        st.sampled_from(["", "/", " ", "\n"]),
+    ),
+    st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=30),
+)  # fmt: skip
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mirror=ODD_MIRRORS)
+def test_whatever_the_mirror_is_called_the_answer_is_in_words(tmp_path_factory, mirror):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mirrors, "PROBE_SECONDS", 0.3)
+        patch.setenv("MNIST_MIRROR", mirror)
+        with suppress(DataError):
+            digits = load_mnist(tmp_path_factory.mktemp("data"))
+            assert digits.source == "stand-in"  # nothing was in reach
+
+
+@pytest.mark.parametrize("mirror", ["~nosuchuser/x", "localhost:8000", "no/such", "[", "x" * 5000])
+def test_what_is_no_folder_is_told_how_addresses_begin(data, monkeypatch, mirror):
+    monkeypatch.setenv("MNIST_MIRROR", mirror)
+    with pytest.raises(DataError, match=r"no such folder \(an address on the net begins with http"):
+        load_mnist(data)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kinds=st.lists(st.sampled_from(["file", *NO_FILES]), min_size=4, max_size=4))
+def test_what_is_no_file_in_a_mirror_is_named(tmp_path_factory, kinds):
+    folder = tmp_path_factory.mktemp("m")
+    for kind, (name, content) in zip(kinds, ARCHIVES.items(), strict=True):
+        if kind == "file":
+            (folder / name).write_bytes(content)
+        else:
+            NO_FILES[kind](folder / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_MIRROR", str(folder))
+        wrong = [kind for kind in kinds if kind != "file"]
+        if not wrong:
+            assert_is_mnist(load_mnist(tmp_path_factory.mktemp("data")))
+        else:
+            with pytest.raises(DataError, match=f"gz can't be read: this is {wrong[0]}, wanted a"):
+                load_mnist(tmp_path_factory.mktemp("data"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("name", [IMAGES, "stand-in.npz"])
+def test_what_is_no_file_in_the_cache_is_replaced_or_named(cached, data, mirror, kind, name):
+    path = cached / name if name == IMAGES else data / name
+    path.unlink(missing_ok=True)
+    NO_FILES[kind](path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_MIRROR", str(mirror) if name == IMAGES else "stand-in")
+        if kind == "a folder":
+            with pytest.raises(DataError, match=f"A folder stands at .*{name}, where a file"):
+                load_mnist(data)
+            path.rmdir()
+        assert load_mnist(data).source == ("MNIST" if name == IMAGES else "stand-in")
+    assert path.is_file()
+
+
+@given(lost=st.sets(st.sampled_from(NAMES)), packed=st.sets(st.sampled_from(NAMES)))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_archives_in_the_cache_are_unpacked(tmp_path_factory, lost, packed):
+    """Of the unpacked files some are lost; of the archives only some are there."""
+    folder = tmp_path_factory.mktemp("data")
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in NAMES:
+        if name not in lost:
+            (raw / name).write_bytes(CONTENTS[name])
+        if name in packed:
+            (raw / f"{name}.gz").write_bytes(ARCHIVES[f"{name}.gz"])
+    complete = not lost or lost <= packed
+    assert load_mnist(folder).source == ("MNIST" if complete else "stand-in")
 
 
 # Folders that can't be written to -----------------------------------------------------------------
