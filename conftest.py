@@ -1,18 +1,23 @@
-"""How pytest treats the notebooks: strictly, and with an item that guards the committed record."""
+"""How pytest treats the notebooks: strictly, with a guard of the committed record and a witness."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
+import nbval.plugin
 import pytest
+from nbval.plugin import IPyNbCell
 
 from tests.notebook_guard import notebook_faults
+from tests.other_arithmetic import nudge_initial_weights
+from tests.patient_kernel import PatientKernel
 from tests.sanitizers import sanitizer_file
 
 ROOT = Path(__file__).parent
-SANITIZERS = pytest.StashKey[tempfile.TemporaryDirectory]()
+FOLDER = pytest.StashKey[tempfile.TemporaryDirectory]()
 
 # A slow example on a crowded machine is no failure.
 hypothesis.settings.register_profile("no deadline", deadline=None)
@@ -35,23 +40,62 @@ class GuardedNotebook(pytest.File):
         yield NotebookGuard.from_parent(self, name="guard")
 
 
+class Witness(pytest.Item):
+    """Fails if something in the run, now over, was wrong in a way that words don't tell."""
+
+    def runtest(self) -> None:
+        cells = [cell for cell in self.session.items if isinstance(cell, IPyNbCell)]
+        outputs = [getattr(c, "test_outputs", []) for c in cells if c.parent is self.parent]
+        with tempfile.TemporaryDirectory() as folder:
+            record = Path(folder, "record.json")
+            content = {"outputs": outputs, "alts": committed_alts(self.parent.nb)}
+            record.write_text(json.dumps(content), encoding="utf-8")
+            question = f"tests.witness.complaints({self.path.name!r}, globals(), {str(record)!r})"
+            found = self.parent.kernel.ask(question, "import tests.witness")
+        assert not found, "\n".join(found)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], **_: object) -> str:
+        return f"The run of {self.path.name} is not what it seems:\n{excinfo.value}"
+
+
+def committed_alts(notebook: dict) -> list[str]:
+    """Return the alt texts of a notebook's pictures, in order."""
+    return [
+        output["metadata"]["image/png"]["alt"]
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GuardedNotebook | None:
     if parent.config.option.nbval and file_path.suffix == ".ipynb":
         return GuardedNotebook.from_parent(parent, path=file_path)
     return None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put a witness after the last cell of each of the two notebooks."""
+    for notebook in dict.fromkeys(item.parent for item in items if isinstance(item, IPyNbCell)):
+        if notebook.path.parent == ROOT / "notebooks":
+            last = max(k for k, item in enumerate(items) if item.parent is notebook)
+            items.insert(last + 1, Witness.from_parent(notebook, name="witness"))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.nbval_lax:
         raise pytest.UsageError("--nbval-lax executes without checking; use --nbval.")
-    # Notebooks under test leave their figures and weights where they replace nothing.
-    os.environ.setdefault("DIGITS_OUTPUT", str(ROOT / "build" / "test"))
+    nbval.plugin.RunningKernel = PatientKernel
+    nudge_initial_weights()
+    folder = config.stash[FOLDER] = tempfile.TemporaryDirectory()
+    # Notebooks under test leave their figures and weights where they replace nothing, and find
+    # nothing there from the test before.
+    os.environ.setdefault("DIGITS_OUTPUT", str(Path(folder.name, "results")))
     if config.option.nbval_sanitize_with is None:
-        folder = config.stash[SANITIZERS] = tempfile.TemporaryDirectory()
         config.option.nbval_sanitize_with = str(Path(folder.name, "sanitizers.cfg"))
         Path(config.option.nbval_sanitize_with).write_text(sanitizer_file(), encoding="ascii")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if SANITIZERS in config.stash:
-        config.stash[SANITIZERS].cleanup()
+    if FOLDER in config.stash:
+        config.stash[FOLDER].cleanup()

@@ -1,10 +1,12 @@
 """Bands: the interval in which each result is expected, and the verdict that tells a reader so.
 
 `bands.json` holds them by data set and result. They are measured, not chosen: `make bands` trains
-every network with 20 seeds and takes the mean plus and minus four standard deviations.
+every network with 20 seeds. A band is the mean plus and minus four standard deviations, and stands
+nowhere but there: nobody can widen one by hand.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -14,13 +16,25 @@ BANDS_FILE = Path(__file__).with_name("bands.json")
 
 @dataclass(frozen=True)
 class Band:
-    """The interval [low, high] of one result, in percent, and what it was measured from."""
+    """Mean and standard deviation of one result, in percent, over trainings with many seeds."""
 
-    low: float
-    high: float
     mean: float
     sd: float
     seeds: int
+
+    @property
+    def low(self) -> float:
+        """The lower end: four standard deviations down, rounded outwards to 0.1."""
+        return max(math.floor(self._tenths(-4)) / 10, 0.0)
+
+    @property
+    def high(self) -> float:
+        """The upper end: four standard deviations up, rounded outwards to 0.1."""
+        return min(math.ceil(self._tenths(4)) / 10, 100.0)
+
+    def _tenths(self, deviations: float) -> float:
+        # Rounded, so that a binary fraction's last bit can't move an end by 0.1.
+        return round(10 * (self.mean + deviations * self.sd), 6)
 
     def verdict(self, name: str, value: float) -> str:
         """Say in one line how `value` lies: "<name>: <value> %, expected <low> to <high>: ok"."""

@@ -1,10 +1,13 @@
 """What a committed notebook must be, over and above what nbval compares."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
+
+from tests.sanitizers import sanitizer
+from tools.digest import code_digest
 
 # nbval passes a cell with one of these without looking, so every use needs a reason, given here as
 # {(notebook, marker): reason}.
@@ -19,11 +22,16 @@ ABSOLUTE_PATH = re.compile(
 MAX_LINES = 25
 
 
+sanitize = sanitizer()
+
+
 def notebook_faults(path: Path) -> list[str]:
     """Return everything that is wrong with the notebook at `path`, each in one sentence."""
     notebook = nbformat.read(path, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     faults = []
+    if notebook.metadata.get("code_digest") != code_digest(notebook):
+        faults.append("its code is not what `make notebooks` executed; execute it again")
     for number, cell in enumerate(cells, start=1):
         faults += [f"code cell {number} {fault}" for fault in _cell_faults(path, number, cell)]
     return faults
@@ -41,6 +49,9 @@ def _cell_faults(path: Path, number: int, cell: nbformat.NotebookNode) -> Iterat
             yield f"has the marker {marker}, which is not on the allowed list"
     for output in cell.outputs:
         yield from _output_faults(output)
+        for line in output.get("text", "").splitlines():
+            if words := words_overlooked(line, sanitize):
+                yield f"prints {line!r}, of which the sanitizers hide {', '.join(words)}"
 
 
 def _output_faults(output: nbformat.NotebookNode) -> Iterator[str]:
@@ -54,3 +65,13 @@ def _output_faults(output: nbformat.NotebookNode) -> Iterator[str]:
         yield f"prints an absolute path: {found.group()}…"
     if "image/png" in data and not output.metadata.get("image/png", {}).get("alt"):
         yield "shows a picture without alt text"
+
+
+def words_overlooked(line: str, sanitize: Callable[[str], str]) -> list[str]:
+    """Return the words of a printed line that could be others without nbval seeing it."""
+    seen = sanitize(line)
+    return [
+        word.group()
+        for word in re.finditer(r"[^\W\d_]{2,}", line)
+        if sanitize(f"{line[: word.start()]}zzz{line[word.end() :]}") == seen
+    ]

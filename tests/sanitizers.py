@@ -6,12 +6,17 @@ like any changed word, stays different and fails.
 """
 
 import re
+from collections.abc import Callable
+
+from nbval.plugin import get_sanitize_patterns
 
 from helpers.bands import Band, load_bands
 
+SIZES = "50,000 training, 10,000 validation, 10,000 test images"
+
 # Each replacement is kept free of spaces at its end, which nbval would silently drop.
 PATTERNS = {
-    "which data": (r"(?s)(Data: MNIST -.*?images|!{88}\n! Data: NOT MNIST.*!{88})", "DATA"),
+    "which data": (rf"(?s)(Data: MNIST - {SIZES}|!{{88}}\n! Data: NOT MNIST.*!{{88}})", "DATA"),
     "device": (r"Device: (cpu|cuda|mps|xpu)\b", "Device: any"),
     "epoch": (
         r"(epoch +\d+): loss \d\.\d{4}, training \d{1,3}\.\d\d %, validation \d{1,3}\.\d\d %",
@@ -25,7 +30,7 @@ PATTERNS = {
     ),
     "gradient": (r"relative difference (0\.0e\+00|\d\.\de-(0[89]|[1-9]\d)), right", "RIGHT"),
     "first label": (r"\[[01. ]+\] for the digit \d", "ONE-HOT"),
-    "untrained loss": (r"untrained network: [23]\.\d nats", "LOSS"),
+    "untrained loss": (r"untrained network: [23]\.\d\d nats", "LOSS"),
     "gap": (r"is \d\.\d points better (.*) only \d\.\d points", r"is better \1 only less"),
     "hard digit": (r"digit \d: \d\d\.\d % right, most often taken for \d \(\d+ images\)", "DIGIT"),
     "blank pixels": (r"\b\d{1,3} of 784 pixels", "PIXELS"),
@@ -53,3 +58,15 @@ def sanitizer_file() -> str:
         f"[{title}]\nregex: {regex}\nreplace: {replacement}\n\n"
         for title, (regex, replacement) in patterns.items()
     )
+
+
+def sanitizer() -> Callable[[str], str]:
+    """Return what nbval does to every text before it compares."""
+    patterns = [(re.compile(regex), to) for regex, to in get_sanitize_patterns(sanitizer_file())]
+
+    def sanitize(text: str) -> str:
+        for regex, replacement in patterns:
+            text = regex.sub(replacement, text)
+        return text
+
+    return sanitize

@@ -44,6 +44,7 @@ def copy_project(target: Path) -> None:
     shutil.copytree(ROOT / "helpers", target / "helpers")
     shutil.copytree(ROOT / "notebooks", target / "notebooks")
     shutil.copytree(ROOT / "tests", target / "tests")
+    shutil.copytree(ROOT / "tools", target / "tools")
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, target)
     # The data set as it was loaded here, so that no copy has to fetch or draw it again.

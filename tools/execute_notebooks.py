@@ -1,7 +1,7 @@
 """Execute notebooks with visible progress.
 
-python tools/execute_notebooks.py NOTEBOOK ...            executed copies, ipynb and HTML, in build/
-python tools/execute_notebooks.py --inplace NOTEBOOK ...  the notebooks themselves (maintainers)
+python -m tools.execute_notebooks NOTEBOOK ...            executed copies, ipynb and HTML, in build/
+python -m tools.execute_notebooks --inplace NOTEBOOK ...  the notebooks themselves (maintainers)
 """
 
 import argparse
@@ -12,13 +12,15 @@ from pathlib import Path
 import nbformat
 from jinja2 import DictLoader
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 from helpers.files import atomic_write
+from tools.digest import code_digest
 
 BUILD = Path("build")
+CELL_SECONDS = 4 * 3600  # the longest training takes two minutes; a busy machine may need many more
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -37,7 +39,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     with tqdm(total=n_cells, desc=path.stem, unit="cell") as progress:
         client = NotebookClient(
             notebook,
-            timeout=1800,
+            timeout=CELL_SECONDS,
             record_timing=False,
             coalesce_streams=True,
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
@@ -45,6 +47,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
             on_cell_executed=lambda **_: progress.update(),
         )
         client.execute()
+    notebook.metadata["code_digest"] = code_digest(notebook)  # for tests/notebook_guard.py
     notebook.metadata["language_info"] = {"name": "python"}  # the rest differs between machines
     settle_progress_bars(notebook)
     return notebook
@@ -91,7 +94,7 @@ def main() -> None:
     for path in arguments.notebooks:
         try:
             notebook = execute(path)
-        except CellExecutionError as error:
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             sys.exit(f"{path} stopped at a cell that failed:\n{error}")
         target = path if arguments.inplace else BUILD / path.name
         write(target, nbformat.writes(notebook) + "\n")

@@ -7,7 +7,6 @@ python -m tools.measure_bands [--seeds 20] [--networks mlp ...] [--sources MNIST
 
 import argparse
 import io
-import math
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import partial
@@ -92,10 +91,9 @@ def run(network: str, source: str, seed: int) -> Results:
 
 
 def to_band(values: list[float]) -> Band:
-    """Return mean plus and minus 4 standard deviations, rounded outwards to 0.1, in 0 … 100."""
+    """Return mean and standard deviation, rounded to a thousandth of a percent."""
     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
-    low, high = math.floor(10 * (mean - 4 * sd)) / 10, math.ceil(10 * (mean + 4 * sd)) / 10
-    return Band(max(low, 0.0), min(high, 100.0), round(mean, 3), round(sd, 3), len(values))
+    return Band(round(mean, 3), round(sd, 3), len(values))
 
 
 def main() -> None:
