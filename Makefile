@@ -4,9 +4,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+EXTRAS :=
+### BEGIN HIDDEN TESTS
+EXTRAS := [test]
+### END HIDDEN TESTS
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help run check test lab data mark notebooks bands record benchmarks student pins clean
+.PHONY: help run check lab data clean
+### BEGIN HIDDEN TESTS
+.PHONY: test student mark notebooks bands record benchmarks pins
+### END HIDDEN TESTS
 
 help:
 	@echo "make run        execute the notebooks: copies in build/, figures in figures/"
@@ -16,15 +23,13 @@ help:
 	@echo "make test       the same set-up, then ruff, mypy, the unit tests and strict nbval"
 	@echo "make student    the student edition, without solutions: build/student and build/student.zip"
 	@echo "make mark HANDINS=folder   mark a class: report, marks and feedback in marks/"
-### END HIDDEN TESTS
 	@echo "for maintainers:"
 	@echo "make notebooks  execute the committed notebooks in place"
 	@echo "make bands      measure the bands of all results again (long)"
 	@echo "make record     train for the record again (long)"
-### BEGIN HIDDEN TESTS
 	@echo "make benchmarks measure the speed beside other libraries' (long, on a quiet computer)"
-### END HIDDEN TESTS
 	@echo "make pins       choose new versions for requirements.txt"
+### END HIDDEN TESTS
 	@echo "make clean      remove what was built; data/ stays"
 
 # uv installs several times faster than pip. Without a network it falls back on what it has cached.
@@ -35,7 +40,7 @@ $(READY): pyproject.toml requirements.txt
 	@$(PYTHON) -m venv --clear .venv
 	@if command -v uv >/dev/null; then ln -sf "$$(command -v uv)" $(BIN)/uv; \
 	    else $(BIN)/python -m pip install --quiet uv; fi
-	@set -- $(BIN)/uv pip install --python $(BIN)/python --constraints requirements.txt --editable '.[test]'; \
+	@set -- $(BIN)/uv pip install --python $(BIN)/python --constraints requirements.txt --editable '.$(EXTRAS)'; \
 	    "$$@" || { echo "Trying again with cached packages only."; "$$@" --offline; }
 	@touch $@
 
@@ -52,6 +57,7 @@ test: data
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 2 --dist loadfile
 	OMP_NUM_THREADS=1 $(OLDER_CPU) $(BIN)/python -m pytest --nbval -n 2 --dist loadfile $(ROUNDED)
 
@@ -60,7 +66,7 @@ OLDER_CPU := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORET
 ROUNDED := notebooks/1_mlp_from_scratch.ipynb $(patsubst %,tests/test_%.py,cnn mlp training recipe checks comparison)
 
 student: $(READY)
-	$(BIN)/python -m grading.student_edition
+	$(BIN)/python -m tools.student_edition
 
 ### END HIDDEN TESTS
 # From the project's folder, so that the notebooks can show the page in figures/.
@@ -68,30 +74,27 @@ lab: $(READY)
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 check: $(READY)
-	$(BIN)/python -m helpers.check_all
+	$(BIN)/python -m checks
 
 ### BEGIN HIDDEN TESTS
 mark: $(READY)
 	@test -n "$(HANDINS)" || { echo "Which hand-ins? make mark HANDINS=folder"; exit 2; }
 	$(BIN)/python -m grading "$(HANDINS)" --out marks
 
-### END HIDDEN TESTS
 notebooks: data
 	$(BIN)/python -m tools.execute_notebooks --inplace $(NOTEBOOKS)
 
 bands: data
-	$(BIN)/python -m tools.measure_bands
+	$(BIN)/python -m benchmarks.bands
 
 record: data
-	$(BIN)/python -m tools.measure_record
+	$(BIN)/python -m benchmarks.record
 
-### BEGIN HIDDEN TESTS
 # A library to compare with that cannot be installed is reported as missing. Say, ONLY="--only mlp".
 benchmarks: data
 	-$(BIN)/uv pip install --python $(BIN)/python --constraints requirements.txt --editable '.[benchmarks]'
 	$(BIN)/python -m benchmarks $(ONLY)
 
-### END HIDDEN TESTS
 pins: $(READY)
 	@mkdir -p build
 	{ echo '# Every version that the project is tested with, on all platforms. Written by `make pins`.'; \
@@ -99,5 +102,6 @@ pins: $(READY)
 	      --no-annotate --no-header pyproject.toml; } > build/requirements.txt
 	mv build/requirements.txt requirements.txt
 
+### END HIDDEN TESTS
 clean:
 	rm -rf .venv build weights

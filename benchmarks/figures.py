@@ -13,7 +13,7 @@ from benchmarks.measure import Timings
 from benchmarks.report import SIZE_NAMES, TITLES, duration
 from benchmarks.results import Results, Section
 from helpers.files import atomic_write
-from helpers.plotting import BLUE, DPI, PALE, VERMILLION, new_figure
+from plotting.figures import BLUE, DPI, PALE, VERMILLION, new_figure
 
 STYLES: dict[str, dict[str, Any]] = {
     AS_IT_COMES: {"color": BLUE, "marker": "o"},

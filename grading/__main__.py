@@ -7,8 +7,9 @@ import secrets
 import sys
 from pathlib import Path
 
+from checks.exercises import FILE
 from grading.classroom import Rules, Way, hand_ins, mark_class
-from grading.exam import STANDARD, read_exam
+from grading.exam import read_exam
 from grading.marking import Surroundings
 from grading.processes import why_unavailable
 from grading.report import write_reports
@@ -74,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__)
     parser.add_argument("hand_ins", type=Path, help="a folder of hand-ins, or a single one")
     parser.add_argument("--out", type=Path, default=Path("marks"), help="where marks and pages go")
-    parser.add_argument("--config", type=Path, default=STANDARD, help="points and limits (TOML)")
+    parser.add_argument("--config", type=Path, default=FILE, help="points and limits (TOML)")
     parser.add_argument("--seed", type=int, help="of all random inputs; by default a new one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="hand-ins at a time")
     parser.add_argument("--notebooks", action="store_true", help="execute the notebooks, too")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from tqdm import tqdm
 from grading.answers import written_answers
 from grading.archives import HandIn, find_hand_ins, printable, read_hand_in, read_name
 from grading.exam import Exam
-from grading.marking import HELPERS, STUDENTS, Surroundings, clean, mark
+from grading.marking import HELPERS, PACKAGES, STUDENTS, Surroundings, clean, mark
 from grading.processes import close_servers
 from grading.sandbox import MarkerError
 from helpers.files import atomic_write
@@ -68,7 +68,8 @@ class Ticket:
 def code() -> str:
     """Return a hash of the code that marks."""
     digest = hashlib.sha256()
-    for path in sorted([*Path(__file__).parent.glob("*.py"), *HELPERS.glob("*.py")]):
+    rooms = [Path(__file__).parent, *(HELPERS.with_name(name) for name in PACKAGES)]
+    for path in sorted(path for room in rooms for path in room.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -84,13 +85,13 @@ def run(hand_in: HandIn, rules: Rules) -> Result:
     except MarkerError as error:
         return {"broken": str(error)}
     except Exception as error:  # a mistake of ours: no mark, and the class goes on
-        result = by_hand(hand_in, rules, error)
+        result = by_hand(hand_in, error, rules)
     answers = written_answers(hand_in.notebooks)
     result["answers"] = [{k: clean(v) for k, v in answer.items()} for answer in answers]
     return result
 
 
-def by_hand(hand_in: HandIn, rules: Rules, error: BaseException) -> Result:
+def by_hand(hand_in: HandIn, error: BaseException, rules: Rules) -> Result:
     """Return the result of a hand-in that could not be marked: no points, and the reason."""
     text = clean(f"The marker failed ({type(error).__name__}: {error}). Please mark by hand.")
     return {
@@ -160,7 +161,8 @@ def results(tickets: Sequence[Ticket], rules: Rules, way: Way) -> Iterator[tuple
     if way.scheduler:
         from grading.cluster import results_of_cluster
 
-        yield from results_of_cluster(tickets, rules, way.scheduler)
+        marks, failed = partial(run, rules=rules), partial(by_hand, rules=rules)
+        yield from results_of_cluster(tickets, marks, failed, way.scheduler)
     elif way.n_jobs == 1:
         yield from ((ticket, run_ticket(ticket, rules)) for ticket in tickets)
     else:

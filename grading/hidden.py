@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, log_softmax, softmax
 
-from helpers.checks_functions import CROSS_ENTROPY, SIGMOID, SOFTMAX
-from helpers.checks_gradient import UPDATE_GRAD
-from helpers.checks_mlp import FORWARD, INITIALIZATION, UPDATE_PARAMS
-from helpers.checks_training import ACCURACY, ONE_HOT, TEST_NETWORK, TRAIN_NETWORK
-from helpers.gradients import PARAMETERS, Gradients, Network, autograd_gradients
-from helpers.spies import (
+from checks.back_propagation import UPDATE_GRAD
+from checks.functions import CROSS_ENTROPY, SIGMOID, SOFTMAX
+from checks.gradients import PARAMETERS, Gradients, Network, autograd_gradients
+from checks.network import FORWARD, INITIALIZATION, UPDATE_PARAMS
+from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
     SCALE,
@@ -29,7 +28,8 @@ from helpers.spies import (
     make_images,
     numbers_of,
 )
-from helpers.verdicts import RAISED, Array, Exercise, Halt, StudentError, Verdict, ask, quiet
+from checks.training import ACCURACY, ONE_HOT, TEST_NETWORK, TRAIN_NETWORK
+from checks.verdicts import RAISED, Array, Exercise, Halt, StudentError, Verdict, ask, quiet
 
 Student = Mapping[str, Any]
 Rng = np.random.Generator

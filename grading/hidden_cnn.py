@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grading.hidden import Hidden, Rng, Student, attempt, judged, judged_history, percent
-from helpers.checks_cnn import (
+from checks.cnn import (
     EVALUATION,
     NET,
     TRAIN_NN,
@@ -19,8 +18,9 @@ from helpers.checks_cnn import (
     Wiring,
     wired,
 )
-from helpers.spies import DIGITS, FIRST_VALIDATION, SCALE, make_images, numbers_of
-from helpers.verdicts import Verdict, ask, quiet
+from checks.spies import DIGITS, FIRST_VALIDATION, SCALE, make_images, numbers_of
+from checks.verdicts import Verdict, ask, quiet
+from grading.hidden import Hidden, Rng, Student, attempt, judged, judged_history, percent
 
 
 def hidden_net(student: Student, rng: Rng) -> Iterator[Verdict]:

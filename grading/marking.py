@@ -5,24 +5,26 @@ import io
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import helpers
+from checks.exercises import Task
+from checks.verdicts import Cause, Exercise, Report, StudentError, Verdict
 from grading.archives import HandIn
-from grading.exam import Exam, Task
+from grading.exam import Exam, score_of
 from grading.processes import ForkServer, WorkerProcess, can_nest, fork_sandboxed
 from grading.remote import Remote, Session, WorkerError
 from grading.sandbox import Limits, MarkerError, Place, bytecode_folder, in_sandbox, without_sandbox
-from helpers import checks
-from helpers.verdicts import Cause, Exercise, Report, StudentError, Verdict
 
-HELPERS = Path(checks.__file__).parent
+HELPERS = Path(helpers.__file__).parent
 NEIGHBOURS = ("mlp", "training")
 STUDENTS = ("mlp.py", "training.py", "cnn.py")
+PACKAGES = ("helpers", "checks", "plotting", "playground")  # what a hand-in finds around it
 # What a student's modules may import of ours beside each other.
 OURS = ("__init__.py", "files.py", "threads.py", "mnist.py", "mirrors.py", "stand_in.py")
 # In place of our other modules: whoever imports a check or a figure gets what does nothing.
@@ -127,7 +129,11 @@ class Workers(contextlib.ExitStack):
 
 def layout(hand_in: HandIn) -> dict[str, bytes]:
     """Return the files of a worker's folder: the student's, some of ours, and what does nothing."""
-    files = {f"helpers/{path.name}": NOTHING for path in HELPERS.glob("*.py")}
+    files = {
+        f"{package}/{path.name}": NOTHING
+        for package in PACKAGES
+        for path in HELPERS.with_name(package).glob("*.py")
+    }
     files |= {f"helpers/{name}": (HELPERS / name).read_bytes() for name in OURS}
     ours = {path.name for path in HELPERS.glob("*.py")} - set(STUDENTS)
     own = {name: content for name, content in hand_in.modules.items() if name not in ours}
@@ -155,7 +161,7 @@ def mark(hand_in: HandIn, exam: Exam, seed: int, surroundings: Surroundings) -> 
 
 def _mark_task(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> dict[str, Any]:
     checked, hidden = _verdicts(task, workers, hand_in, seed)
-    score = task.score(checked, hidden)
+    score = score_of(task, checked, hidden)
     return {
         "name": task.name, "points": sum(score.values()), "maximum": task.maximum, "parts": score,
         "cause": next((v.cause for v in [*checked, *hidden] if not v.passed), None),
@@ -196,7 +202,7 @@ def judge(task: Task, student: Mapping[str, Any], seed: int) -> tuple[Report, Re
     seeds = np.random.default_rng([seed, zlib.crc32(task.name.encode())])
     functions = [student[name] for name in task.takes]
     with contextlib.redirect_stdout(io.StringIO()):
-        checked = check_of(task)(*functions, seed=int(seeds.integers(1000)))
+        checked = task.check(*functions, seed=int(seeds.integers(1000)))
         hidden = hidden_of(task)
         if hidden is None or not _worth_it(checked):
             return checked, Report()
@@ -206,18 +212,6 @@ def judge(task: Task, student: Mapping[str, Any], seed: int) -> tuple[Report, Re
 def _worth_it(checked: Report) -> bool:
     """Whether hidden cases can bring a point: not for what isn't there."""
     return checked.causes != ["unfinished"]
-
-
-def check_of(task: Task) -> Callable[..., Report]:
-    """Return the notebook's check of a task."""
-    name = f"check_{task.name}"
-    if task.module != "cnn":
-        check: Callable[..., Report] = getattr(checks, name)
-        return check
-    from helpers import checks_cnn
-
-    check = getattr(checks_cnn, name)
-    return check
 
 
 def hidden_of(task: Task) -> Any:

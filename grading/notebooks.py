@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from checks.gradients import PARAMETERS
 from grading.archives import HandIn
-from grading.marking import HELPERS, STUDENTS, Surroundings, clean
+from grading.marking import HELPERS, PACKAGES, STUDENTS, Surroundings, clean
 from grading.remote import Session
 from grading.sandbox import Limits
 from helpers.bands import load_bands
-from helpers.gradients import PARAMETERS
 from helpers.mlp import MLP
 from helpers.mnist import DATA, Digits, load_mnist
 from helpers.training import accuracy, test_network
@@ -58,21 +58,23 @@ def _limits(limits: Limits) -> Limits:
 def _files(hand_in: HandIn) -> dict[str, bytes]:
     """Return what a notebook finds: the course's helpers with the student's own in their place."""
     ours = {
-        path.relative_to(HELPERS).as_posix(): path.read_bytes()
-        for path in HELPERS.rglob("*")
+        path.relative_to(HELPERS.parent).as_posix(): path.read_bytes()
+        for package in PACKAGES
+        for path in HELPERS.with_name(package).rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
-    own = {
-        name: content
-        for name, content in hand_in.modules.items()
-        if name in STUDENTS or name not in ours
-    }
-    kept = {name: content for name, content in ours.items() if name not in STUDENTS}
-    files = {f"helpers/{name}": content for name, content in (kept | own).items()}
-    return files | {
-        f"notebooks/{n}.ipynb": content
-        for n, (_, content) in enumerate(sorted(hand_in.notebooks.items()))
-    }
+    theirs = {f"helpers/{name}" for name in STUDENTS}
+    own = {f"helpers/{name}": content for name, content in hand_in.modules.items()}
+    kept = {name: content for name, content in ours.items() if name not in theirs}
+    added = {name: content for name, content in own.items() if name in theirs or name not in ours}
+    return (
+        kept
+        | added
+        | {
+            f"notebooks/{n}.ipynb": content
+            for n, (_, content) in enumerate(sorted(hand_in.notebooks.items()))
+        }
+    )
 
 
 def _execute(
@@ -116,7 +118,7 @@ def cnn_accuracy(found: Mapping[str, Any], data: Digits) -> float:
     """Return the accuracy, in percent, of a CNN with these parameters; 0 if they are none."""
     import torch
 
-    from helpers.checks_cnn import WEIGHTS, Wiring, wired
+    from checks.cnn import WEIGHTS, Wiring, wired
 
     by_shape = {np.shape(v): torch.tensor(np.asarray(v, np.float32)) for v in found.values()}
     if not all(shape in by_shape and shape[:1] in by_shape for shape in WEIGHTS):

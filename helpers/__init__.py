@@ -1,1 +1,19 @@
-"""What the notebooks import: one idea a module."""
+"""What students read and write, and what their code stands on.
+
+The exercises are in three modules:
+
+    mlp         the multi-layer perceptron of notebook 1
+    training    one-hot code, training loop and accuracy of notebook 1
+    cnn         the convolutional network of notebook 2
+
+The others are the course's:
+
+    mnist, stand_in, mirrors    the digits, what takes their place offline, where they come from
+    evaluation                  where networks make mistakes, and which of two makes more
+    bands, record               what to expect: measured results
+    recipe                      training for the record
+    notebook                    what a notebook's cell needs
+    files, threads              writing files whole, using few cores
+
+Checks, figures and the page have folders of their own: checks/, plotting/, playground/.
+"""

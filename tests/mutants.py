@@ -17,9 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from helpers.check_all import CHECKS
-from helpers.verdicts import Report
+from checks.exercises import load_tasks
+from checks.verdicts import Report
 
+TASKS = {task.name: task for task in load_tasks()}
 FORMS = Path(__file__).with_name("student")
 
 SECOND_NOTEBOOK = ("net", "trainNN", "evaluation")
@@ -36,9 +37,9 @@ def student_module(source: str, name: str) -> ModuleType:
 
 def run_check(exercise: str, module: ModuleType, **options: Any) -> Report:
     """Call the check that belongs to `exercise`, silently."""
-    check, names = CHECKS[exercise]
+    task = TASKS[exercise]
     with contextlib.redirect_stdout(io.StringIO()):
-        return check(*(getattr(module, name) for name in names), **options)
+        return task.check(*(getattr(module, name) for name in task.takes), **options)
 
 
 @dataclass(frozen=True)

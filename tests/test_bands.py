@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
-import tools.seeds
+import benchmarks.seeds
+from benchmarks.bands import to_band
+from benchmarks.seeds import results_by_seed
 from helpers.bands import Band, bands_to_json, load_bands, verdict
 from tests.sanitizers import sanitizer, sanitizer_file
-from tools.measure_bands import to_band
-from tools.seeds import results_by_seed
 
 BAND = Band(mean=96.9, sd=0.1, seeds=20)  # 96.5 to 97.3
 ALL_BANDS = [
@@ -119,7 +119,7 @@ def test_a_measurement_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
         measured.append(seed)
         return {"x": 90.0 + seed}
 
-    monkeypatch.setattr(tools.seeds, "ProcessPoolExecutor", InThisProcess)
+    monkeypatch.setattr(benchmarks.seeds, "ProcessPoolExecutor", InThisProcess)
     monkeypatch.setattr(os, "environ", os.environ.copy())
     results_by_seed(tmp_path / "runs.json", measure, 2, "a test")
     results = results_by_seed(tmp_path / "runs.json", measure, 4, "a test")

@@ -6,7 +6,7 @@ from traceback import FrameSummary
 import numpy as np
 import pytest
 
-from helpers.checks import (
+from checks import (
     analytic_gradients,
     autograd_gradients,
     check_forward,
@@ -18,8 +18,8 @@ from helpers.checks import (
     numerical_gradients,
     relative_difference,
 )
+from checks.verdicts import Exercise, Report, Suspect, closeness, distance
 from helpers.mlp import MLP, PARAMETERS, sigmoid
-from helpers.verdicts import Exercise, Report, Suspect, closeness, distance
 from tests.mutants import student_module
 
 CASE = (MLP(6, 5, 4, seed=1, dtype=np.float64), np.linspace(0, 1, 6), np.eye(4)[2])

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from helpers import cnn_figures
-from helpers.comparison import OUTCOMES
-from helpers.network_diagram import BAR, network_diagram
+from helpers.evaluation import OUTCOMES
+from plotting import cnn_figures
+from plotting.network_diagram import BAR, network_diagram
 
 LENET = [
     ("input", (1, 28, 28)),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from helpers.comparison import OUTCOMES, duel, permute_pixels, shift_accuracies, shift_images
+from helpers.evaluation import OUTCOMES, duel, permute_pixels, shift_accuracies, shift_images
 
 
 @pytest.fixture
@@ -149,5 +149,5 @@ def test_bad_input_is_named(call: Any, message: str) -> None:
 
 
 def test_comparison_needs_no_torch() -> None:
-    command = "import sys, helpers.comparison; sys.exit('torch' in sys.modules)"
+    command = "import sys, helpers.evaluation; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", command], check=True)

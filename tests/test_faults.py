@@ -41,10 +41,8 @@ FAULTS = {
 
 
 def copy_project(target: Path) -> None:
-    shutil.copytree(ROOT / "helpers", target / "helpers")
-    shutil.copytree(ROOT / "notebooks", target / "notebooks")
-    shutil.copytree(ROOT / "tests", target / "tests")
-    shutil.copytree(ROOT / "tools", target / "tools")
+    for name in ("helpers", "checks", "plotting", "playground", "notebooks", "tests", "tools"):
+        shutil.copytree(ROOT / name, target / name)
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, target)
     # The data set as it was loaded here, so that no copy has to fetch or draw it again.

@@ -12,20 +12,20 @@ import numpy as np
 import psutil
 import pytest
 
+from checks.verdicts import Verdict
 from grading import __main__ as command
 from grading import classroom, marking, protocol
 from grading.answers import ANSWER, written_answers
 from grading.archives import HandIn
 from grading.classroom import Rules, Way, hand_ins, mark_class
-from grading.exam import read_exam
+from grading.exam import read_exam, score_of
 from grading.marking import Surroundings, judge, mark
 from grading.notebooks import execute_notebooks
 from grading.report import safe_cell, slugs, write_reports
-from grading.student_edition import student_edition
-from helpers.verdicts import Verdict
 from tests.hand_ins.catalogue import CASES, Case, modules
 from tests.mutants import student_module
 from tests.test_hand_ins import LIMITS, REASON, ROOT, deserved, marked, needs_sandbox, surroundings
+from tools.student_edition import student_edition
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 
@@ -37,7 +37,7 @@ FEW = ("sigmoid", "softmax")
 @pytest.fixture(scope="session")
 def few(tmp_path_factory):
     """A config with two exercises and short limits."""
-    text = (ROOT / "grading" / "exercises.toml").read_text("utf-8")
+    text = (ROOT / "checks" / "exercises.toml").read_text("utf-8")
     head, *exercises = text.split("[[exercise]]")
     head = re.sub(r"call_seconds = \d+ ", "call_seconds = 2 ", head)
     kept = [each for each in exercises if re.search(r'name = "(\w+)"', each)[1] in FEW]
@@ -247,10 +247,10 @@ def test_a_mistake_of_the_marker_is_no_mark_and_the_class_goes_on(tmp_path, monk
 def test_points_are_for_parts_that_are_there_and_right():
     task = next(task for task in read_exam().tasks if task.name == "sigmoid")
     right, wrong = (Verdict("sigmoid", "three axes", ok, None, "") for ok in (True, False))
-    assert task.maximum == sum(task.score([right], [right]).values()) + 1
-    assert sum(task.score([right], [wrong]).values()) == 0
-    assert sum(task.score([wrong], [right]).values()) == 1
-    assert sum(task.score([], []).values()) == 0
+    assert task.maximum == sum(score_of(task, [right], [right]).values()) + 1
+    assert sum(score_of(task, [right], [wrong]).values()) == 0
+    assert sum(score_of(task, [wrong], [right]).values()) == 1
+    assert sum(score_of(task, [], []).values()) == 0
 
 
 @pytest.mark.parametrize(

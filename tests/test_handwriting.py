@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.handwriting import as_mnist, read_photo
 from helpers.mnist import load_mnist
+from playground.handwriting import as_mnist, read_photo
 
 
 @pytest.fixture

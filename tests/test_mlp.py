@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from helpers.checks import (
+from checks import (
     analytic_gradients,
     autograd_gradients,
     numerical_gradients,

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers.spies import Spy
-from helpers.verdicts import Report
-from tests.mutants import CHECKS, FORMS, MUTANTS, SECOND_NOTEBOOK, Mutant, run_check, student_module
+from checks.spies import Spy
+from checks.verdicts import Report
+from tests.mutants import FORMS, MUTANTS, SECOND_NOTEBOOK, TASKS, Mutant, run_check, student_module
 
 FIRST_FORMS = ("plain", "loops", "einsum")
 SECOND_FORMS = (*9 * ("cnn_plain",), "cnn_sequential")  # a DataLoader takes its time
@@ -46,10 +46,10 @@ def test_there_are_mutants_of_every_exercise():
     assert len(MUTANTS) >= 60
     assert len({(mutant.exercise, mutant.name) for mutant in MUTANTS}) == len(MUTANTS)
     assert min(Counter(mutant.exercise for mutant in MUTANTS).values()) >= 6
-    assert {mutant.exercise for mutant in MUTANTS} == set(CHECKS)
+    assert {mutant.exercise for mutant in MUTANTS} == set(TASKS)
 
 
-@pytest.mark.parametrize("exercise", CHECKS)
+@pytest.mark.parametrize("exercise", TASKS)
 def test_all_mutants_are_caught(exercise):
     survivors = [m.name for m in MUTANTS if m.exercise == exercise and report_of(m).passed]
     assert not survivors
@@ -77,7 +77,7 @@ def test_messages_say_what_was_found_and_what_to_do(mutant):
     assert max(map(len, text.splitlines())) < 400
 
 
-@pytest.mark.parametrize("exercise", CHECKS)
+@pytest.mark.parametrize("exercise", TASKS)
 def test_right_solutions_pass_whatever_the_seed(exercise):
     """200 seeds, which also choose the sizes of the layers, shared among the forms."""
     forms = forms_of(exercise)
@@ -87,7 +87,7 @@ def test_right_solutions_pass_whatever_the_seed(exercise):
         assert report.passed, f"seed {seed}, {module}:\n{report}"
 
 
-@pytest.mark.parametrize("exercise", CHECKS)
+@pytest.mark.parametrize("exercise", TASKS)
 def test_reference_passes_and_is_quick(exercise, reference):
     run_check(exercise, reference)  # imports are not counted
     start = time.process_time()
@@ -166,7 +166,7 @@ class RemoteModule:
         return remote(getattr(self.module, name))
 
 
-REMOTE = [name for name in CHECKS if name != "net"]
+REMOTE = [name for name in TASKS if name != "net"]
 
 
 @pytest.mark.parametrize("exercise", REMOTE)
@@ -179,7 +179,7 @@ def test_student_code_may_run_in_another_process(exercise):
 
 def test_first_notebook_waits_for_pytorch_until_it_is_needed():
     code = (
-        "import sys; from helpers import checks, mlp; checks.check_softmax(mlp.softmax);"
+        "import sys; import checks; from helpers import mlp; checks.check_softmax(mlp.softmax);"
         "checks.check_initialization(mlp.MLP); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=FORMS.parent.parent).returncode == 0
@@ -188,8 +188,7 @@ def test_first_notebook_waits_for_pytorch_until_it_is_needed():
 def test_checks_hold_no_line_of_the_solution():
     """Lines of the reference that compute something must not stand in what students get."""
     helpers = FORMS.parent.parent / "helpers"
-    shipped = [*helpers.glob("check*.py"), *map(helpers.joinpath, (
-        "detective.py", "gradients.py", "spies.py", "verdicts.py"))]  # fmt: skip
+    shipped = helpers.with_name("checks").glob("*.py")
     text = {line.strip() for file in shipped for line in file.read_text("utf-8").splitlines()}
     solution = {
         line.strip()
@@ -216,7 +215,7 @@ def test_messages_lead_to_headings_that_exist():
                                       "accuracy", "train_network", "test_network", "trainNN",
                                       "evaluation"])  # fmt: skip
 def test_any_result_ends_in_a_verdict(exercise, value):
-    names = CHECKS[exercise][1]
+    names = TASKS[exercise].takes
     module = type("Module", (), {name: staticmethod(lambda *_, **__: value) for name in names})
     report = run_check(exercise, module)
     assert not report.passed

@@ -16,7 +16,7 @@ PICTURE = """
 from pathlib import Path
 from matplotlib.figure import Figure
 from tqdm.auto import tqdm
-from helpers.plotting import show
+from plotting.figures import show
 
 for _ in tqdm(range(3)):
     pass
@@ -37,8 +37,9 @@ def test_helpers_can_be_imported_from_any_folder(tmp_path):
 
 
 def test_notebook_1_needs_no_torch_before_its_autograd_check():
-    modules = "bands, checks, evaluation, mlp, mnist, notebook, plotting, training"
-    code = f"import sys; from helpers import {modules}; print('torch' in sys.modules)"
+    modules = "bands, evaluation, mlp, mnist, notebook, training"
+    code = f"import checks, plotting.figures, sys; from helpers import {modules}"
+    code += "; print('torch' in sys.modules)"
     assert python(code, ROOT).strip() == "False"
 
 

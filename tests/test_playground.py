@@ -14,12 +14,12 @@ import torch
 from py_mini_racer import MiniRacer
 from torch import nn
 
-import helpers.playground
+import playground.export
 from helpers.cnn import Net, feature_maps, predict_probabilities
-from helpers.handwriting import as_mnist
 from helpers.mlp import MLP
 from helpers.mnist import Digits, Split, load_mnist
-from helpers.playground import SOURCE, assemble, export_playground, show_playground
+from playground.export import SOURCE, assemble, export_playground, show_playground
+from playground.handwriting import as_mnist
 from tests.playground_reference import (
     PAGE,
     networks_text,
@@ -272,7 +272,7 @@ def test_samples_of_all_digits_are_wanted(tmp_path):
 
 def test_the_notebook_shows_the_page_by_a_relative_link(monkeypatch, tmp_path):
     shown: list[SimpleNamespace] = []
-    monkeypatch.setattr(helpers.playground, "display", shown.append)
+    monkeypatch.setattr(playground.export, "display", shown.append)
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
     show_playground(tmp_path / 'the "figures"' / "playground.html")

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from helpers.cnn import predict_probabilities
-from helpers.handwriting import as_mnist
 from helpers.mnist import load_mnist
-from helpers.playground import assemble
+from playground.export import assemble
+from playground.handwriting import as_mnist
 from tests.playground_reference import (
     PAGE,
     array,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from helpers import plotting
+from plotting import figures as plotting
 
 MINI = "mini (2,000 images)"
 FULL = "full (50,000 images)"

@@ -16,8 +16,15 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import checks.back_propagation as checks_gradient
+import checks.cnn as checks_cnn
+import checks.functions as checks_functions
+import checks.network as checks_mlp
+import checks.training as checks_training
+from checks.exercises import load_tasks
 from grading.answers import ANSWER
-from grading.student_edition import (
+from tests.mutants import run_check, student_module
+from tools.student_edition import (
     FOLDER,
     MarkerError,
     replace_regions,
@@ -25,10 +32,8 @@ from grading.student_edition import (
     student_edition,
     write_edition,
 )
-from helpers import checks_cnn, checks_functions, checks_gradient, checks_mlp, checks_training
-from helpers.check_all import CHECKS
-from tests.mutants import run_check, student_module
 
+N_TASKS = len(load_tasks())
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -130,10 +135,10 @@ def functions_with_regions(name: str) -> list[str]:
 
 
 def test_students_get_their_own_readme_and_no_grading_material(edition):
-    assert edition["README.md"] == (ROOT / "grading" / "STUDENT_README.md").read_bytes()
+    assert edition["README.md"] == (ROOT / "tools" / "STUDENT_README.md").read_bytes()
     assert {name.partition("/")[0] for name in edition} == {
-        ".gitignore", "Makefile", "README.md", "environment.yml", "helpers", "notebooks",
-        "pyproject.toml", "requirements.txt", "tools",
+        ".gitignore", "Makefile", "README.md", "checks", "environment.yml", "helpers", "notebooks",
+        "playground", "plotting", "pyproject.toml", "requirements.txt", "tools",
     }  # fmt: skip
     assert {Path(name).suffix for name in edition} <= {
         "", ".py", ".ipynb", ".json", ".md", ".toml", ".txt", ".yml", ".html", ".css", ".js"
@@ -189,7 +194,7 @@ def test_notebooks_differ_only_in_answers_and_outputs(edition, path):
 def test_every_exercise_is_a_region_in_a_function():
     found = [function for name in MODULES for function in functions_with_regions(name)]
     assert sorted(found) == sorted(EXERCISES)
-    assert set(EXERCISES.values()) == set(CHECKS)
+    assert set(EXERCISES.values()) == {task.name for task in load_tasks()}
 
 
 def test_no_line_of_a_solution_is_left(edition, folder):
@@ -231,10 +236,11 @@ def strings(value) -> list[str]:
 def run_checks(folder: Path) -> subprocess.CompletedProcess[str]:
     """Import every helper of the edition, then run all checks."""
     code = (
-        "import helpers, importlib, pkgutil\n"
-        "for module in pkgutil.iter_modules(helpers.__path__):\n"
-        "    importlib.import_module(f'helpers.{module.name}')\n"
-        "helpers.check_all.main()\n"
+        "import checks, helpers, playground, plotting, importlib, pkgutil\n"
+        "for package in (helpers, checks, playground, plotting):\n"
+        "    for module in pkgutil.iter_modules(package.__path__, f'{package.__name__}.'):\n"
+        "        importlib.import_module(module.name)\n"
+        "importlib.import_module('checks.__main__').main()\n"
     )
     return subprocess.run(
         [sys.executable, "-B", "-c", code],
@@ -245,9 +251,11 @@ def run_checks(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_unsolved_exercises_are_not_done_yet(folder):
     result = run_checks(folder)
     assert (result.returncode, result.stderr) == (1, "")
-    assert result.stdout.count(": not done yet\n") == len(CHECKS)
-    assert result.stdout.count(" is yours to write. It is explained in notebook ") == len(CHECKS)
-    assert result.stdout.endswith(f"0 of {len(CHECKS)} exercises are right.\n")
+    assert result.stdout.count(": not done yet\n") == N_TASKS
+    assert result.stdout.count(" is yours to write. It is explained in notebook ") == len(
+        load_tasks()
+    )
+    assert result.stdout.endswith(f"0 of {N_TASKS} exercises are right.\n")
     assert "Traceback" not in result.stdout
 
 
@@ -257,7 +265,7 @@ def test_with_the_solutions_put_back_all_checks_pass(edition, tmp_path):
         assert len(stubs(name, edition)) > 4
         tmp_path.joinpath("student", name).write_text(solved(name), encoding="utf-8")
     result = run_checks(tmp_path / "student")
-    assert result.stdout.endswith(f"{len(CHECKS)} of {len(CHECKS)} exercises are right.\n")
+    assert result.stdout.endswith(f"{N_TASKS} of {N_TASKS} exercises are right.\n")
     assert result.returncode == 0
 
 
@@ -311,10 +319,10 @@ def test_each_check_follows_its_exercise():
         for cell in nbformat.read(path, as_version=4).cells
         if cell.cell_type == "code"
     ]
-    for title, (check, arguments) in CHECKS.items():
-        call = f"{check.__name__}({', '.join(arguments)})"
+    for task in load_tasks():
+        call = f"{task.check.__name__}({', '.join(task.takes)})"
         (place,) = (k for k, cell in enumerate(cells) if call in cell.splitlines())
-        for function in (name for name, exercise in EXERCISES.items() if exercise == title):
+        for function in (name for name, exercise in EXERCISES.items() if exercise == task.name):
             name = function.split(".", 2)[2].removeprefix("Net.").replace("__init__", "")
             shown = [
                 k
@@ -430,9 +438,9 @@ def test_regions_are_replaced_with_their_markers():
 @pytest.fixture
 def project(tmp_path):
     """A small project with one exercise."""
-    for name in ("helpers", "notebooks", "grading"):
+    for name in ("helpers", "notebooks", "tools"):
         (tmp_path / name).mkdir()
-    (tmp_path / "grading" / "STUDENT_README.md").write_text("Hello", encoding="utf-8")
+    (tmp_path / "tools" / "STUDENT_README.md").write_text("Hello", encoding="utf-8")
     cells = [
         new_markdown_cell("## 4 Sums\ntext\n### Of two: a start"),
         new_code_cell("from helpers.sums import add\n\nshow_source(add)"),

@@ -261,7 +261,7 @@ RIGHT_BUT_UNUSUAL = [
          "def go_on():\n    while True:\n        time.sleep(0.01)\n        print('still here')\n"
          "threading.Thread(target=go_on).start()", right=True),
     body("calls checks of the course",
-         "import helpers.plotting\nfrom helpers.checks import check_sigmoid\ncheck_sigmoid(sigmoid)",
+         "import plotting.figures\nfrom checks import check_sigmoid\ncheck_sigmoid(sigmoid)",
          right=True),
     Case("a module of its own",
          modules(mlp=solution("mlp") + "\nfrom helpers.mine import sigmoid\n",

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 
 from grading.classroom import Result, Rules, Way, hand_ins, mark_class
-from grading.exam import Exam, read_exam
+from grading.exam import Exam, read_exam, score_of
 from grading.marking import Surroundings, judge
 from grading.report import write_reports
 from grading.sandbox import Limits
@@ -100,7 +100,7 @@ def deserved(first: str, second: str) -> dict[str, float]:
         for task in read_exam().tasks:
             student = vars(modules["cnn" if task.module == "cnn" else "mlp"])
             if all(name in student for name in task.takes):
-                points[task.name] = sum(task.score(*judge(task, student, SEED)).values())
+                points[task.name] = sum(score_of(task, *judge(task, student, SEED)).values())
             else:
                 points[task.name] = 0.0
     return points

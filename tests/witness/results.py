@@ -231,7 +231,7 @@ def the_first_cells_tell_the_truth(run: Run) -> None:
 
 @check_of("1")
 def gradients_are_right_and_their_judges_are_judges(run: Run) -> None:
-    from helpers.checks import autograd_gradients, numerical_gradients
+    from checks import autograd_gradients, numerical_gradients
     from helpers.mlp import MLP
 
     images, labels = run.digits.train.images[:32].astype(float), run.digits.train.labels[:32]

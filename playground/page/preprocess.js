@@ -1,4 +1,4 @@
-// What MNIST's makers did to every digit, step by step as in helpers/handwriting.py.
+// What MNIST's makers did to every digit, step by step as in playground/handwriting.py.
 // A picture is { pixels, width, height }: its values row by row, 0 for paper and up to 1 for ink.
 "use strict";
 

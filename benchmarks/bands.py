@@ -1,8 +1,8 @@
 """Measure the bands: train with many seeds, report mean and spread, write helpers/bands.json.
 
-What each seed gave is kept in tools/band_runs/; delete a file there to measure it again.
+What each seed gave is kept in benchmarks/band_runs/; delete a file there to measure it again.
 
-python -m tools.measure_bands [--seeds 20] [--networks mlp ...] [--sources MNIST stand-in]
+python -m benchmarks.bands [--seeds 20] [--networks mlp ...] [--sources MNIST stand-in]
 """
 
 import argparse
@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
+from benchmarks.seeds import Results, digits_of, results_by_seed
 from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
 from helpers.evaluation import hardest_digits
 from helpers.files import atomic_write
 from helpers.mnist import Digits
 from helpers.training import History
-from tools.seeds import Results, digits_of, results_by_seed
 
 RUNS = Path(__file__).with_name("band_runs")  # what every seed gave
 

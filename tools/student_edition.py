@@ -1,6 +1,6 @@
 """Write the student edition: the project with its solutions cut out.
 
-python -m grading.student_edition        build/student/ and build/student.zip
+python -m tools.student_edition        build/student/ and build/student.zip
 
 What stands between ### BEGIN SOLUTION and ### END SOLUTION becomes a NotImplementedError that names
 the exercise, or in a notebook's text a place for the answer. What stands between ### BEGIN HIDDEN
@@ -29,17 +29,22 @@ FOLDER = "digits-by-hand"  # in the zip
 SHIPPED = (
     ".gitignore",
     "Makefile",
+    "checks/*.py",
+    "checks/*.toml",
     "environment.yml",
     "helpers/*.json",
     "helpers/*.py",
-    "helpers/playground_page/*",
     "notebooks/*.ipynb",
+    "playground/*.py",
+    "playground/page/*",
+    "plotting/*.py",
     "pyproject.toml",
     "requirements.txt",
-    "tools/*.py",
-    "tools/band_runs/*.json",
+    "tools/__init__.py",
+    "tools/digest.py",
+    "tools/execute_notebooks.py",
 )
-README = "grading/STUDENT_README.md"
+README = "tools/STUDENT_README.md"
 
 MARKER = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)\b")
 HEADING = re.compile(r"(##|###) (?:(\d+) )?([^:]*)")

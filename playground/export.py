@@ -23,9 +23,9 @@ from helpers.cnn import Net
 from helpers.files import atomic_write
 from helpers.mlp import MLP, PARAMETERS
 from helpers.mnist import Digits, Split
-from helpers.plotting import checked
+from plotting.figures import checked
 
-SOURCE = Path(__file__).with_name("playground_page")
+SOURCE = Path(__file__).with_name("page")
 Json = dict[str, Any]
 
 # The layers that networks.js has, as it has them. Nothing is drawn or stored on "meta".

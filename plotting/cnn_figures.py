@@ -1,6 +1,6 @@
 """Figures of notebook 2: what a convolutional network is, what it sees, how it fares in a duel.
 
-As in `helpers.plotting`, functions take arrays and return a Matplotlib `Figure` whose label is its
+As in `plotting.figures`, functions take arrays and return a Matplotlib `Figure` whose label is its
 alt text, computed from the data.
 """
 
@@ -13,9 +13,9 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
-from helpers.comparison import OUTCOMES
-from helpers.network_diagram import PALE_BLUE, PALE_VERMILLION, times
-from helpers.plotting import BLUE, GREY, PALE, VERMILLION, checked, draw_digit, mosaic, new_figure
+from helpers.evaluation import OUTCOMES
+from plotting.figures import BLUE, GREY, PALE, VERMILLION, checked, draw_digit, mosaic, new_figure
+from plotting.network_diagram import PALE_BLUE, PALE_VERMILLION, times
 
 # Pictures (n, 28, 28), true labels (n,), and what the MLP and the CNN said (n,).
 Examples = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
@@ -82,7 +82,7 @@ def feature_map_grid(
 def duel_gallery(counts: Mapping[str, int], examples: Mapping[str, Examples]) -> Figure:
     """A 2x2 table of who read how many images wrongly, beside examples of the mistakes.
 
-    `counts` has the keys OUTCOMES of `helpers.comparison`, `examples` all of them but "both right";
+    `counts` has the keys OUTCOMES of `helpers.evaluation`, `examples` all of them but "both right";
     each maps to pictures (n, 28, 28), labels, the MLP's and the CNN's digits (n,); n may be 0.
     Raises ValueError for other keys and shapes, negative counts, and labels that are not digits.
     """

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear, one_hot
 
-from helpers.gradients import PARAMETERS, Gradients
-from helpers.verdicts import SAME, Array, Cause, distance
+from checks.gradients import PARAMETERS, Gradients
+from checks.verdicts import SAME, Array, Cause, distance
 
 TO_LOGITS = 'Look at "From the loss to the logits"'
 TO_WEIGHTS = 'Look at "From the logits to the weights"'

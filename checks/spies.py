@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from helpers.verdicts import Array, Cause, Exercise, Suspect, Suspects, Verdict
+from checks.verdicts import Array, Cause, Exercise, Suspect, Suspects, Verdict
 
 PIXELS, DIGITS = 784, 10
 FIRST_VALIDATION = 3000  # the number of the first validation image

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from helpers.checks_training import N_VALIDATION, judge_history, judge_percent
-from helpers.spies import (
+from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
     Finding,
@@ -22,7 +21,8 @@ from helpers.spies import (
     numbers_of,
     predicted,
 )
-from helpers.verdicts import (
+from checks.training import N_VALIDATION, judge_history, judge_percent
+from checks.verdicts import (
     NOTHING_RETURNED,
     RAISED,
     UNKNOWN,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from helpers.gradients import (
+from checks.gradients import (
     PARAMETERS,
     Gradients,
     Network,
@@ -13,7 +13,7 @@ from helpers.gradients import (
     numerical_gradients,
     read_parameters,
 )
-from helpers.verdicts import (
+from checks.verdicts import (
     EXACT,
     UNKNOWN,
     Array,
@@ -30,7 +30,7 @@ from helpers.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from helpers.detective import Observation
+    from checks.detective import Observation
 
 UPDATE_GRAD = Exercise("update_grad", 'section 3, "From the logits to the weights"')
 
@@ -132,7 +132,7 @@ class Laboratory:
         return observations, errors
 
     def _series(self, kind: str, batch: tuple[int, ...]) -> "Iterator[Observation]":
-        from helpers.detective import Graph, Observation  # PyTorch is wanted only from here on
+        from checks.detective import Graph, Observation  # PyTorch is wanted only from here on
 
         network = random_network(UPDATE_GRAD, self.make, self.sizes, self.seed)
         rng = np.random.default_rng([self.seed, len(batch)])
@@ -224,7 +224,7 @@ def _verdicts(observations: "list[Observation]") -> Iterator[Verdict]:
 def _explain(
     wrong: list[str], observations: "list[Observation]", differences: Gradients | dict[str, float]
 ) -> dict[str, tuple[Cause, ...]]:
-    from helpers.detective import explain
+    from checks.detective import explain
 
     rough = [name for name in wrong if differences[name] > 1e-5]
     rounded: dict[str, tuple[Cause, ...]] = {
@@ -259,7 +259,7 @@ def _error_verdict(
     errors: list[StudentError],
 ) -> Verdict:
     """Find the cause of an exception where shapes are free, so that the code runs through."""
-    from helpers.detective import explain
+    from checks.detective import explain
 
     for level in FREE:
         seen, _ = Laboratory(make, level, seed).observe()

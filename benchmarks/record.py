@@ -2,16 +2,16 @@
 
 What each seed gave is kept there; delete a file to measure it again.
 
-python -m tools.measure_record [--seeds 5] [--networks MLP CNN]
+python -m benchmarks.record [--seeds 5] [--networks MLP CNN]
 """
 
 import argparse
 from functools import partial
 
+from benchmarks.seeds import Results, digits_of, results_by_seed
 from helpers.cnn import test_accuracy
 from helpers.recipe import RECIPES, train_recipe
 from helpers.record import describe, record_file
-from tools.seeds import Results, digits_of, results_by_seed
 
 
 def run(name: str, seed: int) -> Results:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 from numpy.typing import ArrayLike
 
-from helpers.plotting import PALE, VERMILLION, checked, new_figure
+from plotting.figures import PALE, VERMILLION, checked, new_figure
 
 Shape = tuple[int, ...]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax as scipy_softmax
 
-from helpers.checks_gradient import BATCH, random_network, random_sizes
-from helpers.gradients import PARAMETERS, Network, read_gradients, read_parameters
-from helpers.spies import Spy
-from helpers.verdicts import (
+from checks.back_propagation import BATCH, random_network, random_sizes
+from checks.gradients import PARAMETERS, Network, read_gradients, read_parameters
+from checks.spies import Spy
+from checks.verdicts import (
     INPUT_CHANGED,
     RAISED,
     UNKNOWN,

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from helpers.verdicts import Array, gradient_verdict
+from checks.verdicts import Array, gradient_verdict
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 Gradients = dict[str, Array]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers.spies import (
+from checks.spies import (
     ACCURACY_SUSPECTS,
     FIRST_VALIDATION,
     Plan,
@@ -17,7 +17,7 @@ from helpers.spies import (
     predicted,
     steps_of,
 )
-from helpers.verdicts import (
+from checks.verdicts import (
     NOTHING_RETURNED,
     Array,
     Cause,

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit, log_softmax, logsumexp
 from scipy.special import softmax as scipy_softmax
 
-from helpers.verdicts import (
+from checks.verdicts import (
     INPUT_CHANGED,
     RAISED,
     Array,

@@ -1,0 +1,74 @@
+"""The exercises, as exercises.toml lists them: whatever needs to know them all reads this list."""
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("exercises.toml")
+MODULES = ("mlp", "training", "cnn")
+KEYS = {"name", "module", "takes", "points"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """An exercise: its check is called with what helpers.`module` calls the names `takes`."""
+
+    name: str
+    module: str
+    takes: tuple[str, ...]
+    points: dict[str, float]
+
+    @property
+    def maximum(self) -> float:
+        """The points for a right solution."""
+        return sum(self.points.values())
+
+    @property
+    def check(self) -> Callable[..., Any]:
+        """The check of the notebook. Raises ValueError if nobody has written it."""
+        # PyTorch, which the second notebook's checks import, is not loaded before it is needed.
+        module = import_module("checks.cnn" if self.module == "cnn" else "checks")
+        check: Callable[..., Any] | None = getattr(module, f"check_{self.name}", None)
+        if check is None:
+            raise ValueError(f"{self.name}: {module.__name__} has no check_{self.name}.")
+        return check
+
+    def functions(self) -> list[Any]:
+        """Return what the check is called with, from helpers/."""
+        module = import_module(f"helpers.{self.module}")
+        return [getattr(module, name) for name in self.takes]
+
+
+@cache
+def load_tasks(path: Path = FILE) -> tuple[Task, ...]:
+    """Return all exercises of a TOML file, in order.
+
+    Raises ValueError that says what is wrong with it: a key, module or part that cannot be.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tuple(_task(entry) for entry in content["exercise"])
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no list of exercises: {error!r}") from error
+
+
+def _task(entry: dict[str, Any]) -> Task:
+    name = entry["name"]
+    if unknown := sorted(set(entry) - KEYS):
+        raise ValueError(f"{name}: there is no key {', '.join(unknown)}; wanted {sorted(KEYS)}.")
+    if entry["module"] not in MODULES:
+        raise ValueError(
+            f"{name}: module is {entry['module']!r}; wanted one of {', '.join(MODULES)}."
+        )
+    for part, value in entry["points"].items():
+        if part != "check" and not part.startswith(("check: ", "hidden: ")):
+            raise ValueError(
+                f'{name}: {part!r} is no part; wanted "check", "check: …", "hidden: …".'
+            )
+        if not (isinstance(value, (int, float)) and value >= 0):
+            raise ValueError(f"{name}: {part!r} is worth {value!r}; wanted a number.")
+    return Task(name, entry["module"], tuple(entry["takes"]), entry["points"])

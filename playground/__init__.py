@@ -1,0 +1,1 @@
+"""The page to play with, and the reading of photos of handwriting."""

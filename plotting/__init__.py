@@ -1,0 +1,1 @@
+"""Figures of both notebooks: functions take arrays and return a Matplotlib `Figure`."""
