@@ -190,7 +190,9 @@ def cnn_trainings_are_as_asked_and_told(run: Run) -> None:
 @check_of("2")
 def trainings_on_permuted_pixels_are_as_asked_and_told(run: Run) -> None:
     train, held_out = run.permuted["train"], run.permuted["validation"]
-    order = _order_of_pixels(run.digits.train.images, train[0])
+    order = _order_of_pixels(
+        [run.digits.train.images, run.digits.validation.images], [train[0], held_out[0]]
+    )
     assert (order != np.arange(784)).mean() > 0.9, "the pixels are hardly permuted"
     for part, (images, labels) in run.permuted.items():
         split = getattr(run.digits, part)
@@ -202,12 +204,16 @@ def trainings_on_permuted_pixels_are_as_asked_and_told(run: Run) -> None:
     assert len(run.mlp_before) == len(run.mlp_after) == 10, "epochs of the MLPs"
 
 
-def _order_of_pixels(original: Array, permuted: Array) -> Array:
+def _order_of_pixels(original: list[Array], permuted: list[Array]) -> Array:
     """Where each pixel of `permuted` comes from; pixels that are always equal are exchangeable."""
-    columns = {original[:, k].tobytes(): k for k in range(784)}
-    missing = [k for k in range(784) if permuted[:, k].tobytes() not in columns]
-    assert not missing, f"pixel {missing[:1]} comes from nowhere"
-    return np.array([columns[permuted[:, k].tobytes()] for k in range(784)])
+
+    def columns(parts: list[Array]) -> list[bytes]:
+        return [b"".join(part[:, k].tobytes() for part in parts) for k in range(784)]
+
+    places = {column: k for k, column in enumerate(columns(original))}
+    order = [places.get(column, -1) for column in columns(permuted)]
+    assert -1 not in order, f"pixel {order.index(-1)} comes from nowhere"
+    return np.array(order)
 
 
 # ---- Notebook 1 -------------------------------------------------------------------------------
