@@ -17,7 +17,9 @@ AHEAD = 4  # how many hand-ins wait for each thread of the cluster, so that few 
 class Readable(Protocol):
     """What stands for a hand-in until it is sent."""
 
-    key: str
+    @property
+    def key(self) -> str:
+        """What no other one has."""
 
     def read(self) -> HandIn:
         """Return the hand-in itself."""

@@ -8,6 +8,7 @@ twice, and takes longer to import. Seaborn, slower still, is imported only by th
 """
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -151,26 +152,27 @@ def mistakes_gallery(
 
 
 def weight_templates(W1: ArrayLike, title: str = "What each hidden unit looks for") -> Figure:
-    """The rows of `W1` (64, 784) as 8 by 8 grey images, numbered from 0, on one scale.
+    """The rows of `W1` (units, 784) as grey images in a square, numbered from 0, on one scale.
 
     White weights are positive: ink there raises the unit's value; black ones are negative.
     Raises ValueError for another shape or values that are not finite.
     """
-    templates = checked("W1", W1, 64, 784).reshape(64, 28, 28)
+    templates = checked("W1", W1, "units", 784).reshape(-1, 28, 28)
+    units, columns = len(templates), math.ceil(math.sqrt(len(templates)))
     figure = new_figure(8.2, 8.0, title)
     ax = figure.subplots()
-    image = ax.imshow(mosaic(templates, columns=8), cmap="gray", interpolation="nearest")
+    image = ax.imshow(mosaic(templates, columns), cmap="gray", interpolation="nearest")
     peaks = np.abs(templates).max(axis=(1, 2))
     limit = float(peaks.max()) or 1.0  # symmetric, so that mid-grey is a weight of 0
     image.set_clim(-limit, limit)
-    for unit in range(64):
-        row, column = divmod(unit, 8)
+    for unit in range(units):
+        row, column = divmod(unit, columns)
         ax.text(column * 32 + 1, row * 36 - 1, str(unit), fontsize=9, va="bottom")
     ax.set_axis_off()
     bar = figure.colorbar(image, ax=ax, shrink=0.7)
     bar.set_label("weight: ink on white excites the unit, ink on black inhibits it")
     figure.set_label(
-        f"{title}: the 64 rows of W1 as 28 by 28 grey images on one scale from {-limit:.2f} "
+        f"{title}: the {units} rows of W1 as 28 by 28 grey images on one scale from {-limit:.2f} "
         f"(black) to {limit:.2f} (white). Unit {peaks.argmax()} has the strongest weight."
     )
     return figure
@@ -302,6 +304,8 @@ def mosaic(pictures: NDArray[Any], columns: int, gap: tuple[int, int] = (8, 4)) 
     padded = np.pad(
         pictures.astype(float), ((0, 0), (0, below), (0, right)), constant_values=np.nan
     )
+    missing = -len(padded) % columns  # the last row is filled up
+    padded = np.pad(padded, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
     _, height, width = padded.shape
     grid = padded.reshape(-1, columns, height, width).swapaxes(1, 2)
     return grid.reshape(-1, columns * width)[:-below, :-right]

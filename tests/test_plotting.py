@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -223,6 +225,23 @@ def test_templates_lie_in_rows_of_eight_on_one_symmetric_scale(rng: np.random.Ge
 # show
 
 
+@given(units=st.integers(1, 130))
+@settings(max_examples=15)
+def test_templates_of_any_number_of_units(units):
+    W1 = np.random.default_rng(units).normal(size=(units, 784))
+    figure = plotting.weight_templates(W1)
+    mosaic = np.asarray(figure.axes[0].images[0].get_array(), float)
+    places = {int(text.get_text()): text.get_position() for text in figure.axes[0].texts}
+    assert sorted(places) == list(range(units))
+    for unit, (x, y) in places.items():
+        left, top = round(x - 1), round(y + 1)
+        np.testing.assert_array_equal(
+            mosaic[top : top + 28, left : left + 28], W1[unit].reshape(28, 28)
+        )
+    assert np.isfinite(mosaic).sum() == W1.size
+    assert f"the {units} rows of W1" in figure.get_label()
+
+
 def small_figure() -> Figure:
     return plotting.digits_grid(np.zeros((1, 28, 28)), [0], "Zero")
 
@@ -314,7 +333,7 @@ PICTURES, PROBABILITIES, LABELS = np.zeros((2, 28, 28)), np.full((2, 10), 0.1), 
             lambda: plotting.mistakes_gallery(PICTURES, PROBABILITIES, LABELS + 10),
             "labels: got values from 10 to 10, wanted 0 to 9",
         ),
-        (lambda: plotting.weight_templates(np.zeros((784, 64))), r"W1: .*wanted \(64, 784\)"),
+        (lambda: plotting.weight_templates(np.zeros((784, 64))), r"W1: .*wanted \(units, 784\)"),
     ],
 )
 def test_bad_input_is_named(call: Any, message: str) -> None:
