@@ -10,16 +10,18 @@ from typing import Any
 
 FILE = Path(__file__).with_name("exercises.toml")
 MODULES = ("mlp", "training", "cnn")
-KEYS = {"name", "module", "takes", "points"}
+KEYS = {"name", "module", "takes", "writes", "check", "points"}
 
 
 @dataclass(frozen=True)
 class Task:
-    """An exercise: its check is called with what helpers.`module` calls the names `takes`."""
+    """An exercise, as exercises.toml explains it."""
 
     name: str
     module: str
     takes: tuple[str, ...]
+    writes: tuple[str, ...]
+    check_module: str
     points: dict[str, float]
 
     @property
@@ -29,12 +31,9 @@ class Task:
 
     @property
     def check(self) -> Callable[..., Any]:
-        """The check of the notebook. Raises ValueError if nobody has written it."""
-        # PyTorch, which the second notebook's checks import, is not loaded before it is needed.
-        module = import_module("checks.cnn" if self.module == "cnn" else "checks")
-        check: Callable[..., Any] | None = getattr(module, f"check_{self.name}", None)
-        if check is None:
-            raise ValueError(f"{self.name}: {module.__name__} has no check_{self.name}.")
+        """The check of the notebook; its module, and with it perhaps PyTorch, is loaded now."""
+        module = import_module(f"checks.{self.check_module}")
+        check: Callable[..., Any] = getattr(module, f"check_{self.name}")
         return check
 
     def functions(self) -> list[Any]:
@@ -71,4 +70,6 @@ def _task(entry: dict[str, Any]) -> Task:
             )
         if not (isinstance(value, (int, float)) and value >= 0):
             raise ValueError(f"{name}: {part!r} is worth {value!r}; wanted a number.")
-    return Task(name, entry["module"], tuple(entry["takes"]), entry["points"])
+    takes = tuple(entry["takes"])
+    writes = tuple(entry.get("writes", takes))
+    return Task(name, entry["module"], takes, writes, entry["check"], entry["points"])

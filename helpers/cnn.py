@@ -76,15 +76,19 @@ class Net(nn.Module):
 
         Raises ValueError if `x` has another shape.
         """
-        if x.ndim != 4 or x.shape[1:] != (1, 28, 28):
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28): B images, one grey channel, "
-                "28 x 28 pixels. x.reshape(-1, 1, 28, 28) makes that of flat images."
-            )
+        _require_images(x)
         ### BEGIN SOLUTION
         logits: Tensor = self.layers(x)
         return logits
         ### END SOLUTION
+
+
+def _require_images(x: Tensor) -> None:
+    if x.ndim != 4 or x.shape[1:] != (1, 28, 28):
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28): B images, one grey channel, "
+            "28 x 28 pixels. x.reshape(-1, 1, 28, 28) makes that of flat images."
+        )
 
 
 def choose_device() -> torch.device:

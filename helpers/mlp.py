@@ -103,17 +103,20 @@ class MLP:
     def forward(self, x: ArrayLike) -> Array:
         """Return the probabilities `y_hat` (10,) or (B, 10) for `x` (784,) or (B, 784).
 
-        Raises ValueError if `x` has another shape or holds NaN or infinite values.
+        Keeps `x`, `a1`, `z1`, `a2` and `y_hat`, which `loss` and `update_grad` need. Raises
+        ValueError if `x` has another shape or holds NaN or infinite values.
         """
         self.x = _as_rows("x", x, self.W1.shape[1], self.dtype)
         ### BEGIN SOLUTION
+        # a1 = W1 x + b1
         self.a1 = self.x @ self.W1.T + self.b1
+        # z1 = sigmoid(a1)
         self.z1 = sigmoid(self.a1)
+        # a2 = W2 z1 + b2
         self.a2 = self.z1 @ self.W2.T + self.b2
+        # y_hat = softmax(a2)
         self.y_hat = softmax(self.a2)
         ### END SOLUTION
-        if not np.isfinite(self.a1).all():  # cheaper than looking at every pixel every time
-            _require_finite("x", self.x)
         return self.y_hat
 
     def loss(self, y: ArrayLike) -> float:
@@ -128,15 +131,20 @@ class MLP:
     def update_grad(self, y: ArrayLike) -> None:
         """Back-propagate the loss against `y` (10,) or (B, 10), ADDING to the four gradients.
 
-        Raises the errors of `loss`.
+        A step of training calls `reset_grad`, `forward`, `update_grad`, `update_params`. Raises the
+        errors of `loss`.
         """
         y = self._checked_target("update_grad", y)
         ### BEGIN SOLUTION
         x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)
+        # dL/da2 = y_hat - y
         d_a2 = np.atleast_2d(cross_entropy_derivative(self.y_hat, y))
+        # dL/dW2 = dL/da2 z1^T, dL/db2 = dL/da2; a batch sums over its rows
         self.W2_grad += d_a2.T @ z1
         self.b2_grad += d_a2.sum(axis=0)
+        # dL/da1 = W2^T dL/da2 * z1 (1 - z1)
         d_a1 = (d_a2 @ self.W2) * sigmoid_derivative(z1)
+        # dL/dW1 = dL/da1 x^T, dL/db1 = dL/da1
         self.W1_grad += d_a1.T @ x
         self.b1_grad += d_a1.sum(axis=0)
         ### END SOLUTION
@@ -241,6 +249,8 @@ def _as_rows(name: str, values: ArrayLike, width: int, dtype: np.dtype) -> Array
             f"{name} has shape {rows.shape}; wanted ({width},) for one image "
             f"or (B, {width}) for a batch."
         )
+    if not np.isfinite(rows.sum()):  # cheaper than looking at every number every time
+        _require_finite(name, rows)
     return rows.astype(dtype, copy=False)
 
 

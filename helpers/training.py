@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,7 +35,7 @@ class History:
         return f"History({len(self)} epochs; {self.last()})" if self.loss else "History(0 epochs)"
 
     def record(self, loss: float, train_accuracy: float, validation_accuracy: float) -> None:
-        """Add one epoch."""
+        """Add one epoch: its mean loss per image in nats, and both accuracies in percent."""
         self.loss.append(loss)
         self.train_accuracy.append(train_accuracy)
         self.validation_accuracy.append(validation_accuracy)
@@ -56,13 +57,7 @@ def one_hot_encode(labels: ArrayLike, n_classes: int = 10) -> NDArray[np.float32
 
     Raises ValueError if a label is not an integer in 0 … n_classes - 1.
     """
-    labels = np.asarray(labels)
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels are {labels.dtype}; wanted integers from 0 to {n_classes - 1}.")
-    if labels.size and not (0 <= labels.min() and labels.max() < n_classes):
-        raise ValueError(
-            f"labels run from {labels.min()} to {labels.max()}; wanted 0 to {n_classes - 1}."
-        )
+    labels = _checked_labels(labels, n_classes)
     ### BEGIN SOLUTION
     return np.eye(n_classes, dtype=np.float32)[labels]
     ### END SOLUTION
@@ -73,12 +68,7 @@ def accuracy(predicted: ArrayLike, true: ArrayLike) -> float:
 
     Raises ValueError if the shapes differ or there are no labels.
     """
-    predicted, true = np.asarray(predicted), np.asarray(true)
-    if predicted.shape != true.shape or predicted.ndim != 1 or predicted.size == 0:
-        raise ValueError(
-            f"predicted has shape {predicted.shape} and true {true.shape}; "
-            "wanted the same (N,) for both, with at least one label."
-        )
+    predicted, true = _checked_pair(predicted, true)
     ### BEGIN SOLUTION
     return 100 * float((predicted == true).mean())
     ### END SOLUTION
@@ -204,3 +194,24 @@ def _check_arguments(
     for name, value in (("n_epochs", n_epochs), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name} is {value}; wanted at least 1.")
+
+
+def _checked_labels(labels: ArrayLike, n_classes: int) -> Labels:
+    labels = np.asarray(labels)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels are {labels.dtype}; wanted integers from 0 to {n_classes - 1}.")
+    if labels.size and not (0 <= labels.min() and labels.max() < n_classes):
+        raise ValueError(
+            f"labels run from {labels.min()} to {labels.max()}; wanted 0 to {n_classes - 1}."
+        )
+    return labels
+
+
+def _checked_pair(predicted: ArrayLike, true: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    predicted, true = np.asarray(predicted), np.asarray(true)
+    if predicted.shape != true.shape or predicted.ndim != 1 or predicted.size == 0:
+        raise ValueError(
+            f"predicted has shape {predicted.shape} and true {true.shape}; "
+            "wanted the same (N,) for both, with at least one label."
+        )
+    return predicted, true

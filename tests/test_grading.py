@@ -253,12 +253,15 @@ def test_points_are_for_parts_that_are_there_and_right():
     assert sum(score_of(task, [], []).values()) == 0
 
 
+ENTRY = "[[exercise]]\nname='x'\ntakes=[]\ncheck='network'\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("[[exercise]]\nname = 'x'", "no list of exercises"), ("x = ", "no list of exercises"),
-     ("[limits]\nhours = 1\n[[exercise]]\nname='x'\nmodule='mlp'\ntakes=[]\npoints={}", "hours"),
-     ("[[exercise]]\nname='x'\nmodule='os'\ntakes=[]\npoints={}", "module is 'os'"),
-     ("[[exercise]]\nname='x'\nmodule='mlp'\ntakes=[]\npoints={all=1}", "'all' is no part")],
+     (f"[limits]\nhours = 1\n{ENTRY}module='mlp'\npoints={{}}", "hours"),
+     (f"{ENTRY}module='os'\npoints={{}}", "module is 'os'"),
+     (f"{ENTRY}module='mlp'\npoints={{all=1}}", "'all' is no part")],
 )  # fmt: skip
 def test_a_wrong_config_is_told(tmp_path, text, message):
     (tmp_path / "c.toml").write_text(text)
