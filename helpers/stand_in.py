@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 SIZES = (50_000, 10_000, 10_000)  # images for training, validation and test
+VERSION = 1  # of what make_stand_in draws: a cache of another version is drawn anew
 ZOOM = 4  # each original is enlarged once, smoothly, so that its drawings are cheap
 CENTRE = np.array([13.5, 13.5])  # of a 28x28 image, in pixels
 

@@ -604,6 +604,15 @@ def test_damaged_stand_in_is_made_again(data, forced, damage):
         assert cached["images"].shape == (70, 28, 28)
 
 
+def test_a_stand_in_of_another_version_is_made_again(data, forced, monkeypatch):
+    load_mnist(data)
+    monkeypatch.setattr(stand_in, "VERSION", stand_in.VERSION + 1)
+    others = [1 - array.astype(np.uint8) % 2 for array in small_stand_in()]
+    monkeypatch.setattr(stand_in, "make_stand_in", lambda: others)
+    for _ in range(2):  # drawn, then cached
+        np.testing.assert_array_equal(load_mnist(data).train.labels, others[1][:50])
+
+
 def test_mnist_is_taken_as_soon_as_it_can_be_had(data, serve, monkeypatch):
     monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (closed_url(),))
     assert load_mnist(data).source == "stand-in"
