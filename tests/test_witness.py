@@ -139,7 +139,7 @@ def test_faults_that_a_program_drew_are_seen(notebook):
             drawn += bool(change)
             if change and not seen:
                 missed.append(f"{name} in code cell {k + 1}, seed {seed}: {change}")
-    assert drawn >= 20 * SEEDS
+    assert drawn >= 10 * SEEDS
     assert not missed, f"{len(missed)} of {drawn}:\n" + "\n".join(missed)
 
 
