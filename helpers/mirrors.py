@@ -5,7 +5,6 @@ a byte a second, a login page instead of the file. All of them are found out in 
 every download runs in a thread of its own and is watched: no library's time-out sees a slow drip.
 """
 
-import gzip
 import hashlib
 import os
 import threading
@@ -13,7 +12,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -44,10 +42,6 @@ class OutOfReachError(Exception):
     """No mirror answered; the message says why."""
 
 
-class _MirrorError(Exception):
-    """One mirror answered, but not with MNIST, whole and unaltered."""
-
-
 def fetch(checks: Checks, cache: Path) -> dict[str, bytes]:
     """Return the files that `checks` names, unpacked, from the first mirror that has all of them.
 
@@ -58,21 +52,22 @@ def fetch(checks: Checks, cache: Path) -> dict[str, bytes]:
         OutOfReachError: no mirror answered.
         DataError: those that answered hold other files than wanted.
     """
-    with suppress(_MirrorError):
+    with suppress(DataError):
         return _fetch_from(cache, checks)
     failures, silent = [], []
     for mirror, silence in _mirrors():
-        if silence:
-            silent.append(f"{mirror} {silence}")
-            continue
         try:
-            return _fetch_from(mirror, checks)
-        except _MirrorError as error:
+            if not silence:
+                return _fetch_from(mirror, checks)
+            silent.append(f"{mirror} {silence}")
+        except DataError as error:
             failures.append(f"  {mirror}: {error}")
+    # MNIST_MIRROR may hold bytes that are no text; then they are shown escaped.
+    found = ("\n".join(failures) or "; ".join(silent)).encode(errors="backslashreplace").decode()
     if not failures:
-        raise OutOfReachError(f"No MNIST mirror was in reach ({'; '.join(silent)}).")
+        raise OutOfReachError(f"No MNIST mirror was in reach ({found}).")
     raise DataError(
-        "No mirror delivered MNIST. Found:\n" + "\n".join(failures) + "\n"
+        f"No mirror delivered MNIST. Found:\n{found}\n"
         "Wanted: the four original .gz files of MNIST, whole and unaltered.\n"
         "The likely cause is a download cut short, or an MNIST_MIRROR that holds something else.\n"
         "Next step: check MNIST_MIRROR if you set it, then run this again "
@@ -80,14 +75,13 @@ def fetch(checks: Checks, cache: Path) -> dict[str, bytes]:
     )
 
 
-def _mirrors() -> Iterator[tuple[str, str]]:
+def _mirrors() -> Iterator[tuple[Path | str, str]]:
     """Each mirror, in order of preference, with the reason why it can't be asked or ""."""
     own = os.environ.get("MNIST_MIRROR", "")
-    if own and _as_folder(own):
-        yield own, ""
+    if own and (folder := _as_folder(own)):
+        yield folder, ""
         own = ""
-    mirrors = [own.rstrip("/") + "/"] if own else []
-    mirrors += PUBLIC_MIRRORS
+    mirrors = [own.rstrip("/") + "/", *PUBLIC_MIRRORS] if own else [*PUBLIC_MIRRORS]
     probes = [_Download(mirror + SMALLEST_FILE, size=2) for mirror in mirrors]
     deadline = time.monotonic() + PROBE_SECONDS
     for mirror, probe in zip(mirrors, probes, strict=True):
@@ -98,21 +92,17 @@ def _mirrors() -> Iterator[tuple[str, str]]:
 def _as_folder(mirror: str) -> Path | None:
     """The folder that a mirror is, or None if it is on the net."""
     if mirror.startswith("file:"):
-        return Path(url2pathname(urlsplit(mirror).path))
-    # Not Path.expanduser, which fails for a user that does not exist.
-    return None if "://" in mirror else Path(os.path.expanduser(mirror))  # noqa: PTH111
+        with suppress(ValueError, OSError):  # then the download says what is wrong with it
+            return Path(url2pathname(urlsplit(mirror).path))
+    return None if "://" in mirror else Path(os.path.expanduser(mirror))  # noqa: PTH111  # never fails
 
 
 class _Download(threading.Thread):
-    """Reads `size` bytes of a URL or more, if it has so many, into `content`; or keeps the `error`.
-
-    It is a daemon thread, because a name server that never answers can't be timed out.
-    """
+    """Reads the first `size` bytes of a URL, or more, into `content`; or keeps the `error`."""
 
     def __init__(self, url: str, size: int = LARGEST) -> None:
-        super().__init__(daemon=True)
-        self.url, self.size = url, size
-        self.content = bytearray()
+        super().__init__(daemon=True)  # as a name server that never answers can't be timed out
+        self.url, self.size, self.content = url, size, bytearray()
         self.error: Exception | None = None
         self.start()
 
@@ -127,71 +117,59 @@ class _Download(threading.Thread):
 
 
 def _silence(probe: _Download, trusted: bool) -> str:
-    """Why a mirror can't be asked, or "".
-
-    A public mirror must send a gzip file: the login page of a wireless network answers for any
-    address.
-    """
+    """Why a mirror can't be asked, or "". Of one that is trusted, any answer will do."""
     if probe.is_alive():
         return f"gave no answer within {PROBE_SECONDS:g} s"
-    if isinstance(probe.error, HTTPError):
-        return "" if trusted else f"answered {probe.error.code} {probe.error.reason}"
-    if probe.error:
+    if probe.error and not (trusted and isinstance(probe.error, HTTPError)):
         return f"failed: {_reason(probe.error)}"
-    is_gzip = probe.content[:2] == b"\x1f\x8b"
-    return "" if is_gzip or trusted else "sent something other than MNIST"
+    # Others must send a gzip file: a wireless network's login page answers for any address.
+    return "" if trusted or probe.content[:2] == b"\x1f\x8b" else "sent something other than MNIST"
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, HTTPError):
+        return f"it answered {error.code} {error.reason}"
     error = getattr(error, "reason", error)
     return str(getattr(error, "strerror", None) or error)
 
 
-def _fetch_from(mirror: str | Path, checks: Checks) -> dict[str, bytes]:
-    """Read, unpack and check every file of one mirror."""
-    folder = mirror if isinstance(mirror, Path) else _as_folder(mirror)
+def _fetch_from(mirror: Path | str, checks: Checks) -> dict[str, bytes]:
+    """Read, unpack and check every file of one mirror: a folder, or the beginning of addresses."""
+    if isinstance(mirror, Path) and not os.path.isdir(mirror):  # noqa: PTH112  # never fails
+        hint = "an address on the net begins with http:// or https://"
+        raise DataError(f"there is no such folder ({hint})")
     contents = {}
-    if folder and not os.path.isdir(folder):  # noqa: PTH112  # no path is too odd for it
-        raise _MirrorError(
-            "there is no such folder (an address on the net begins with http:// or https://)"
-        )
     for name, check in checks.items():
-        archive = f"{name}.gz"
-        packed = _read(folder / archive) if folder else _download(f"{mirror}{archive}", archive)
+        packed = _read(mirror, f"{name}.gz")
+        md5 = hashlib.md5(packed, usedforsecurity=False).hexdigest()
         try:
-            with gzip.open(BytesIO(packed)) as file:
-                contents[name] = file.read(LARGEST)
+            contents[name] = zlib.decompressobj(wbits=31).decompress(packed, LARGEST)  # 31: gzip
             check(contents[name])
-        except (DataError, OSError, EOFError, zlib.error) as error:
-            md5 = hashlib.md5(packed, usedforsecurity=False).hexdigest()
-            raise _MirrorError(
-                f"{archive} has {len(packed):,} bytes and MD5 {md5}: {error}"
-            ) from error
+        except (DataError, zlib.error) as error:
+            came = f"{len(packed):,} bytes and MD5 {md5}"
+            raise DataError(f"{name}.gz has {came}: {error}") from error
     return contents
 
 
-def _read(path: Path) -> bytes:
+def _read(mirror: Path | str, archive: str) -> bytes:
     try:
-        return read_file(path)
-    except FileNotFoundError:
-        raise _MirrorError(f"{path.name} is missing") from None
-    except OSError as error:
-        raise _MirrorError(f"{path.name} can't be read: {error.strerror}") from error
+        return read_file(mirror / archive) if isinstance(mirror, Path) else _watch(mirror + archive)
+    except Exception as error:
+        is_missing = isinstance(error, FileNotFoundError | HTTPError)
+        trouble = "is missing" if is_missing else "can't be read"
+        raise DataError(f"{archive} {trouble}: {_reason(error)}") from error
 
 
-def _download(url: str, name: str) -> bytes:
-    """Return what a URL holds, as long as it comes fast enough."""
+def _watch(url: str) -> bytes:
+    """Download a URL for as long as it comes fast enough."""
     download, before = _Download(url), 0
-    while True:
-        download.join(STALL_SECONDS)
-        if not download.is_alive():
-            break
+    download.join(STALL_SECONDS)
+    while download.is_alive():
         gained, before = len(download.content) - before, len(download.content)
         if gained < SLOWEST * STALL_SECONDS:
             download.size = 0  # which ends it with the next byte
-            raise _MirrorError(f"{name} is too slow: {gained:,} bytes in {STALL_SECONDS:g} s")
-    if isinstance(download.error, HTTPError):
-        raise _MirrorError(f"{name} is missing: the answer was {download.error.code}")
+            raise TimeoutError(f"too slow: {gained:,} bytes in {STALL_SECONDS:g} s")
+        download.join(STALL_SECONDS)
     if download.error:
-        raise _MirrorError(f"{name} can't be read: {_reason(download.error)}")
+        raise download.error
     return bytes(download.content)

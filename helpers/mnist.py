@@ -17,6 +17,7 @@ from functools import partial
 from io import BytesIO
 from math import prod
 from pathlib import Path
+from shutil import rmtree
 from textwrap import fill, indent
 from typing import NamedTuple
 
@@ -117,7 +118,7 @@ def load_mnist(folder: Path | None = None) -> Digits:
     try:
         return _read_mnist(raw)
     except DataError as error:
-        if raw.exists():
+        if os.path.exists(raw):  # noqa: PTH110  # never fails, whatever the folder is called
             damage = f"The cached copy can't be used: {error}. "
     try:
         return _fetch(folder)
@@ -187,6 +188,8 @@ def _fetch(folder: Path) -> Digits:
     """Fetch what the cache lacks of the four files, check it, and only then write it."""
     with _storing_in(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.glob(".unfinished-*"):  # of earlier versions, when interrupted
+            rmtree(leftover, ignore_errors=True)
     raw = folder / "MNIST" / "raw"
     checks = {file.name: partial(check_idx, file=file) for file in FILES if not _is_good(raw, file)}
     contents = fetch(checks, raw)

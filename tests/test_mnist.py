@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import multiprocessing
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helpers import mirrors, mnist, stand_in
@@ -399,10 +400,13 @@ def test_name_server_that_never_answers(data, monkeypatch):
 
 @pytest.fixture
 def drip():
-    """Start a server that sends `files`, but after the first `sent` bytes only one at a time."""
+    """Start a server that sends `sent` bytes of each file at once, then `part` after each `pause`.
+
+    The bytes of the headers count too.
+    """
     servers, ended = [], threading.Event()
 
-    def start(files, sent, pause=0.02):
+    def start(files, sent, pause=0.02, part=1):
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 content = files[self.path.rsplit("/", 1)[-1]]
@@ -410,8 +414,8 @@ def drip():
                 answer = head + content
                 with suppress(OSError):
                     self.wfile.write(answer[:sent])
-                    for k in range(sent, len(answer)):
-                        self.wfile.write(answer[k : k + 1])
+                    for k in range(sent, len(answer), part):
+                        self.wfile.write(answer[k : k + part])
                         if ended.wait(pause):
                             return
 
@@ -421,17 +425,21 @@ def drip():
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         servers.append(server)
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return f"http://127.0.0.1:{server.server_port}/"
 
     yield start
     ended.set()
     for server in servers:
         server.shutdown()
+        server.server_close()
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sent=st.integers(0, 40_000), own=st.booleans())
+many = partial(settings, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@many(max_examples=12)
+@given(sent=st.integers(0, 300) | st.integers(0, 40_000), own=st.booleans())
 def test_a_mirror_that_drips_is_given_up(tmp_path_factory, drip, serve, sent, own):
     """From somewhere in its headers or its content on, it sends 50 bytes a second."""
     slow, good = drip(ARCHIVES, sent), serve(ARCHIVES)
@@ -442,37 +450,59 @@ def test_a_mirror_that_drips_is_given_up(tmp_path_factory, drip, serve, sent, ow
         assert_is_mnist(load_mnist(tmp_path_factory.mktemp("data")))
 
 
-def test_a_slow_but_steady_mirror_is_waited_for(data, drip, monkeypatch):
-    monkeypatch.setattr(mirrors, "SLOWEST", 20)
-    small = {name: content for name, content in ARCHIVES.items() if len(content) < 100}
-    monkeypatch.setenv("MNIST_MIRROR", drip(small, 80, pause=0.01))
-    checks = {name.removesuffix(".gz"): len for name in small}
-    assert mirrors.fetch(checks, data) == {name: CONTENTS[name] for name in checks}
-
-
-ODD_MIRRORS = st.one_of(
-    st.builds(
-        "{}{}{}{}".format,
-        st.sampled_from(["", "~", "~nosuchuser", "http://", "ftp://", "htp:/", "file:", "file://",
-                         "://", "localhost", "[", "http://[", "\\\\host", "s3://", "data:,"]),
-        st.sampled_from(["", ":8000", ":x", ":99999", "localhost", "127.0.0.1:1", "ü.invalid", " ",
-                         "a" * 5000, "%00", "%zz", "\x7f", "user:pw@127.0.0.1:1"]),
-        st.sampled_from(["", "/", "/x y", "/../..", "//", "\\", "?a=b#c", "/dev/null", "/é"]),
-        st.sampled_from(["", "/", " ", "\n"]),
-    ),
-    st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=30),
-)  # fmt: skip
-
-
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(mirror=ODD_MIRRORS)
-def test_whatever_the_mirror_is_called_the_answer_is_in_words(tmp_path_factory, mirror):
+@many(max_examples=6)
+@given(sent=st.integers(0, 300) | st.integers(0, 40_000))
+def test_a_mirror_that_drips_is_called_slow(tmp_path_factory, drip, sent):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mirrors, "PROBE_SECONDS", 0.3)
+        patch.setenv("MNIST_MIRROR", drip(ARCHIVES, sent))
+        try:
+            found = load_mnist(tmp_path_factory.mktemp("data")).note
+        except DataError as error:
+            found = str(error)
+    too_slow = r"gz can't be read: too slow: [\d,]+ bytes in 0.5 s"
+    assert re.search(rf"gave no answer within 0.5 s|{too_slow}", found)
+
+
+@many(max_examples=3)
+@given(part=st.integers(20, 2_000))
+def test_a_mirror_with_a_steady_20_kilobytes_a_second_is_waited_for(tmp_path_factory, drip, part):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mirrors, "PROBE_SECONDS", 5)
+        patch.setattr(mirrors, "STALL_SECONDS", 1)
+        patch.setenv("MNIST_MIRROR", drip(ARCHIVES, 0, pause=part / 20_000, part=part))
+        assert_is_mnist(load_mnist(tmp_path_factory.mktemp("data")))
+
+
+# What an address may consist of, and what may be mistaken for one. No variable can hold a NUL, but
+# bytes that are no UTF-8, which Python reads as lone surrogates.
+WORDS = st.sampled_from([
+    "~", "~root", "~nosuchuser", "~ü", "http:", "https:", "HTTP:", "ftp:", "htp:", "file:", "FILE:",
+    "data:", "s3:", "/", "//", "///", "://", "\\", "..", "?q", "#f", "@", "u:p@", ";", "$(x)",
+    "xn--", "localhost", "127.0.0.1", ":1", ":8000", ":x", ":99999", ":-1", "[", "]", "[::1]",
+    "%00", "%zz", "%2e", "%", " ", "\t", "\n", "\r", "\x7f", "\x1b[31m", "\x85", "\u2028",
+    "ü", "é.invalid", "😀", "\udc80", "\udcff", "a" * 300, "." * 5000,
+])  # fmt: skip
+ODD_MIRRORS = st.lists(WORDS, min_size=1, max_size=7).map("".join) | st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1
+)
+
+
+@many(max_examples=200)
+@given(mirror=ODD_MIRRORS)
+@example("file://[x")
+@example("\udcff")
+def test_whatever_the_mirror_is_called_the_answer_is_in_words(tmp_path_factory, mirror):
+    begin = time.perf_counter()
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MNIST_MIRROR", mirror)
-        with suppress(DataError):
+        try:
             digits = load_mnist(tmp_path_factory.mktemp("data"))
             assert digits.source == "stand-in"  # nothing was in reach
+            answer = digits.describe()
+        except DataError as error:
+            answer = str(error)
+    assert answer.encode()  # so that it can be printed
+    assert time.perf_counter() - begin < 15
 
 
 @pytest.mark.parametrize("mirror", ["~nosuchuser/x", "localhost:8000", "no/such", "[", "x" * 5000])
@@ -482,8 +512,48 @@ def test_what_is_no_folder_is_told_how_addresses_begin(data, monkeypatch, mirror
         load_mnist(data)
 
 
+def flip(content, bit):
+    byte = bit // 8 % len(content)
+    return content[:byte] + bytes([content[byte] ^ 1 << bit % 8]) + content[byte + 1 :]
+
+
+# Each is a function of an archive, and an argument for it.
+DAMAGE = st.one_of(
+    st.tuples(st.just(lambda packed, n: packed[:n]), st.integers(-60, 60)),
+    st.tuples(st.just(flip), st.integers(0, 160) | st.integers(0, 400_000)),
+    st.tuples(st.just(lambda packed, junk: packed + junk), st.binary(max_size=9)),
+    st.tuples(st.just(lambda packed, junk: junk + packed), st.binary(max_size=9)),
+    st.tuples(st.just(lambda _, junk: junk), st.binary(max_size=300)),
+    st.tuples(st.just(lambda _, junk: gzip.compress(junk)), st.binary(max_size=300)),
+    st.tuples(st.just(lambda _, byte: gzip.compress(bytes([byte]) * 10**7)), st.integers(0, 255)),
+    st.tuples(
+        st.just(lambda packed, level: gzip.compress(gzip.decompress(packed), level)),
+        st.integers(0, 9),
+    ),
+)
+
+
+@many(max_examples=200)
+@given(damage=st.dictionaries(st.sampled_from(NAMES), DAMAGE, min_size=1))
+def test_damaged_archives_give_mnist_or_are_named(tmp_path_factory, damage):
+    mirror, data = tmp_path_factory.mktemp("mirror"), tmp_path_factory.mktemp("data")
+    for name in NAMES:
+        spoil, argument = damage.get(name, (lambda packed, _: packed, None))
+        (mirror / f"{name}.gz").write_bytes(spoil(ARCHIVES[f"{name}.gz"], argument))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_MIRROR", str(mirror))
+        patch.setattr(mirrors, "LARGEST", 10**6)
+        try:
+            assert_is_mnist(load_mnist(data))
+            return
+        except DataError as error:
+            found = str(error)
+    assert re.search(rf"({'|'.join(damage)})\.gz has [\d,]+ bytes and MD5 \w+: .", found)
+    assert list(data.iterdir()) == []
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@many(max_examples=40)
 @given(kinds=st.lists(st.sampled_from(["file", *NO_FILES]), min_size=4, max_size=4))
 def test_what_is_no_file_in_a_mirror_is_named(tmp_path_factory, kinds):
     folder = tmp_path_factory.mktemp("m")
@@ -503,24 +573,40 @@ def test_what_is_no_file_in_a_mirror_is_named(tmp_path_factory, kinds):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
-@pytest.mark.parametrize("kind", NO_FILES)
-@pytest.mark.parametrize("name", [IMAGES, "stand-in.npz"])
-def test_what_is_no_file_in_the_cache_is_replaced_or_named(cached, data, mirror, kind, name):
-    path = cached / name if name == IMAGES else data / name
-    path.unlink(missing_ok=True)
-    NO_FILES[kind](path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MNIST_MIRROR", str(mirror) if name == IMAGES else "stand-in")
-        if kind == "a folder":
-            with pytest.raises(DataError, match=f"A folder stands at .*{name}, where a file"):
-                load_mnist(data)
-            path.rmdir()
-        assert load_mnist(data).source == ("MNIST" if name == IMAGES else "stand-in")
-    assert path.is_file()
+@many(max_examples=40)
+@given(
+    kinds=st.dictionaries(st.sampled_from([*NAMES, "stand-in.npz"]), st.sampled_from([*NO_FILES]))
+)
+def test_what_is_no_file_in_the_cache_is_replaced_or_named(tmp_path_factory, kinds):
+    folder, mirror = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("mirror")
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in NAMES:
+        (raw / name).write_bytes(CONTENTS[name])
+        (mirror / f"{name}.gz").write_bytes(ARCHIVES[f"{name}.gz"])
+    for name, kind in kinds.items():
+        path = (raw if name in NAMES else folder) / name
+        path.unlink(missing_ok=True)
+        NO_FILES[kind](path)
+    wrong = [kinds[name] for name in NAMES if name in kinds]
+    if wrong and kinds.get("stand-in.npz") != "a folder":
+        assert f"can't be read (this is {wrong[0]}, wanted a file)" in load_mnist(folder).note
+    for asked, source, names in (
+        (str(mirror), "MNIST", NAMES),
+        ("stand-in", "stand-in", ["stand-in.npz"]),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MNIST_MIRROR", asked)
+            if folders := [name for name in names if kinds.get(name) == "a folder"]:
+                named = rf"A folder stands at .*({'|'.join(folders)}), where a file should go"
+                with pytest.raises(DataError, match=named):
+                    load_mnist(folder)
+            else:
+                assert load_mnist(folder).source == source
 
 
+@many()
 @given(lost=st.sets(st.sampled_from(NAMES)), packed=st.sets(st.sampled_from(NAMES)))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_archives_in_the_cache_are_unpacked(tmp_path_factory, lost, packed):
     """Of the unpacked files some are lost; of the archives only some are there."""
     folder = tmp_path_factory.mktemp("data")
@@ -535,6 +621,12 @@ def test_archives_in_the_cache_are_unpacked(tmp_path_factory, lost, packed):
     assert load_mnist(folder).source == ("MNIST" if complete else "stand-in")
 
 
+def test_what_an_earlier_version_left_unfinished_is_cleared(data, mirror):
+    (data / ".unfinished-abc" / "MNIST" / "raw").mkdir(parents=True)
+    (data / ".unfinished-abc" / "MNIST" / "raw" / IMAGES).write_bytes(b"half")
+    assert_is_mnist(load_mnist(data))  # `data` looks for what is hidden
+
+
 # Folders that can't be written to -----------------------------------------------------------------
 
 
@@ -546,6 +638,16 @@ def test_folder_that_is_a_file(tmp_path, mirror, monkeypatch, source, below):
     with pytest.raises(DataError, match=r"can't be stored in .*file(.|\n)*Next step"):
         load_mnist(tmp_path / "file" / below)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@many()
+@given(names=st.lists(st.sampled_from(["a", "ü", " ", "\udcff", "x" * 250, "x" * 300, "."])))
+def test_a_folder_of_any_name_is_written_to_or_named(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("data").joinpath(*names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_MIRROR", "no/such/folder")
+        with pytest.raises(DataError, match=r"can't be stored in|no/such/folder: there is no such"):
+            load_mnist(folder)
 
 
 @needs_fork
