@@ -30,6 +30,11 @@ PROBE_SECONDS = 5.0  # all mirrors together have this long to show that they are
 STALL_SECONDS = 8.0  # how often a download has to show that it goes on
 SLOWEST = 2_000  # bytes per second; less has ended
 LARGEST = 100_000_000  # bytes, packed or unpacked; the largest file of MNIST has 47 million
+WANTED = """\
+Wanted: the four original .gz files of MNIST, whole and unaltered.
+The likely cause is a download cut short, or an MNIST_MIRROR that holds something else.
+Next step: check MNIST_MIRROR if you set it, then run this again (MNIST_MIRROR=stand-in works \
+without MNIST)."""
 
 Checks = Mapping[str, Callable[[bytes], None]]
 
@@ -66,13 +71,7 @@ def fetch(checks: Checks, cache: Path) -> dict[str, bytes]:
     found = ("\n".join(failures) or "; ".join(silent)).encode(errors="backslashreplace").decode()
     if not failures:
         raise OutOfReachError(f"No MNIST mirror was in reach ({found}).")
-    raise DataError(
-        f"No mirror delivered MNIST. Found:\n{found}\n"
-        "Wanted: the four original .gz files of MNIST, whole and unaltered.\n"
-        "The likely cause is a download cut short, or an MNIST_MIRROR that holds something else.\n"
-        "Next step: check MNIST_MIRROR if you set it, then run this again "
-        "(MNIST_MIRROR=stand-in works without MNIST)."
-    )
+    raise DataError(f"No mirror delivered MNIST. Found:\n{found}\n{WANTED}")
 
 
 def _mirrors() -> Iterator[tuple[Path | str, str]]:
