@@ -58,7 +58,7 @@ test: data
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 2 --dist loadfile --no-loadscope-reorder
 	OMP_NUM_THREADS=1 $(OLDER_CPU) $(BIN)/python -m pytest --nbval -n 2 --dist loadfile $(ROUNDED)
 
 # What trains, once more in the arithmetic of an older CPU, from weights nudged in their last digits.
