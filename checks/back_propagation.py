@@ -1,6 +1,7 @@
 """The check of `update_grad`: observations of small random networks, and what they tell."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,8 +18,8 @@ from checks.verdicts import (
     EXACT,
     UNKNOWN,
     Array,
-    Cause,
     Exercise,
+    Fault,
     Halt,
     StudentError,
     Verdict,
@@ -34,35 +35,42 @@ if TYPE_CHECKING:
 
 UPDATE_GRAD = Exercise("update_grad", 'section 3, "From the logits to the weights"')
 
-FLOAT32 = Cause(
+FLOAT32 = Fault(
     "float32",
     "numbers were cut to 32 bits on the way, though the network has 64.",
     "Print the dtype of each array in update_grad and reset_grad: all must be float64.",
 )
-EARLIER = Cause(
+EARLIER = Fault(
     "earlier exercise",
     "the network's forward pass or loss differs, so its gradients cannot be judged yet.",
     "See that check_forward and check_cross_entropy pass, then run this check again.",
 )
-SINGLE_ONLY = Cause(
+SINGLE_ONLY = Fault(
     "single images only",
     "single images work and a batch doesn't: the formulas are written for one image.",
     'Look at "From the logits to the weights", last paragraph: it writes them for a batch.',
 )
-BATCH_ONLY = Cause(
+BATCH_ONLY = Fault(
     "batches only",
     "batches work and a single image doesn't: the formulas are written for rows of a matrix.",
     "Make a batch of one of it first: np.atleast_2d(x) is (1, 784).",
 )
-PARAMETERS_CHANGED = Cause(
+PARAMETERS_CHANGED = Fault(
     "W2 updated first",
     "update_grad changed the parameters themselves.",
     "Leave the parameters alone in update_grad; update_params takes the step.",
 )
-IN_PLACE = Cause(
+IN_PLACE = Fault(
     "changed in place",
     "update_grad changed an array that it was only to read, by `-=`, `*=` or `[...] =`.",
     "Make a new array instead: `c = a - b` rather than `a -= b`.",
+)
+
+
+NOT_HELD = Fault(
+    "assignment ignored",
+    "the network gives back other numbers than were assigned to its attribute.",
+    "Keep W1, b1, W2 and b2 as plain attributes.",
 )
 
 
@@ -88,20 +96,33 @@ def random_sizes(seed: int) -> tuple[int, int, int]:
     return n_in, n_hidden, n_out
 
 
+def random_parameters(sizes: tuple[int, int, int], seed: int) -> dict[str, Array]:
+    """Return weights and biases of a network of these sizes, in float64."""
+    n_in, n_hidden, n_out = sizes
+    rng = np.random.default_rng(seed)
+    return {
+        "W1": rng.normal(0, 0.5, (n_hidden, n_in)), "b1": rng.normal(0, 1, n_hidden),
+        "W2": rng.normal(0, 1.5, (n_out, n_hidden)), "b2": rng.normal(0, 1, n_out),
+    }  # fmt: skip
+
+
 def random_network(
     exercise: Exercise, make: Callable[..., Network], sizes: tuple[int, int, int], seed: int
 ) -> Network:
-    """Return the student's network of these sizes, with random weights and biases in float64."""
+    """Return the student's network of these sizes, with the random_parameters of this seed.
+
+    Ends the check if the network holds others: all that follows is compared with these.
+    """
     n_in, n_hidden, n_out = sizes
-    rng = np.random.default_rng(seed)
     network: Network = ask(
         f"MLP({n_in}, {n_hidden}, {n_out}, seed=0, dtype=np.float64)",
         make, n_in, n_hidden, n_out, seed=0, dtype=np.float64,
     )  # fmt: skip
-    for name in PARAMETERS:
+    for name, values in random_parameters(sizes, seed).items():
         exercise.attribute(network, name)
-    network.W1, network.b1 = rng.normal(0, 0.5, (n_hidden, n_in)), rng.normal(0, 1, n_hidden)
-    network.W2, network.b2 = rng.normal(0, 1.5, (n_out, n_hidden)), rng.normal(0, 1, n_out)
+        setattr(network, name, values.copy())
+        if not np.array_equal(found := exercise.attribute(network, name), values):
+            exercise.halt(name, describe(found), describe(values), NOT_HELD)
     return network
 
 
@@ -135,6 +156,7 @@ class Laboratory:
         from checks.detective import Graph, Observation  # PyTorch is wanted only from here on
 
         network = random_network(UPDATE_GRAD, self.make, self.sizes, self.seed)
+        parameters = random_parameters(self.sizes, self.seed)
         rng = np.random.default_rng([self.seed, len(batch)])
         passes: list[Graph] = []
         for name, n_passes in ((kind, 1), (f"{kind} after another", 1), (f"twice {kind}", 2)):
@@ -142,10 +164,11 @@ class Laboratory:
             self._reset(network)
             for _ in range(n_passes):
                 x, y = random_images(self.sizes, batch, rng)
-                before = read_parameters(network)
+                before = parameters
                 ask(f"forward(x) for {name}", network.forward, x.copy())
                 ask(f"update_grad(y) for {name}", network.update_grad, y.copy())
-                passes.append(Graph(before, x, y, np.array(network.W2)))
+                parameters = read_parameters(network)  # others than before only by a fault
+                passes.append(Graph(before, x, y, parameters["W2"]))
             yield Observation(name, list(passes), start, _read(network))
 
     def _reset(self, network: Network) -> None:
@@ -206,50 +229,63 @@ def _ask_forward_and_loss(network: Network, x: Array, y: Array, kind: str) -> Ar
     return UPDATE_GRAD.numbers("forward", y_hat)
 
 
+def _off(name: str, observations: "Iterable[Observation]") -> float:
+    """Return the greatest distance of a parameter's gradients from the true ones."""
+    return max(distance(seen.found[name], seen.true[name]) for seen in observations)
+
+
 def _verdicts(observations: "list[Observation]") -> Iterator[Verdict]:
-    """Yield a verdict for each parameter that was observed."""
-    differences = {
-        name: max(distance(seen.found[name], seen.true[name]) for seen in observations)
-        for name in PARAMETERS
-    }
+    """Yield a verdict for each parameter and kind of input that was observed."""
+    differences = {name: _off(name, observations) for name in PARAMETERS}
     wrong = [name for name in PARAMETERS if not differences[name] < 1e-9]
     explained = _explain(wrong, observations, differences)
     for name in PARAMETERS:
-        if name in wrong:
-            yield _wrong_gradient(name, observations, differences[name], explained)
+        kinds = {
+            kind: [seen for seen in observations if kind in seen.name]
+            for kind in ("one image", "a batch")
+        }
+        seen_kinds = {kind: seen for kind, seen in kinds.items() if seen}
+        right = {kind: _off(name, seen) < 1e-9 for kind, seen in seen_kinds.items()}
+        if len(set(right.values())) == 1:  # one message for both
+            verdict = _verdict(name, f"{name}_grad", observations, explained)
+            yield from (replace(verdict, part=f"{name}_grad, {kind}") for kind in seen_kinds)
         else:
-            yield UPDATE_GRAD.right(f"{name}_grad", closeness(differences[name]))
+            for kind, seen in seen_kinds.items():
+                yield _verdict(name, f"{name}_grad, {kind}", seen, explained)
+
+
+def _verdict(
+    name: str,
+    part: str,
+    observations: "list[Observation]",
+    explained: dict[str, tuple[Fault, ...]],
+) -> Verdict:
+    """Judge a gradient; describe a wrong one by the first observation that shows it."""
+    difference = _off(name, observations)
+    if difference < 1e-9:
+        return UPDATE_GRAD.right(part, closeness(difference))
+    seen = max(observations, key=lambda s: distance(s.found[name], s.true[name]) > EXACT)
+    faults = explained.get(name, (UNKNOWN,))
+    likely = " Besides, ".join(fault.likely for fault in faults)
+    return UPDATE_GRAD.wrong(
+        part,
+        f"for {seen.name}: {describe(seen.found[name])}",
+        f"{describe(seen.true[name])} Central differences and PyTorch agree on it.",
+        Fault(faults[0].key, likely, faults[0].step),
+        closeness(difference),
+    )
 
 
 def _explain(
     wrong: list[str], observations: "list[Observation]", differences: Gradients | dict[str, float]
-) -> dict[str, tuple[Cause, ...]]:
+) -> dict[str, tuple[Fault, ...]]:
     from checks.detective import explain
 
     rough = [name for name in wrong if differences[name] > 1e-5]
-    rounded: dict[str, tuple[Cause, ...]] = {
+    rounded: dict[str, tuple[Fault, ...]] = {
         name: (FLOAT32,) for name in wrong if name not in rough
     }
     return rounded | (explain(rough, observations) if rough else {})
-
-
-def _wrong_gradient(
-    name: str,
-    observations: "list[Observation]",
-    difference: float,
-    explained: dict[str, tuple[Cause, ...]],
-) -> Verdict:
-    """Describe a wrong gradient by the first observation that shows it."""
-    seen = max(observations, key=lambda s: distance(s.found[name], s.true[name]) > EXACT)
-    causes = explained.get(name, (UNKNOWN,))
-    likely = " Besides, ".join(cause.likely for cause in causes)
-    return UPDATE_GRAD.wrong(
-        f"{name}_grad",
-        f"for {seen.name}: {describe(seen.found[name])}",
-        f"{describe(seen.true[name])} Central differences and PyTorch agree on it.",
-        Cause(causes[0].key, likely, causes[0].step),
-        closeness(difference),
-    )
 
 
 def _error_verdict(
@@ -282,7 +318,7 @@ def _side_effects(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
     for batch in ((), (BATCH,)):
         network = random_network(UPDATE_GRAD, make, sizes, seed)
         x, y = random_images(sizes, batch, np.random.default_rng(seed + 1))
-        before = read_parameters(network)
+        before = random_parameters(sizes, seed)
         network.reset_grad()
         y_hat = ask("forward(x)", network.forward, x)
         kept = {"x": x.copy(), "y": y.copy(), "y_hat": np.array(y_hat)}
@@ -297,7 +333,7 @@ def _side_effects(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
         yield from _changed("{}_grad, update_grad called twice", _read(network), twice, IN_PLACE)
 
 
-def _changed(title: str, found: Gradients, wanted: Gradients, cause: Cause) -> Iterator[Verdict]:
+def _changed(title: str, found: Gradients, wanted: Gradients, cause: Fault) -> Iterator[Verdict]:
     """Yield a verdict on the first array that is not as it should be."""
     for name, values in wanted.items():
         if not distance(found[name], values) < 1e-9:

@@ -1,6 +1,7 @@
 """The checks of the second notebook: Net, its training loop and its evaluation."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,28 +9,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from checks.functions import N_SAMPLES
+from checks.history import PERCENTAGE_FAULTS, ROUNDED, judge_history
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
+    N_VALIDATION,
+    Album,
     Finding,
     Note,
     Plan,
     Spy,
     Step,
     judge_steps,
-    make_images,
     numbers_of,
-    predicted,
 )
-from checks.training import N_VALIDATION, judge_history, judge_percent
+from checks.training import percentage, plan_of
 from checks.verdicts import (
     NOTHING_RETURNED,
     RAISED,
     UNKNOWN,
-    Cause,
     Exercise,
+    Fault,
+    Part,
+    Sample,
     StudentError,
-    Suspect,
     Verdict,
     ask,
     check,
@@ -46,22 +50,22 @@ EVALUATION = Exercise("test_accuracy", "section 2 of notebook 2")
 
 # What each layer's weights look like, from the table of shapes in the notebook.
 WEIGHTS = ((6, 1, 5, 5), (16, 6, 5, 5), (120, 256), (84, 120), (10, 84))
-FLATTEN = Cause(
+FLATTEN = Fault(
     "flatten size",
     "the first fully connected layer expects another number of values than the pools deliver.",
     "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end.",
 )
-MIXES_IMAGES = Cause(
+MIXES_IMAGES = Fault(
     "images mixed",
     "the reshape before the first fully connected layer cuts across images.",
     "Keep the first axis: x.flatten(start_dim=1) leaves one row an image.",
 )
-FLATTENED_BATCH = Cause(
+FLATTENED_BATCH = Fault(
     "batch flattened",
     "the batch axis is flattened with the others.",
     "Keep the first axis: x.flatten(start_dim=1) leaves one row an image.",
 )
-LAYER_SIZES = Cause(
+LAYER_SIZES = Fault(
     "layer sizes",
     "a layer is missing, or has other sizes than in the table.",
     "Compare each layer's weights with the table of shapes in the notebook.",
@@ -89,56 +93,52 @@ def wired(weights: Sequence[tuple[Tensor, Tensor]], x: Tensor, wiring: Wiring) -
     return wiring.output(x)
 
 
-def _suspect(key: str, likely: str, step: str, wiring: Wiring) -> Suspect:
-    return Suspect(key, likely, step, lambda weights, x: wired(weights, x, wiring).numpy())
+def _row(key: str, likely: str, step: str, wiring: Wiring) -> Fault:
+    return Fault(key, likely, step, lambda weights, x: wired(weights, x, wiring).numpy())
 
 
 RAW = "Return the last layer's numbers as they are: the loss function applies softmax itself."
 RELU = "Send the result of every layer but the last through relu."
-NET_SUSPECTS = (
-    _suspect("relu on logits", "the logits go through ReLU.", RAW, Wiring(output=torch.relu)),
-    _suspect(
+NET_FAULTS = (
+    _row("relu on logits", "the logits go through ReLU.", RAW, Wiring(output=torch.relu)),
+    _row(
         "softmax in Net",
         "the logits go through softmax.",
         RAW,
         Wiring(output=lambda a: a.softmax(dim=1)),
     ),
-    _suspect(
+    _row(
         "softmax in Net",
         "the logits go through log_softmax.",
         RAW,
         Wiring(output=lambda a: a.log_softmax(dim=1)),
     ),
-    _suspect(
+    _row(
         "softmax in Net",
         "the logits go through softmax, over the images.",
         RAW,
         Wiring(output=lambda a: a.softmax(dim=0)),
     ),
-    _suspect(
+    _row(
         "sigmoid on logits", "the logits go through the sigmoid.", RAW, Wiring(output=torch.sigmoid)
     ),
-    _suspect("relu missing", "no layer has its ReLU.", RELU, Wiring(linear_from=0)),
-    _suspect(
-        "relu missing", "the fully connected layers have no ReLU.", RELU, Wiring(linear_from=2)
-    ),
-    _suspect(
+    _row("relu missing", "no layer has its ReLU.", RELU, Wiring(linear_from=0)),
+    _row("relu missing", "the fully connected layers have no ReLU.", RELU, Wiring(linear_from=2)),
+    _row(
         "relu missing",
         "the last two fully connected layers have no ReLU between them.",
         RELU,
         Wiring(linear_from=3),
     ),
-    _suspect(
-        "another activation", "the layers use the sigmoid.", RELU, Wiring(hidden=torch.sigmoid)
-    ),
-    _suspect("another activation", "the layers use tanh.", RELU, Wiring(hidden=torch.tanh)),
-    _suspect(
+    _row("another activation", "the layers use the sigmoid.", RELU, Wiring(hidden=torch.sigmoid)),
+    _row("another activation", "the layers use tanh.", RELU, Wiring(hidden=torch.tanh)),
+    _row(
         "mean pooling",
         "the pools take the mean of four pixels.",
         "Use max-pooling, which takes the largest.",
         Wiring(pool=functional.avg_pool2d),
     ),
-    _suspect(
+    _row(
         "mean pooling",
         "the pools take the mean of four pixels, after ReLU.",
         "Use max-pooling, which takes the largest.",
@@ -148,7 +148,7 @@ NET_SUSPECTS = (
 
 
 @check(NET)
-def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdict]:
+def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """Compare the layers of `Net` with the table of shapes, and its logits with PyTorch's."""
     network = ask("Net()", Net)
     ask("eval()", network.eval)
@@ -156,23 +156,41 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
         name: values.detach().cpu()
         for name, values in ask("state_dict()", network.state_dict).items()
     }
-    x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
     yield from _layers(state)
-    try:
-        value = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, x.clone()))
-    except StudentError as error:
-        yield NET.error(error, _net_error_cause(network))
-        return
-    if value.shape != (4, DIGITS):
-        NET.halt(
-            "logits", f"the shape {value.shape}.", f"(4, {DIGITS}).", _shape_cause(value.shape)
-        )
-    weights = _ordered(state)
-    wanted = wired(weights, x, Wiring()).numpy()
-    yield NET.judge("logits", value, wanted, NET_SUSPECTS, weights, x)
+    yield partial(_logits, network, state, seed)
 
 
-def _net_error_cause(network: nn.Module) -> Cause:
+def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Iterator[Verdict]:
+    """Judge the logits of weights that are drawn here, on images of random numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    samples = []
+    for _ in range(N_SAMPLES):
+        drawn = {name: _like(values, generator) for name, values in state.items()}
+        ask("load_state_dict(state)", network.load_state_dict, drawn)
+        x = torch.rand(4, 1, 28, 28, generator=generator)
+        try:
+            found = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, x.clone()))
+        except StudentError as error:
+            yield NET.error(error, _net_error_cause(network))
+            return
+        if found.shape != (4, DIGITS):
+            NET.halt(
+                "logits", f"the shape {found.shape}.", f"(4, {DIGITS}).", _shape_cause(found.shape)
+            )
+        weights = _ordered(drawn)
+        samples.append(Sample(found, wired(weights, x, Wiring()).numpy(), (weights, x)))
+    yield NET.judge("logits", samples, NET_FAULTS)
+
+
+def _like(values: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw weights or biases of a shape, such that the numbers stay about 1 from layer to layer."""
+    if not values.is_floating_point():
+        return values
+    scale = values[0].numel() ** -0.5 if values.ndim > 1 else 0.1
+    return scale * torch.randn(values.shape, generator=generator, dtype=values.dtype)
+
+
+def _net_error_cause(network: nn.Module) -> Fault:
     """Try other inputs: what fits tells what is wrong with the way to the first full layer."""
     if _runs(network, (1, 1, 28, 28)):
         return FLATTENED_BATCH
@@ -180,7 +198,7 @@ def _net_error_cause(network: nn.Module) -> Cause:
     if fitting is None:
         return RAISED
     much = "little: a pool is missing, or there is padding" if fitting < 28 else "much"
-    return Cause(
+    return Fault(
         "shrinks differently",
         f"the images shrink too {much}. Pictures of {fitting} x {fitting} pixels fit, 28 x 28 "
         "don't.",
@@ -196,7 +214,7 @@ def _runs(network: nn.Module, shape: tuple[int, ...]) -> bool:
     return True
 
 
-def _shape_cause(shape: tuple[int, ...]) -> Cause:
+def _shape_cause(shape: tuple[int, ...]) -> Fault:
     if shape == (DIGITS,) or shape[:1] == (1,):
         return FLATTENED_BATCH
     return MIXES_IMAGES if shape[-1:] == (DIGITS,) else LAYER_SIZES
@@ -234,11 +252,12 @@ def _ordered(state: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
 
 
 class SpyNet(nn.Module, Spy):
-    """Stands in for Net: its logits depend on the images' numbers, and on ten weights at zero."""
+    """Stands in for Net: its logits depend on images, steps so far, and ten weights at zero."""
 
-    def __init__(self) -> None:
+    def __init__(self, album: Album) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(DIGITS))
+        self.album = album
         self.notes: list[Note] = []
 
     def forward(self, x: Tensor) -> Tensor:
@@ -246,12 +265,16 @@ class SpyNet(nn.Module, Spy):
         numbers = numbers_of(x.detach().cpu().numpy())
         mode = "training" if self.training else "evaluating"
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode))
-        return logits_of(numbers).to(x.device) + self.weight
+        n_steps = sum(note.call == "step" for note in self.notes)
+        return logits_of(self.album, numbers, n_steps).to(x.device) + self.weight
 
 
-def logits_of(numbers: Any) -> Tensor:  # noqa: ANN401
-    """Return the logits (B, 10) that a SpyNet with zero weights gives."""
-    return 3.0 * functional.one_hot(torch.as_tensor(predicted(numbers)), DIGITS).float()
+def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:  # noqa: ANN401
+    """Return the logits (B, 10) that a SpyNet with zero weights gives after so many steps.
+
+    They are logarithms of probabilities but for a constant, so that log_softmax changes them.
+    """
+    return torch.from_numpy(np.log(album.probabilities(numbers, n_steps)) + 1.5).float()
 
 
 class SpyLoss(Spy):
@@ -301,35 +324,35 @@ class SpyOptimizer(Spy):
 
 # trainNN
 
-SOFTMAX_FIRST = Cause(
+SOFTMAX_FIRST = Fault(
     "softmax before loss",
     "softmax is applied before the cross-entropy, which applies it itself.",
     "Pass the network's logits to the criterion as they are.",
 )
-SWAPPED = Cause(
+SWAPPED = Fault(
     "arguments swapped", "logits and labels are swapped.", "The order is criterion(logits, labels)."
 )
-NO_EVAL = Cause(
+NO_EVAL = Fault(
     "eval forgotten",
     "the network is still in training mode when it is evaluated.",
     "Call network.eval() before the evaluation.",
 )
-NO_TRAIN = Cause(
+NO_TRAIN = Fault(
     "train forgotten",
     "the network is still in evaluation mode when it is trained.",
     "Call network.train() at the start of each epoch.",
 )
-NO_ZERO_GRAD = Cause(
+NO_ZERO_GRAD = Fault(
     "no zero_grad",
     "the gradients hold those of the batches before: zero_grad is missing.",
     "Call optimizer.zero_grad() for each batch, before loss.backward().",
 )
-NO_BACKWARD = Cause(
+NO_BACKWARD = Fault(
     "no backward",
     "the step finds no gradient: backward is missing or comes later, or zero_grad stands between.",
     "Order: zero_grad, forward, loss, backward, step.",
 )
-STEP_FIRST = Cause(
+STEP_FIRST = Fault(
     "step before backward",
     "the step uses the gradient of the batch before: it comes before backward.",
     "Order: zero_grad, forward, loss, backward, step.",
@@ -338,29 +361,30 @@ MINI = 2000
 
 
 @check(TRAIN_NN)
-def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Verdict]:
+def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """Train a spy in place of Net, and read from its notes what the loop did."""
-    plan = Plan(n_images=43, batch_size=8, n_epochs=3, rate=0)
+    plan = plan_of(seed, rate=0)
     network, optimizer, history = _train(trainNN, plan, True, seed)
-    if finding := _loss_input(network.notes) or _gradient_finding(network.notes, optimizer):
+    if finding := _loss_input(network.notes) or _gradient_finding(network, optimizer):
         yield TRAIN_NN.wrong("steps", *finding)
-    yield from judge_steps(TRAIN_NN, network.notes, net_steps(network.notes), plan)
+    steps = net_steps(network.notes)
+    yield from judge_steps(TRAIN_NN, network.notes, steps, plan)
     yield _modes(network.notes)
-    yield from judge_history(TRAIN_NN, history, plan)
-    yield _sizes(trainNN, seed)
+    yield partial(judge_history, TRAIN_NN, history, plan, steps)
+    yield partial(_sizes, trainNN, seed)
 
 
 def _train(
     trainNN: Callable[..., Any], plan: Plan, full_data: bool, seed: int
 ) -> tuple[SpyNet, SpyOptimizer, Any]:
-    network = SpyNet().eval()  # a loop that forgets train() is seen at once
+    network = SpyNet(plan.album).eval()  # a loop that forgets train() is seen at once
     optimizer = SpyOptimizer(network)
     with quiet():
         history = ask(
             "trainNN(network, optimizer, epochs, criterion, …)",
             trainNN, network, optimizer, plan.n_epochs, SpyLoss(network.notes), full_data,
-            train=make_images(0, plan.n_images),
-            validation=make_images(FIRST_VALIDATION, N_VALIDATION),
+            train=plan.album.images(0, plan.n_images),
+            validation=plan.album.images(FIRST_VALIDATION, N_VALIDATION),
             batch_size=plan.batch_size,
             seed=seed,
         )  # fmt: skip
@@ -394,10 +418,10 @@ def _loss_input(notes: Sequence[Note]) -> Finding | None:
     return None
 
 
-def _gradient_finding(notes: Sequence[Note], optimizer: SpyOptimizer) -> Finding | None:
+def _gradient_finding(network: SpyNet, optimizer: SpyOptimizer) -> Finding | None:
     """See that each step used the gradient of its own batch."""
-    steps = net_steps(notes)
-    own = [_gradient(step) for step in steps]
+    steps = net_steps(network.notes)
+    own = [_gradient(network.album, step, n_steps) for n_steps, step in enumerate(steps)]
     used = [np.zeros(DIGITS) if g is None else np.array(g) for g in optimizer.gradients]
     wanted = "the gradient of the step's own batch."
     if not steps or all(_alike(*pair) for pair in zip(used, own, strict=True)):
@@ -412,7 +436,7 @@ def _gradient_finding(notes: Sequence[Note], optimizer: SpyOptimizer) -> Finding
     return Finding(found, wanted, _accumulation(used, own))
 
 
-def _accumulation(used: Sequence[Any], own: Sequence[Any]) -> Cause:
+def _accumulation(used: Sequence[Any], own: Sequence[Any]) -> Fault:
     """Tell gradients that are reset sometimes, say once an epoch, from what nobody knows."""
     for number in range(1, len(used)):
         grown = _alike(used[number], used[number - 1] + own[number])
@@ -421,12 +445,12 @@ def _accumulation(used: Sequence[Any], own: Sequence[Any]) -> Cause:
     return NO_ZERO_GRAD
 
 
-def _gradient(step: Step) -> Any:  # noqa: ANN401
+def _gradient(album: Album, step: Step, n_steps: int) -> Any:  # noqa: ANN401
     """Return the gradient (10,) of the mean cross-entropy of a batch, by autograd."""
     if not step.images or len(step.images) != len(step.labels):
         return np.zeros(DIGITS)
     weight = torch.zeros(DIGITS, requires_grad=True)
-    logits = logits_of(np.array(step.images)) + weight
+    logits = logits_of(album, np.array(step.images), n_steps) + weight
     loss = functional.cross_entropy(logits, torch.tensor(step.labels))
     return torch.autograd.grad(loss, weight)[0].numpy()
 
@@ -450,29 +474,30 @@ def _modes(notes: Sequence[Note]) -> Verdict:
     return TRAIN_NN.right("mode")
 
 
-def _sizes(trainNN: Callable[..., Any], seed: int) -> Verdict:
+def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
-        plan = Plan(n_images=MINI + 80, batch_size=520, n_epochs=1, rate=0)
+        plan = Plan(MINI + 80, batch_size=520, n_epochs=1, rate=0, album=Album(seed))
         network, _, _ = _train(trainNN, plan, full_data, seed)
         used = {number for step in net_steps(network.notes) for number in step.images}
         if used != set(range(wanted)):
-            cause = Cause(
+            cause = Fault(
                 "full_data ignored",
                 "the argument full_data does not choose the images.",
                 "Take all images if full_data, else the first 2,000.",
             )
             found = f"{len(used)} images with full_data={full_data}."
-            return TRAIN_NN.wrong("full_data", found, f"the first {wanted}.", cause)
-    return TRAIN_NN.right("full_data")
+            yield TRAIN_NN.wrong("full_data", found, f"the first {wanted}.", cause)
+            return
+    yield TRAIN_NN.right("full_data")
 
 
 # evaluation
 
-TRAINS = Cause(
+TRAINS = Fault(
     "trains", "a step of training is taken on the test images.", "Call the network, nothing else."
 )
-IMAGES_LEFT_OUT = Cause(
+IMAGES_LEFT_OUT = Fault(
     "images left out",
     "some images are not looked at.",
     "See that the loop goes over all batches, the last and smaller one too.",
@@ -480,22 +505,27 @@ IMAGES_LEFT_OUT = Cause(
 
 
 @check(EVALUATION)
-def check_evaluation(test_accuracy: Callable[..., float], *, seed: int = 0) -> Iterator[Verdict]:
+def check_evaluation(
+    test_accuracy: Callable[..., float], *, seed: int = 0
+) -> Iterator[Verdict | Part]:
     """See that `test_accuracy(network, images, labels)` is the percentage of right digits."""
-    first = FIRST_VALIDATION + seed % 100
-    for part, n in (("images", 23), ("more images", 1003)):
-        network, (images, labels) = SpyNet().train(), make_images(first, n)
+    album, first = Album(seed), FIRST_VALIDATION
+    samples, spies = [], []
+    for n in (23, 1003):
+        network, (images, labels) = SpyNet(album).train(), album.images(first, n)
         value = ask(
             "test_accuracy(network, images, labels)", test_accuracy, network, images, labels
         )
         if value is None:
-            EVALUATION.halt(part, "None.", "an accuracy in percent.", NOTHING_RETURNED)
+            EVALUATION.halt("images", "None.", "an accuracy in percent.", NOTHING_RETURNED)
         seen = {number for note in network.notes for number in note.images}
         if len(seen) < n:
             found = f"{len(seen)} of {n} images were looked at."
-            EVALUATION.halt(part, found, "all of them.", IMAGES_LEFT_OUT)
-        yield judge_percent(EVALUATION, part, value, np.arange(first, first + n))
-        if any(note.state == "training" for note in network.notes):
-            yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
-        if network.weight.detach().any():
-            yield EVALUATION.wrong(part, "the weights changed.", "a test only.", TRAINS)
+            EVALUATION.halt("images", found, "all of them.", IMAGES_LEFT_OUT)
+        samples.append(percentage(album, value, first, n))
+        spies.append(network)
+    yield EVALUATION.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED)
+    if any(note.state == "training" for network in spies for note in network.notes):
+        yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
+    if any(network.weight.detach().any() for network in spies):
+        yield EVALUATION.wrong("weights", "the weights changed.", "a test only.", TRAINS)

@@ -15,154 +15,154 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, linear, one_hot
 
 from checks.gradients import PARAMETERS, Gradients
-from checks.verdicts import SAME, Array, Cause, distance
+from checks.verdicts import SAME, Array, Fault, distance
 
 TO_LOGITS = 'Look at "From the loss to the logits"'
 TO_WEIGHTS = 'Look at "From the logits to the weights"'
 
-ASSIGNED = Cause(
+ASSIGNED = Fault(
     "assigned",
     "only the last call counts: `=` stands where the gradients should be added up with `+=`.",
     f"{TO_WEIGHTS}, last paragraph: gradients add up until reset_grad clears them.",
 )
-NOT_RESET = Cause(
+NOT_RESET = Fault(
     "not reset",
     "the gradients of passes before reset_grad() are still in the sum.",
     "See that reset_grad sets all four gradients back to zero.",
 )
-SIGN = Cause(
+SIGN = Fault(
     "sign",
     "the gradient is the true one times -1, as from a difference the wrong way round, or `-=`.",
     f"{TO_LOGITS}: what the network said minus what it should have said.",
 )
-DOUBLED = Cause(
+DOUBLED = Fault(
     "doubled",
     "the gradient is twice the true one: a factor 2, or something added twice.",
     f"{TO_WEIGHTS}: no factor 2 is in these formulas; look for one in yours.",
 )
-SCALED = Cause(
+SCALED = Fault(
     "scaled",
     "the gradient is the true one times a constant, such as a learning rate.",
     "Leave the learning rate to update_params; the gradient itself has no such factor.",
 )
-DIVIDED = Cause(
+DIVIDED = Fault(
     "divided by batch",
     "the mean over the batch was taken (`/ B` or `.mean`), where the sum is wanted.",
     f"{TO_WEIGHTS}, last paragraph: the gradients of a batch are summed.",
 )
-Y_MISSING = Cause(
+Y_MISSING = Fault(
     "y missing",
     "y_hat alone is sent back, as if y were not there.",
     f"{TO_LOGITS}: the result of the derivation has two terms.",
 )
-SOFTMAX_AGAIN = Cause(
+SOFTMAX_AGAIN = Fault(
     "softmax again",
     "y_hat - y was multiplied by the derivative of softmax, which it holds already.",
     f"{TO_LOGITS}: the derivation starts from the logits, so softmax is dealt with there.",
 )
-WRONG_VARIABLE = Cause(
+WRONG_VARIABLE = Fault(
     "slope along y_hat",
     "the slope of the loss along y_hat is sent back, in place of that along the logits.",
     f"{TO_LOGITS}: the chain goes on through softmax before it reaches a2.",
 )
-ROUNDED = Cause(
+ROUNDED = Fault(
     "most probable digit",
     "the most probable digit is used, as one-hot code, in place of the probabilities.",
     f"{TO_LOGITS}: y_hat holds the ten probabilities as they are.",
 )
-NO_SLOPE = Cause(
+NO_SLOPE = Fault(
     "slope left out",
     "the slope of the sigmoid is left out on the way back.",
     f"{TO_WEIGHTS}: going back through the sigmoid multiplies by its slope.",
 )
-WRONG_SLOPE = Cause(
+WRONG_SLOPE = Fault(
     "slope of the wrong quantity",
     "the slope of the sigmoid is taken of the wrong quantity: a1 where the formula wants its "
     "value z1, or the other way round.",
     f"{TO_WEIGHTS}: see which of a1 and z1 stands in the formula that you use.",
 )
-OTHER_SLOPE = Cause(
+OTHER_SLOPE = Fault(
     "another slope",
     "the slope on the way back is not the sigmoid's: half of its product, its square, or that of "
     "tanh.",
     f"{TO_WEIGHTS}: compare your slope with the one in the notebook, factor by factor.",
 )
-OUTPUT_SLOPE = Cause(
+OUTPUT_SLOPE = Fault(
     "slope at the output",
     "the slope of a sigmoid is applied at the output, where softmax is.",
     f"{TO_LOGITS}: nothing more is multiplied there.",
 )
-NOT_TRANSPOSED = Cause(
+NOT_TRANSPOSED = Fault(
     "W2 not transposed",
     "on the way back through W2 the transpose is the wrong way round.",
     f"{TO_WEIGHTS}: see which axis of W2 belongs to the outputs, and sum over that one.",
 )
-W2_UPDATED = Cause(
+W2_UPDATED = Fault(
     "W2 updated first",
     "W2 was changed before the error went back through it.",
     "Leave the parameters alone in update_grad; update_params takes the step.",
 )
-W2_GRAD_USED = Cause(
+W2_GRAD_USED = Fault(
     "W2_grad for W2",
     "the error went back through W2_grad in place of W2.",
     f"{TO_WEIGHTS}: the derivative along z1 holds the weights themselves.",
 )
-A1_USED = Cause(
+A1_USED = Fault(
     "a1 for z1",
     "a1 stands in W2_grad where z1, the hidden activation, should.",
     f"{TO_WEIGHTS}: see what it is that W2 multiplies in the forward pass.",
 )
-TRANSPOSED = Cause(
+TRANSPOSED = Fault(
     "transposed",
     "the outer product is the wrong way round: the gradient is the transpose of the true one.",
     f"{TO_WEIGHTS}: a gradient has the shape of its parameter, (outputs, inputs).",
 )
-SWAPPED = Cause(
+SWAPPED = Fault(
     "swapped",
     "the gradients of the two layers are swapped.",
     "See which gradient each line of update_grad adds to.",
 )
-MISSING = Cause(
+MISSING = Fault(
     "missing",
     "nothing is added to this gradient: it stays zero.",
     f"{TO_WEIGHTS}: each parameter has a formula there, the biases too.",
 )
-NOT_SUMMED = Cause(
+NOT_SUMMED = Fault(
     "not summed",
     "the gradient holds a row for each image: the sum over the batch is missing.",
     f"{TO_WEIGHTS}, last paragraph: sum over the images, which are the first axis.",
 )
-OUTER_OF_BATCH = Cause(
+OUTER_OF_BATCH = Fault(
     "outer of a batch",
     "`np.outer` makes one long row of a batch, so images are multiplied with each other.",
     f"{TO_WEIGHTS}, last paragraph: the sum of the outer products is one matrix product.",
 )
-SUMMED_TOO_FAR = Cause(
+SUMMED_TOO_FAR = Fault(
     "summed too far",
     "the bias gradient is summed over the units too, or over the units alone.",
     "Sum over the images only, which are the first axis: one number a unit must remain.",
 )
-LIKE_WEIGHTS = Cause(
+LIKE_WEIGHTS = Fault(
     "bias like weights",
     "the bias gradient is made of the gradient of the weights.",
     f"{TO_WEIGHTS}: the formula of a bias has no factor from the layer's input.",
 )
-LAST_IMAGE = Cause(
+LAST_IMAGE = Fault(
     "last image only",
     "only the last image of a batch counts: each image overwrites the one before.",
     "See that each turn of the loop adds to the gradient.",
 )
-FIRST_IMAGE = Cause(
+FIRST_IMAGE = Fault(
     "first image only",
     "only the first image of a batch counts.",
     "See that all rows of the batch are used, not just row 0, and that no `return` ends the loop.",
 )
-STALE_X = Cause(
+STALE_X = Fault(
     "earlier x",
     "W1_grad uses the x of an earlier forward pass.",
     "See that forward stores its x anew in every call, before update_grad uses it.",
 )
-TRUNCATED = Cause(
+TRUNCATED = Fault(
     "truncated",
     "the gradient was cut to whole numbers, as happens in an array of integers.",
     "Print the dtype of each array in update_grad and reset_grad; all must be floats.",
@@ -270,7 +270,7 @@ def _same(found: Array, predicted: Array) -> bool:
 class Theory:
     """Causes of a mistake, and the gradients that they would give in an observation."""
 
-    causes: tuple[Cause, ...]
+    causes: tuple[Fault, ...]
     predict: Predict
     same: Callable[[Array, Array], bool] = _same
 
@@ -369,7 +369,7 @@ def _truncated(g: Graph) -> Prediction:
     return {name: np.trunc(gradient) for name, gradient in g.true.items()}
 
 
-MISTAKES: tuple[tuple[Cause, Mistake], ...] = (
+MISTAKES: tuple[tuple[Fault, Mistake], ...] = (
     (SIGN, lambda g: g.gradients(error=-g.error)),
     (DIVIDED, lambda g: {name: gradient / len(g.x) for name, gradient in g.true.items()}),
     (LAST_IMAGE, lambda g: _rows(g, slice(-1, None))),
@@ -450,7 +450,7 @@ def _W2_grad_for_W2(seen: Observation) -> Prediction:
     )
 
 
-SEQUENCES: tuple[tuple[Cause, Predict], ...] = (
+SEQUENCES: tuple[tuple[Fault, Predict], ...] = (
     (ASSIGNED, _last(lambda graph: graph.true)),
     (NOT_RESET, _since_made),
     (STALE_X, _x_of(lambda number: 0)),
@@ -486,7 +486,7 @@ def _times(factor: float) -> Predict:
     return lambda seen: {name: factor * gradient for name, gradient in seen.true.items()}
 
 
-def explain(names: Iterable[str], observations: list[Observation]) -> dict[str, tuple[Cause, ...]]:
+def explain(names: Iterable[str], observations: list[Observation]) -> dict[str, tuple[Fault, ...]]:
     """Map the wrong gradients `names` to the causes that explain all observations of them.
 
     One cause for many gradients is likelier than many causes: the theory that explains the most
@@ -497,7 +497,7 @@ def explain(names: Iterable[str], observations: list[Observation]) -> dict[str, 
         (theory.explained(names, observations), theory.causes)
         for theory in theories(names, observations)
     ]
-    result: dict[str, tuple[Cause, ...]] = {}
+    result: dict[str, tuple[Fault, ...]] = {}
     for explained, causes in sorted(candidates, key=lambda candidate: -len(candidate[0])):
         for name in explained:
             result.setdefault(name, causes)

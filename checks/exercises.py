@@ -30,7 +30,7 @@ class Task:
         return sum(self.points.values())
 
     @property
-    def check(self) -> Callable[..., Any]:
+    def check(self) -> Any:
         """The check of the notebook; its module, and with it perhaps PyTorch, is loaded now."""
         module = import_module(f"checks.{self.check_module}")
         check: Callable[..., Any] = getattr(module, f"check_{self.name}")
@@ -64,10 +64,8 @@ def _task(entry: dict[str, Any]) -> Task:
             f"{name}: module is {entry['module']!r}; wanted one of {', '.join(MODULES)}."
         )
     for part, value in entry["points"].items():
-        if part != "check" and not part.startswith(("check: ", "hidden: ")):
-            raise ValueError(
-                f'{name}: {part!r} is no part; wanted "check", "check: …", "hidden: …".'
-            )
+        if part != "check" and not part.startswith("check: "):
+            raise ValueError(f'{name}: {part!r} is no part; wanted "check" or "check: …".')
         if not (isinstance(value, (int, float)) and value >= 0):
             raise ValueError(f"{name}: {part!r} is worth {value!r}; wanted a number.")
     takes = tuple(entry["takes"])

@@ -2,31 +2,34 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 from scipy.special import softmax as scipy_softmax
 
-from checks.back_propagation import BATCH, random_network, random_sizes
-from checks.gradients import PARAMETERS, Network, read_gradients, read_parameters
+from checks.back_propagation import BATCH, random_network, random_parameters, random_sizes
+from checks.functions import N_SAMPLES
+from checks.gradients import PARAMETERS, Network, read_parameters
 from checks.spies import Spy
 from checks.verdicts import (
     INPUT_CHANGED,
     RAISED,
     UNKNOWN,
     Array,
-    Cause,
     Exercise,
+    Fault,
+    Part,
+    Sample,
     StudentError,
-    Suspect,
-    Suspects,
     Verdict,
     ask,
     check,
     describe,
     distance,
-    find_cause,
+    find_fault,
 )
 
 INITIALIZATION = Exercise("__init__", "section 2")
@@ -38,78 +41,83 @@ SAVING = Exercise("save_weights and load_weights", "section 4")
 # initialization
 
 SIZES = (60, 50, 40)
-SPREADS: Suspects = (
-    Suspect(
+SPREADS = (
+    Fault(
         "zero weights",
         "the weights are not random: all are equal.",
         "Draw them from a Gaussian; equal units would learn the same for ever.",
         lambda n_out, n_in: 0.0,
     ),
-    Suspect(
+    Fault(
         "variance for standard deviation",
         "0.1 was taken for the variance.",
         "The second argument of `normal` is the standard deviation: no root of it is wanted.",
         lambda n_out, n_in: 0.1**0.5,
     ),
-    Suspect(
+    Fault(
         "square of the standard deviation",
         "0.1 was squared.",
         "The second argument of `normal` is the standard deviation: 0.1 itself.",
         lambda n_out, n_in: 0.01,
     ),
-    Suspect(
+    Fault(
         "not scaled",
         "the numbers are standard normal, with standard deviation 1.",
         "Multiply by 0.1, or pass it to `normal` as its second argument.",
         lambda n_out, n_in: 1.0,
     ),
-    Suspect(
+    Fault(
         "scaled by layer size",
         "the standard deviation depends on the size of the layer.",
         "Use 0.1 for both layers, as the section says.",
         lambda n_out, n_in: n_in**-0.5,
     ),
-    Suspect(
+    Fault(
         "scaled by layer size",
         "the standard deviation follows the sizes of the layer.",
         "Use 0.1 for both layers, as the section says.",
         lambda n_out, n_in: (2 / n_in) ** 0.5,
     ),
-    Suspect(
+    Fault(
         "scaled by layer size",
         "the standard deviation follows both sizes of the layer.",
         "Use 0.1 for both layers, as the section says.",
         lambda n_out, n_in: (2 / (n_in + n_out)) ** 0.5,
     ),
 )
-NOT_GAUSSIAN = Cause(
+NOT_GAUSSIAN = Fault(
     "not Gaussian",
     "the weights are spread evenly over an interval.",
     "Use `rng.normal`, the Gaussian, rather than `rng.random` or `rng.uniform`.",
 )
-OFF_CENTRE = Cause(
+OFF_CENTRE = Fault(
     "mean not 0", "the weights do not lie around 0.", "Use `rng.normal` with the mean 0."
 )
-BIASES = Cause("biases not zero", "the biases do not start at zero.", "Use np.zeros for them.")
-SHAPES = Cause(
+BIASES = Fault("biases not zero", "the biases do not start at zero.", "Use np.zeros for them.")
+SHAPES = Fault(
     "shape", "the sizes stand in the wrong order or place.", "Compare with the class docstring."
 )
-SHARED_SEED = Cause(
+DEFAULTS_LOST = Fault(
+    "defaults lost",
+    "without arguments, the sizes are not those of the assignment.",
+    "Leave the defaults of __init__ as they came: 784, 64 and 10.",
+)
+SHARED_SEED = Fault(
     "shared seed",
     "both layers draw the same random numbers: the generator is made anew for the second.",
     "Make the generator once, and draw W1 and then W2 from it.",
 )
-EQUAL_ROWS = Cause(
+EQUAL_ROWS = Fault(
     "equal units",
     "all hidden units start with the same weights.",
     "Draw a whole matrix of numbers, (units, inputs), not one row.",
 )
-SEED_IGNORED = Cause(
+SEED_IGNORED = Fault(
     "seed ignored",
     "the seed is fixed in the code.",
     "Pass the argument on: np.random.default_rng(seed).",
 )
-UNSEEDED = Cause(
+UNSEEDED = Fault(
     "unseeded",
     "the random numbers do not come from a generator made with the seed.",
     "Draw from np.random.default_rng(seed).",
@@ -117,7 +125,7 @@ UNSEEDED = Cause(
 
 
 @check(INITIALIZATION)
-def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Verdict]:
+def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """See that weights are Gaussian with standard deviation 0.1, biases zero, and seeds obeyed."""
     network = _built(MLP, seed)
     yield from _shapes(network)
@@ -128,6 +136,20 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
         if biases.any():
             yield INITIALIZATION.wrong(name, describe(biases), "zeros.", BIASES)
     yield from _seeds(MLP, read_parameters(network), seed)
+    yield partial(_default_sizes, MLP)
+
+
+def _default_sizes(make: Callable[..., Network]) -> Iterator[Verdict]:
+    network = ask("MLP()", make)
+    found = [INITIALIZATION.attribute(network, name).shape for name in PARAMETERS]
+    wanted = [(64, 784), (64,), (10, 64), (10,)]
+    if found == wanted:
+        yield INITIALIZATION.right("default sizes")
+    else:
+        words = "the shapes {}."
+        yield INITIALIZATION.wrong(
+            "default sizes", words.format(found), words.format(wanted), DEFAULTS_LOST
+        )
 
 
 def _built(make: Callable[..., Network], seed: int) -> Network:
@@ -167,14 +189,14 @@ def _spread(name: str, weights: Array) -> Verdict:
     return INITIALIZATION.wrong(name, found, wanted, _spread_cause(weights, error))
 
 
-def _spread_cause(weights: Array, error: float) -> Cause:
+def _spread_cause(weights: Array, error: float) -> Fault:
     spread = weights.std()
     if spread and ((weights - weights.mean()) ** 4).mean() / spread**4 < 2.3:
         return NOT_GAUSSIAN
-    for suspect in SPREADS:
-        expected = suspect.predict(*weights.shape)
+    for fault in SPREADS:
+        expected = fault.wrong(*weights.shape)
         if abs(spread - expected) <= expected * error:
-            return suspect.cause
+            return fault
     return UNKNOWN
 
 
@@ -202,251 +224,278 @@ def _seeds(
 # forward
 
 
+ACTIVATIONS: dict[str | None, Callable[[Array], Array]] = {
+    "sigmoid": expit,
+    "tanh": np.tanh,
+    "relu": lambda a: np.maximum(a, 0),
+    None: lambda a: a,
+}
+
+
 def _forward(
     parameters: Mapping[str, Array],
     x: Array,
-    hidden: str = "sigmoid",
+    hidden: str | None = "sigmoid",
     output: str | None = "softmax",
     axis: int | None = -1,
 ) -> Array:
-    """Return what PyTorch gives with these activations; `axis` is that of the softmax."""
-    import torch
-    from torch.nn.functional import linear
-
-    W1, b1, W2, b2, inputs = (
-        torch.tensor(v, dtype=torch.float64) for v in (*(parameters[n] for n in PARAMETERS), x)
-    )
-    a1 = linear(inputs, W1, b1)
-    z1 = a1 if hidden == "none" else getattr(torch, hidden)(a1)
-    a2 = linear(z1, W2, b2)
-    if output == "softmax":
-        return scipy_softmax(a2.numpy(), axis=axis)
-    return (a2 if output is None else getattr(torch, output)(a2)).numpy()
+    """Return what a network with these activations gives; `axis` is that of the softmax."""
+    a = np.einsum("...i,hi->...h", x, parameters["W1"]) + parameters["b1"]
+    z = scipy_softmax(a, axis=-1) if hidden == "softmax" else ACTIVATIONS[hidden](a)
+    a = np.einsum("...h,oh->...o", z, parameters["W2"]) + parameters["b2"]
+    return scipy_softmax(a, axis=axis) if output == "softmax" else ACTIVATIONS[output](a)
 
 
 def _without(*names: str) -> Callable[..., Array]:
-    return lambda p, x: _forward(p | {name: 0 * p[name] for name in names}, x)
+    return lambda p, x, first: _forward(p | {name: 0 * p[name] for name in names}, x)
 
 
 BIAS_MISSING = "Add the bias to each product of weights, b1 in the first and b2 in the second."
-FORWARD_SUSPECTS: Suspects = (
-    Suspect("b1 missing", "b1 is not added.", BIAS_MISSING, _without("b1")),
-    Suspect("b2 missing", "b2 is not added.", BIAS_MISSING, _without("b2")),
-    Suspect("biases missing", "b1 and b2 are not added.", BIAS_MISSING, _without("b1", "b2")),
-    Suspect(
+FORWARD_FAULTS = (
+    Fault("b1 missing", "b1 is not added.", BIAS_MISSING, _without("b1")),
+    Fault("b2 missing", "b2 is not added.", BIAS_MISSING, _without("b2")),
+    Fault("biases missing", "b1 and b2 are not added.", BIAS_MISSING, _without("b1", "b2")),
+    Fault(
         "sigmoid missing",
         "the sigmoid is missing between the layers.",
         "Send a1 through the sigmoid before the second layer.",
-        lambda p, x: _forward(p, x, hidden="none"),
+        lambda p, x, first: _forward(p, x, hidden=None),
     ),
-    Suspect(
+    Fault(
         "wrong activation",
         "the hidden units use ReLU.",
         "Use the sigmoid, as the formula says.",
-        lambda p, x: _forward(p, x, hidden="relu"),
+        lambda p, x, first: _forward(p, x, hidden="relu"),
     ),
-    Suspect(
+    Fault(
         "wrong activation",
         "the hidden units use tanh.",
         "Use the sigmoid, as the formula says.",
-        lambda p, x: _forward(p, x, hidden="tanh"),
+        lambda p, x, first: _forward(p, x, hidden="tanh"),
     ),
-    Suspect(
+    Fault(
         "softmax in the hidden layer",
         "softmax is applied in the hidden layer.",
         "The hidden layer uses the sigmoid; only the output uses softmax.",
-        lambda p, x: _softmax_hidden(p, x),
+        lambda p, x, first: _forward(p, x, hidden="softmax"),
     ),
-    Suspect(
+    Fault(
         "softmax missing",
         "these are the logits: softmax is missing.",
         "Return softmax(a2), the probabilities.",
-        lambda p, x: _forward(p, x, output=None),
+        lambda p, x, first: _forward(p, x, output=None),
     ),
-    Suspect(
+    Fault(
         "sigmoid at the output",
         "the output uses the sigmoid.",
         "Use softmax at the output.",
-        lambda p, x: _forward(p, x, output="sigmoid"),
+        lambda p, x, first: _forward(p, x, output="sigmoid"),
     ),
-    Suspect(
+    Fault(
         "wrong axis",
         "softmax runs over the images, not over the outputs.",
         "See that check_softmax passes for a batch.",
-        lambda p, x: _forward(p, x, axis=0),
+        lambda p, x, first: _forward(p, x, axis=0),
     ),
-    Suspect(
+    Fault(
         "whole batch",
         "softmax runs over the whole batch, not over each row.",
         "See that check_softmax passes for a batch.",
-        lambda p, x: _forward(p, x, axis=None),
+        lambda p, x, first: _forward(p, x, axis=None),
     ),
-    Suspect(
+    Fault(
         "W1 not transposed",
         "W1 is used the wrong way round.",
         "Each row of W1 belongs to a hidden unit: see which two axes must meet in the product.",
-        lambda p, x: _forward(p | {"W1": p["W1"].T}, x),
+        lambda p, x, first: _forward(p | {"W1": p["W1"].T}, x),
     ),
-    Suspect(
+    Fault(
         "W2 not transposed",
         "W2 is used the wrong way round.",
         "Each row of W2 belongs to an output: see which two axes must meet in the product.",
-        lambda p, x: _forward(p | {"W2": p["W2"].T}, x),
+        lambda p, x, first: _forward(p | {"W2": p["W2"].T}, x),
     ),
-    Suspect(
+    Fault(
         "weights not transposed",
         "W1 and W2 are used the wrong way round.",
         "Each row of W1 belongs to a hidden unit: see which two axes must meet in the product.",
-        lambda p, x: _forward(p | {"W1": p["W1"].T, "W2": p["W2"].T}, x),
+        lambda p, x, first: _forward(p | {"W1": p["W1"].T, "W2": p["W2"].T}, x),
     ),
-    Suspect(
+    Fault(
         "digit returned",
         "the most probable digit is returned.",
         "Return all probabilities.",
-        lambda p, x: _forward(p, x).argmax(axis=-1),
+        lambda p, x, first: _forward(p, x).argmax(axis=-1),
+    ),
+    Fault(
+        "earlier x",
+        "the result is that of an earlier x.",
+        "Compute everything anew in each call, from the x that is passed in.",
+        lambda p, x, first: _forward(p, first),
     ),
 )
-STALE = Cause(
-    "earlier x",
-    "the result is that of an earlier x.",
-    "Compute everything anew in each call, from the x that is passed in.",
-)
 
 
-def _softmax_hidden(parameters: Mapping[str, Array], x: Array) -> Array:
-    import torch
-    from torch.nn.functional import linear
-
-    tensor = {name: torch.tensor(values) for name, values in parameters.items()}
-    hidden = linear(torch.tensor(x), tensor["W1"], tensor["b1"]).softmax(dim=-1)
-    return linear(hidden, tensor["W2"], tensor["b2"]).softmax(dim=-1).numpy()
+FORWARD_PARTS: dict[str, tuple[int, ...]] = {
+    "one image": (), "a batch": (BATCH,), "a batch of one": (1,)
+}  # fmt: skip
 
 
 @check(FORWARD)
-def check_forward(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Verdict]:
-    """Compare `MLP.forward` with the same layers in PyTorch, on single images and on batches."""
-    rng = np.random.default_rng(seed)
-    for part, batch in (("one image", ()), ("a batch", (BATCH,))):
-        sizes = random_sizes(seed)
-        network = random_network(FORWARD, MLP, sizes, seed)
-        parameters = read_parameters(network)
-        first, x = rng.uniform(0, 1, (2, *batch, sizes[0]))
-        try:
-            ask(f"forward(x) for {part}", network.forward, first.copy())
-            given = x.copy()
-            value = ask(f"forward(x) for {part}", network.forward, given)
-        except StudentError as error:
-            yield _forward_error(MLP, error, batch, seed)
-            return
+def check_forward(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Part]:
+    """Compare `MLP.forward` with the formulas in SciPy, on single images and on batches."""
+    for part, batch in FORWARD_PARTS.items():
+        yield partial(_forward_part, MLP, part, batch, seed)
+
+
+def _forward_part(
+    make: Callable[..., Network], part: str, batch: tuple[int, ...], seed: int
+) -> Iterator[Verdict]:
+    try:
+        found = [
+            _forward_sample(make, part, batch, random_sizes(seed + n), seed + n)
+            for n in range(N_SAMPLES)
+        ]
+    except StudentError as error:
+        yield _forward_error(make, part, error, batch, seed)
+        return
+    for sample, given in found:
+        x = sample.inputs[1]
         if not np.array_equal(given, x):
             yield FORWARD.wrong("x, after forward(x)", describe(given), describe(x), INPUT_CHANGED)
-        stale = Suspect(*STALE, lambda p, x, first=first: _forward(p, first))
-        wanted = _forward(parameters, x)
-        yield FORWARD.judge(part, value, wanted, (*FORWARD_SUSPECTS, stale), parameters, x)
+    yield FORWARD.judge(part, [sample for sample, _ in found], FORWARD_FAULTS)
+
+
+def _forward_sample(
+    make: Callable[..., Network],
+    part: str,
+    batch: tuple[int, ...],
+    sizes: tuple[int, int, int],
+    seed: int,
+) -> tuple[Sample, Array]:
+    """Return what the second of two forward passes gave, and x as it was afterwards."""
+    network, parameters = random_network(FORWARD, make, sizes, seed), random_parameters(sizes, seed)
+    first, x = np.random.default_rng(seed).uniform(0, 1, (2, *batch, sizes[0]))
+    given = x.copy()
+    ask(f"forward(x) for {part}", network.forward, first.copy())
+    value = FORWARD.numbers(part, ask(f"forward(x) for {part}", network.forward, given))
+    return Sample(value, _forward(parameters, x), (parameters, x, first)), given
 
 
 def _forward_error(
-    make: Callable[..., Network], error: StudentError, batch: tuple[int, ...], seed: int
+    make: Callable[..., Network],
+    part: str,
+    error: StudentError,
+    batch: tuple[int, ...],
+    seed: int,
 ) -> Verdict:
-    """Look for the cause of an exception in a network of equal layers, where any shapes fit."""
-    network = random_network(FORWARD, make, (4, 4, 4), seed)
-    parameters = read_parameters(network)
-    x = np.random.default_rng(seed).uniform(0, 1, (*batch, 4))
+    """Look for the cause of an exception in networks of equal layers, where any shapes fit."""
     try:
-        value = FORWARD.numbers("forward", ask("forward(x)", network.forward, x.copy()))
+        samples = [
+            _forward_sample(make, part, batch, (4, 4, 4), seed + n)[0] for n in range(N_SAMPLES)
+        ]
     except StudentError:
         return FORWARD.error(error)
-    return FORWARD.error(error, find_cause(value, FORWARD_SUSPECTS, parameters, x) or RAISED)
+    return FORWARD.error(error, find_fault(samples, FORWARD_FAULTS) or RAISED)
 
 
 # reset_grad and update_params
 
-NO_RESET = Cause(
-    "not reset", "reset_grad leaves this gradient as it was.", "Set all four gradients to zero."
+NO_RESET = Fault(
+    "not reset",
+    "reset_grad leaves this gradient as it was.",
+    "Set all four gradients to zero.",
+    lambda gradient: gradient,
 )
-RESETS_PARAMETERS = Cause(
+RESETS_PARAMETERS = Fault(
     "parameters reset",
     "reset_grad changed the parameter itself.",
     "Give zeros to the gradient (`W1_grad`), not to the parameter (`W1`).",
 )
-SHARED_ARRAY = Cause(
+SHARED_ARRAY = Fault(
     "shared array",
     "two gradients are one and the same array.",
     "Make an array of zeros for each gradient.",
 )
 STEP = "See in the section which way a step goes, and how long it is."
 # From a parameter p, its right step d and the learning rate.
-STEPS: Suspects = (
-    Suspect("plus", "the step goes uphill: the sign is wrong.", STEP, lambda p, d, lr: p - d),
-    Suspect("not updated", "this parameter is not updated.", STEP, lambda p, d, lr: p),
-    Suspect("lr ignored", "the learning rate is not used.", STEP, lambda p, d, lr: p + d / lr),
-    Suspect("twice", "the step is taken twice.", STEP, lambda p, d, lr: p + 2 * d),
-    Suspect(
+STEPS = (
+    Fault("plus", "the step goes uphill: the sign is wrong.", STEP, lambda p, d, lr: p - d),
+    Fault("not updated", "this parameter is not updated.", STEP, lambda p, d, lr: p),
+    Fault("lr ignored", "the learning rate is not used.", STEP, lambda p, d, lr: p + d / lr),
+    Fault("twice", "the step is taken twice.", STEP, lambda p, d, lr: p + 2 * d),
+    Fault(
         "parameter lost",
         "the old value is lost, as by `=-` in place of `-=`.",
         STEP,
         lambda p, d, lr: d,
     ),
-    Suspect("lr divides", "the gradient is divided by lr.", STEP, lambda p, d, lr: p + d / lr**2),
+    Fault("lr divides", "the gradient is divided by lr.", STEP, lambda p, d, lr: p + d / lr**2),
 )
 
 
 @check(UPDATE_PARAMS, goes_on=True)
-def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Verdict]:
+def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """See that reset_grad zeroes all gradients, and update_params(lr) takes one step downhill."""
     sizes = random_sizes(seed)
-    faults = list(
-        _reset_faults(random_network(UPDATE_PARAMS, MLP, sizes, seed), np.random.default_rng(seed))
-    )
-    yield from faults or [UPDATE_PARAMS.right("reset_grad")]
-    network = random_network(UPDATE_PARAMS, MLP, sizes, seed)
-    for part, lr in (("one step", 0.3), ("another step", 0.07)):
-        before = read_parameters(network)
-        gradients = _set_random_gradients(network, np.random.default_rng(seed + 1))
-        ask(f"update_params({lr}) for {part}", network.update_params, lr)
-        after = read_parameters(network)
-        for name in PARAMETERS:
-            start, end = before[name], after[name]
-            wanted = _descended(start, gradients[name], lr)
-            suspects = (*STEPS, _other_length(start, wanted - start, end, lr))
-            title = name if part == "one step" else f"{name}, {part}"
-            verdict = UPDATE_PARAMS.judge(title, end, wanted, suspects, start, wanted - start, lr)
-            if part == "one step" or not verdict.passed:
-                yield verdict
+    yield partial(_reset_part, MLP, sizes, seed)
+    samples: dict[str, list[Sample]] = {name: [] for name in PARAMETERS}
+    for number, lr in enumerate((0.3, 0.07)):
+        network = random_network(UPDATE_PARAMS, MLP, sizes, seed + number)
+        before = random_parameters(sizes, seed + number)
+        for _ in range(2):  # the second step starts where the first one ended
+            gradients = _set_random_gradients(network, before, np.random.default_rng(seed + 1))
+            ask(f"update_params({lr})", network.update_params, lr)
+            for name in PARAMETERS:
+                inputs = (before[name], -lr * gradients[name], lr)
+                found = UPDATE_PARAMS.attribute(network, name)
+                samples[name].append(Sample(found, before[name] - lr * gradients[name], inputs))
+            before = read_parameters(network)
+    for name in PARAMETERS:
+        yield UPDATE_PARAMS.judge(name, samples[name], (*STEPS, _other_length(samples[name][0])))
 
 
-def _other_length(start: Array, step: Array, end: Array, lr: float) -> Suspect:
+def _other_length(sample: Sample) -> Fault:
     """Suspect a step of another length, the one that the first number took."""
+    start, step, lr = sample.inputs
+    if sample.found.shape != start.shape:
+        return UNKNOWN._replace(wrong=lambda p, d, lr: np.nan)
     with np.errstate(all="ignore"):  # what came may be anything
-        factor = ((end - start) / step).flat[0]
+        factor = ((sample.found - start) / step).flat[0]
     likely = f"the step is {abs(factor * lr):.4g} times the gradient: lr is not used as it is."
-    return Suspect("lr ignored", likely, STEP, lambda p, d, lr: p + factor * d)
+    return Fault("lr ignored", likely, STEP, lambda p, d, lr: p + factor * d)
 
 
-def _descended(parameter: Array, gradient: Array, lr: float) -> Array:
-    """Return `parameter` after one step downhill, by PyTorch."""
-    import torch
-
-    return torch.add(torch.tensor(parameter), torch.tensor(gradient), alpha=-lr).numpy()
-
-
-def _set_random_gradients(network: Network, rng: np.random.Generator) -> dict[str, Array]:
-    for name, values in read_parameters(network).items():
-        setattr(network, f"{name}_grad", rng.normal(0, 1, values.shape))
-    return read_gradients(network)
+def _reset_part(
+    make: Callable[..., Network], sizes: tuple[int, int, int], seed: int
+) -> Iterator[Verdict]:
+    network = random_network(UPDATE_PARAMS, make, sizes, seed)
+    parameters = random_parameters(sizes, seed)
+    found = list(_reset_verdicts(network, parameters, np.random.default_rng(seed)))
+    yield from found or [UPDATE_PARAMS.right("reset_grad")]
 
 
-def _reset_faults(network: Network, rng: np.random.Generator) -> Iterator[Verdict]:
+def _set_random_gradients(
+    network: Network, parameters: Mapping[str, Array], rng: np.random.Generator
+) -> dict[str, Array]:
+    gradients = {name: rng.normal(0, 1, values.shape) for name, values in parameters.items()}
+    for name, values in gradients.items():
+        setattr(network, f"{name}_grad", values.copy())
+    return gradients
+
+
+def _reset_verdicts(
+    network: Network, parameters: Mapping[str, Array], rng: np.random.Generator
+) -> Iterator[Verdict]:
     """Yield what is wrong with reset_grad."""
-    gradients, parameters = _set_random_gradients(network, rng), read_parameters(network)
+    gradients = _set_random_gradients(network, parameters, rng)
     ask("reset_grad()", network.reset_grad)
     all_zero = True
     for name in PARAMETERS:
         part = f"{name}_grad, after reset_grad"
         found = UPDATE_PARAMS.attribute(network, f"{name}_grad")
-        wanted = np.zeros(parameters[name].shape)
-        suspects = (Suspect(*NO_RESET, lambda gradient: gradient),)
-        verdict = UPDATE_PARAMS.judge(part, found, wanted, suspects, gradients[name])
+        sample = Sample(found, np.zeros(parameters[name].shape), (gradients[name],))
+        verdict = UPDATE_PARAMS.judge(part, [sample], (NO_RESET,))
         if not verdict.passed:
             all_zero = False
             yield verdict
@@ -493,30 +542,30 @@ class Parameters(Spy):
         self.dtype = np.dtype(np.float32)
 
 
-FILES_MISSING = Cause(
+FILES_MISSING = Fault(
     "files missing",
     "the files have other names, lie elsewhere, or were not written.",
     'Write `f"{filename_prefix}_{name}.npy"` for each of W1, b1, W2 and b2.',
 )
-NOT_LOADED = Cause(
+NOT_LOADED = Fault(
     "not assigned",
     "load_weights reads the file and doesn't give its numbers to the network.",
     "Assign what np.load returns to the network's attribute.",
 )
-ROUNDED_NUMBERS = Cause(
+ROUNDED_NUMBERS = Fault(
     "rounded", "digits were lost, as in a text file.", "Use np.save, which keeps every digit."
 )
-GRADIENT_SAVED = Cause(
+GRADIENT_SAVED = Fault(
     "gradients saved",
     "the gradient was saved in place of the parameter.",
     "Save `W1`, not `W1_grad`.",
 )
-MIXED_UP = Cause(
+MIXED_UP = Fault(
     "mixed up",
     "the parameters are mixed up: one is read into the place of another.",
     "See which name each file is written under, and which it is read from.",
 )
-PREFIX_IGNORED = Cause(
+PREFIX_IGNORED = Fault(
     "prefix ignored",
     "the file names don't depend on the prefix, so one network overwrites another.",
     "Build each file's name from the argument filename_prefix.",
@@ -573,12 +622,12 @@ def _read_back(
     found, wanted = SAVING.numbers(part, getattr(fresh, name)), getattr(saved, name)
     if np.array_equal(found, wanted):
         return SAVING.right(part)
-    suspects = {
+    faults = {
         NOT_LOADED: getattr(Parameters(seed + 2), name),
         GRADIENT_SAVED: getattr(saved, f"{name}_grad"),
         PREFIX_IGNORED: getattr(other, name),
     }
-    causes = [cause for cause, values in suspects.items() if np.array_equal(found, values)]
+    causes = [cause for cause, values in faults.items() if np.array_equal(found, values)]
     if any(np.array_equal(found, getattr(saved, each)) for each in PARAMETERS):
         causes.append(MIXED_UP)
     if distance(found, wanted) < 1e-2:

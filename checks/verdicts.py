@@ -12,10 +12,10 @@ import sys
 import sysconfig
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, ParamSpec
+from typing import Any, Generic, NamedTuple, NoReturn, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,53 +25,50 @@ P = ParamSpec("P")
 
 EXACT = 1e-12  # relative difference up to which only rounding of 64-bit numbers differs
 SAME = 1e-6  # relative difference up to which a mistake explains what was found
+CLOSE = 1e-4  # relative difference up to which a result is right
 
 
-class Cause(NamedTuple):
-    """A likely mistake: its key for programs, the sentence that names it, and the next step."""
+class Fault(NamedTuple):
+    """A known mistake: its key for programs, the sentence that names it, and the next step.
 
-    key: str
-    likely: str
-    step: str
-
-
-class Suspect(NamedTuple):
-    """A cause, and the function that a student would have written by that mistake."""
+    `wrong` is the function that a student would have written by that mistake; it tests the claim.
+    """
 
     key: str
     likely: str
     step: str
-    predict: Callable[..., Any]
-
-    @property
-    def cause(self) -> Cause:
-        """The cause alone."""
-        return Cause(self.key, self.likely, self.step)
+    wrong: Callable[..., Any] | None = None
 
 
-Suspects = tuple[Suspect, ...]
+class Sample(NamedTuple):
+    """What the student's function made of some inputs, and what was wanted."""
 
-UNKNOWN = Cause(
+    found: Any
+    wanted: Array
+    inputs: tuple[Any, ...]
+
+
+UNKNOWN = Fault(
     "unknown",
     "unknown; this is none of the usual mistakes.",
     "Take the smallest example that goes wrong, work it out on paper, and compare each line.",
 )
-UNFINISHED = Cause("unfinished", "", "")
-RAISED = Cause("raised", "unknown; the line above is where Python stopped.", "")
-NOTHING_RETURNED = Cause(
+UNFINISHED = Fault("unfinished", "", "")
+RAISED = Fault("raised", "unknown; the line above is where Python stopped.", "")
+NOTHING_RETURNED = Fault(
     "nothing returned", "the function ends without `return`.", "Return the result."
 )
-NOT_NUMBERS = Cause(
+NOT_NUMBERS = Fault(
     "not numbers",
     "the result is not an array of numbers, so nothing can be compared.",
     "Print the result, and see which step last gave an array.",
 )
-ATTRIBUTE_MISSING = Cause(
+ATTRIBUTE_MISSING = Fault(
     "attribute missing",
     "the network has nothing of this name.",
     "Use the names of the class docstring: W1, b1, W2, b2, and W1_grad to b2_grad.",
 )
-INPUT_CHANGED = Cause(
+INPUT_CHANGED = Fault(
     "input changed",
     "the array that was passed in was changed in place, by `-=`, `*=`, `+=` or `[...] =`.",
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
@@ -108,17 +105,18 @@ class Report(list[Verdict]):
         return list(dict.fromkeys(verdict.cause for verdict in self if verdict.cause))
 
     def __str__(self) -> str:
-        """Return all messages: plain rights in one line, a cause told once not told again."""
+        """Return all messages: plain rights in one line, nothing and no cause told twice."""
         lines: list[str] = []
         for plain, verdicts in itertools.groupby(self, lambda verdict: verdict.is_plain):
             if plain:
                 lines.append(f"{', '.join(verdict.part for verdict in verdicts)}: right")
             else:
-                lines += [self._message(verdict) for verdict in verdicts]
+                lines += dict.fromkeys(self._message(verdict) for verdict in verdicts)
         return "\n".join(lines)
 
     def _message(self, verdict: Verdict) -> str:
-        earlier = [other.cause for other in self[: self.index(verdict)]]
+        first = next(n for n, other in enumerate(self) if other.message == verdict.message)
+        earlier = [other.cause for other in self[:first]]
         if verdict.cause in (None, UNKNOWN.key, RAISED.key) or verdict.cause not in earlier:
             return verdict.message
         title = verdict.message.partition("\n")[0]
@@ -161,21 +159,21 @@ class Exercise:
         return Verdict(self.name, part, True, None, f"{part}: {note}")
 
     def wrong(
-        self, part: str, found: str, wanted: str, cause: Cause = UNKNOWN, note: str = "wrong"
+        self, part: str, found: str, wanted: str, fault: Fault = UNKNOWN, note: str = "wrong"
     ) -> Verdict:
         """Return the verdict that `part` is wrong, with the likely cause."""
         lines = [
             f"{part}: {note}",
             f"  Found: {found}",
             f"  Wanted: {wanted}",
-            f"  Likely cause: {cause.likely}",
-            f"  Next step: {cause.step}",
+            f"  Likely cause: {fault.likely}",
+            f"  Next step: {fault.step}",
         ]
-        return Verdict(self.name, part, False, cause.key, "\n".join(lines))
+        return Verdict(self.name, part, False, fault.key, "\n".join(lines))
 
-    def halt(self, part: str, found: str, wanted: str, cause: Cause = UNKNOWN) -> NoReturn:
+    def halt(self, part: str, found: str, wanted: str, fault: Fault = UNKNOWN) -> NoReturn:
         """End the check with a wrong verdict."""
-        raise Halt(self.wrong(part, found, wanted, cause))
+        raise Halt(self.wrong(part, found, wanted, fault))
 
     def unfinished(self, error: NotImplementedError) -> Verdict:
         """Return the verdict that the exercise, or one that it builds on, is still to be done."""
@@ -191,11 +189,11 @@ class Exercise:
         )
         return Verdict(self.name, self.name, False, UNFINISHED.key, text)
 
-    def error(self, error: StudentError, cause: Cause = RAISED) -> Verdict:
+    def error(self, error: StudentError, fault: Fault = RAISED) -> Verdict:
         """Return the verdict on an exception of the student's code."""
-        step = cause.step or _next_step(error.error, self.name)
+        step = fault.step or _next_step(error.error, self.name)
         return self.wrong(
-            error.call, f"{error}.", "a result, no exception.", cause._replace(step=step)
+            error.call, f"{error}.", "a result, no exception.", fault._replace(step=step)
         )
 
     def numbers(self, part: str, value: Any) -> Array:  # noqa: ANN401  # a student's result
@@ -218,35 +216,36 @@ class Exercise:
         return self.numbers(name, value).copy()
 
     def judge(
-        self,
-        part: str,
-        value: Any,  # noqa: ANN401  # a student's result
-        wanted: Array,
-        suspects: Iterable[Suspect],
-        *inputs: Any,  # noqa: ANN401  # whatever the suspects take
+        self, part: str, samples: Sequence[Sample], faults: Iterable[Fault] = (), near: float = 0
     ) -> Verdict:
-        """Compare `value` with `wanted`; where they differ, see which suspect explains `value`.
+        """Compare what was found with what was wanted; see which fault explains all samples.
 
-        The suspects predict from `inputs`.
+        Numbers up to `near` apart count as equal.
         """
-        found = self.numbers(part, value)
-        difference = distance(found, wanted)
-        if difference < 1e-4:
-            return self.right(part, closeness(difference))
-        cause = find_cause(found, suspects, *inputs) or UNKNOWN
+        samples = [sample._replace(found=self.numbers(part, sample.found)) for sample in samples]
+        differences = [distance(sample.found, sample.wanted, near) for sample in samples]
+        worst = max(differences)
+        if worst < CLOSE:
+            return self.right(part, "right" if near else closeness(worst))
+        fault = find_fault(samples, faults, near) or UNKNOWN
+        shown = next(s for s, d in zip(samples, differences, strict=True) if not d < CLOSE)
         return self.wrong(
-            part, describe(found), describe(wanted), cause, f"{closeness(difference)}"
+            part, describe(shown.found), describe(shown.wanted), fault, closeness(worst)
         )
 
 
-def find_cause(found: Array, suspects: Iterable[Suspect], *inputs: Any) -> Cause | None:  # noqa: ANN401
-    """Return the cause of the first suspect who predicts `found` from `inputs`, None if nobody."""
-    for suspect in suspects:
-        # A suspect whose shapes don't fit these inputs cannot have done it.
-        with np.errstate(all="ignore"), contextlib.suppress(ValueError, RuntimeError, IndexError):
-            if distance(found, np.asarray(suspect.predict(*inputs))) < SAME:
-                return suspect.cause
-    return None
+def find_fault(samples: Iterable[Sample], faults: Iterable[Fault], near: float = 0) -> Fault | None:
+    """Return the first fault whose wrong function gives what was found in all samples, or None."""
+    samples = list(samples)
+    return next((f for f in faults if all(_gives(f, sample, near) for sample in samples)), None)
+
+
+def _gives(fault: Fault, sample: Sample, near: float) -> bool:
+    # A fault whose shapes don't fit these inputs cannot have done it.
+    with np.errstate(all="ignore"), contextlib.suppress(ValueError, RuntimeError, IndexError):
+        assert fault.wrong is not None
+        return distance(sample.found, np.asarray(fault.wrong(*sample.inputs)), near) < SAME
+    return False
 
 
 def _next_step(error: Exception, exercise: str) -> str:
@@ -260,8 +259,11 @@ def _next_step(error: Exception, exercise: str) -> str:
     return "Run that line by itself, with the smallest example that you can think of."
 
 
-def distance(found: Array, wanted: Array) -> float:
-    """Return max|found - wanted| / max(|found|, |wanted|); infinity if shapes or NaNs differ."""
+def distance(found: Array, wanted: Array, near: float = 0) -> float:
+    """Return max|found - wanted| / max(|found|, |wanted|); infinity if shapes or NaNs differ.
+
+    It is 0 if no two numbers are more than `near` apart.
+    """
     if found.shape != wanted.shape:
         return float("inf")
     found, wanted = found.astype(float), wanted.astype(float)
@@ -272,7 +274,8 @@ def distance(found: Array, wanted: Array) -> float:
     if not np.isfinite(found).all():
         return float("inf")
     scale = max(np.abs(found).max(initial=0), np.abs(wanted).max(initial=0))
-    return float(np.abs(found - wanted).max(initial=0) / scale) if scale else 0.0
+    apart = np.abs(found - wanted).max(initial=0)
+    return float(apart / scale) if apart > near else 0.0
 
 
 def gradient_verdict(difference: float) -> str:
@@ -287,7 +290,7 @@ def closeness(difference: float) -> str:
     """Say how close two arrays are: "exact, relative difference 2.1e-16, right"."""
     if not np.isfinite(difference):
         return "wrong"
-    word = "exact" if difference < EXACT else "approximate" if difference < 1e-4 else "different"
+    word = "exact" if difference < EXACT else "approximate" if difference < CLOSE else "different"
     return f"{word}, relative difference {difference:.1e}, {gradient_verdict(difference)}"
 
 
@@ -376,38 +379,56 @@ def student_line(error: BaseException) -> str:
     return f"line {number} of {place}" + (f": `{code}`" if code else "")
 
 
-def check(
-    exercise: Exercise, *, goes_on: bool = False
-) -> Callable[[Callable[P, Iterator[Verdict]]], Callable[P, Report]]:
-    """Make a check of a generator of verdicts: it prints them and returns them as a Report.
+Part = Callable[[], Iterable[Any]]  # verdicts or parts, judged alone: an exception is a verdict too
+Body = Callable[P, Iterator[Verdict | Part]]
+
+
+class Check(Generic[P]):
+    """A check of `exercise`, made of a generator of verdicts and parts.
 
     Whatever the student's code raises, and whatever it returns, ends in a verdict. Unless it
     `goes_on`, a check ends with the first part that is wrong: later parts would go wrong by it.
     """
 
-    def decorate(body: Callable[P, Iterator[Verdict]]) -> Callable[P, Report]:
-        @functools.wraps(body)
-        def run(*args: P.args, **kwargs: P.kwargs) -> Report:
-            report = Report()
-            try:
-                for verdict in body(*args, **kwargs):
-                    report.append(verdict)
-                    if not (verdict.passed or goes_on):
-                        break
-            except Halt as halt:
-                report.append(halt.verdict)
-            except NotImplementedError as error:
-                report.append(exercise.unfinished(error))
-            except StudentError as error:
-                report.append(exercise.error(error))
-            except Exception as error:
-                report.append(_unreadable(exercise, error))
-            print(report)
-            return report
+    def __init__(self, body: Body[P], exercise: Exercise, goes_on: bool) -> None:
+        self.body, self.exercise, self.goes_on = body, exercise, goes_on
+        functools.update_wrapper(self, body)
 
-        return run
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Report:
+        """Print the verdicts, and return them."""
+        report = Report()
+        for verdict in self._verdicts(lambda: self.body(*args, **kwargs)):
+            report.append(verdict)
+            if not (verdict.passed or self.goes_on):
+                break
+        print(report)
+        return report
 
-    return decorate
+    def every_part(self, *args: P.args, **kwargs: P.kwargs) -> Report:
+        """Return the verdicts on all parts, also on those after a wrong one, and print nothing."""
+        return Report(self._verdicts(lambda: self.body(*args, **kwargs)))
+
+    def _verdicts(self, part: Part) -> Iterator[Verdict]:
+        """Yield the verdicts of a part, and of the parts within."""
+        try:
+            for item in part():
+                if isinstance(item, Verdict):
+                    yield item
+                else:
+                    yield from self._verdicts(item)
+        except Halt as halt:
+            yield halt.verdict
+        except NotImplementedError as error:
+            yield self.exercise.unfinished(error)
+        except StudentError as error:
+            yield self.exercise.error(error)
+        except Exception as error:
+            yield _unreadable(self.exercise, error)
+
+
+def check(exercise: Exercise, *, goes_on: bool = False) -> Callable[[Body[P]], Check[P]]:
+    """Make a Check of a generator of verdicts and parts."""
+    return lambda body: Check(body, exercise, goes_on)
 
 
 def _unreadable(exercise: Exercise, error: Exception) -> Verdict:

@@ -1,32 +1,25 @@
 """What is marked, and for how many points: read from checks/exercises.toml."""
 
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from checks.exercises import FILE, Task, load_tasks
-from checks.verdicts import Verdict
+from checks.verdicts import Report
 from grading.sandbox import Limits
 
 
-def score_of(task: Task, checked: Iterable[Verdict], hidden: Iterable[Verdict]) -> dict[str, float]:
-    """Return the points earned by part, from the verdicts of check and hidden cases."""
-    checked, hidden = list(checked), list(hidden)
-    return {
-        part: points if _earned(part, checked, hidden) else 0.0
-        for part, points in task.points.items()
-    }
+def score_of(task: Task, report: Report) -> dict[str, float]:
+    """Return the points earned by part, from the verdicts on every part of the check."""
+    return {part: points if _earned(part, report) else 0.0 for part, points in task.points.items()}
 
 
-def _earned(part: str, checked: list[Verdict], hidden: list[Verdict]) -> bool:
+def _earned(part: str, report: Report) -> bool:
     if part == "check":
-        return bool(checked) and all(verdict.passed for verdict in checked + hidden)
-    kind, _, pattern = part.partition(": ")
-    verdicts = hidden if kind == "hidden" else checked
-    meant = [verdict for verdict in verdicts if fnmatchcase(verdict.part, pattern)]
-    return bool(meant) and all(verdict.passed for verdict in meant)
+        return report.passed
+    pattern = part.removeprefix("check: ")
+    return Report(verdict for verdict in report if fnmatchcase(verdict.part, pattern)).passed
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""Marking one hand-in: every exercise by its check and its hidden cases, in workers of its own."""
+"""Marking one hand-in: every exercise by its check, in workers of its own."""
 
 import contextlib
-import io
 import tempfile
 import time
 import zlib
@@ -14,7 +13,7 @@ import numpy as np
 
 import helpers
 from checks.exercises import Task
-from checks.verdicts import Cause, Exercise, Report, StudentError, Verdict
+from checks.verdicts import Exercise, Fault, Report, StudentError, Verdict
 from grading.archives import HandIn
 from grading.exam import Exam, score_of
 from grading.processes import ForkServer, WorkerProcess, can_nest, fork_sandboxed
@@ -160,23 +159,13 @@ def mark(hand_in: HandIn, exam: Exam, seed: int, surroundings: Surroundings) -> 
 
 
 def _mark_task(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> dict[str, Any]:
-    checked, hidden = _verdicts(task, workers, hand_in, seed)
-    score = score_of(task, checked, hidden)
+    report = _verdicts(task, workers, hand_in, seed)
+    score = score_of(task, report)
     return {
         "name": task.name, "points": sum(score.values()), "maximum": task.maximum, "parts": score,
-        "cause": next((v.cause for v in [*checked, *hidden] if not v.passed), None),
-        "text": clean(str(checked)), "hidden": clean(brief(hidden)),
-        "verdicts": [{k: clean(v) for k, v in asdict(verdict).items()} for verdict in checked],
+        "cause": next(iter(report.causes), None), "text": clean(str(report)),
+        "verdicts": [{k: clean(v) for k, v in asdict(verdict).items()} for verdict in report],
     }  # fmt: skip
-
-
-def brief(hidden: Report) -> str:
-    """Return what hidden cases found; what may have caused it is the check's to say."""
-    return "\n".join(
-        f"{verdict.part}: right" if verdict.passed
-        else "\n".join([f"{verdict.part}: wrong", *verdict.message.splitlines()[1:3]])
-        for verdict in hidden
-    )  # fmt: skip
 
 
 def clean(value: Any) -> Any:
@@ -187,40 +176,20 @@ def clean(value: Any) -> Any:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _verdicts(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> tuple[Report, Report]:
-    """Return what the check says of a task, and what the hidden cases say."""
+def _verdicts(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> Report:
+    """Return what the check says of a task."""
     try:
         student = _student(task, workers, hand_in)
     except Exception as error:
-        return Report([not_loaded(task, error)]), Report()
+        return Report([not_loaded(task, error)])
     require_space()
     return judge(task, student, seed)
 
 
-def judge(task: Task, student: Mapping[str, Any], seed: int) -> tuple[Report, Report]:
-    """Return the verdicts of check and hidden cases on a student's functions, wherever they run."""
-    seeds = np.random.default_rng([seed, zlib.crc32(task.name.encode())])
-    functions = [student[name] for name in task.takes]
-    with contextlib.redirect_stdout(io.StringIO()):
-        checked = task.check(*functions, seed=int(seeds.integers(1000)))
-        hidden = hidden_of(task)
-        if hidden is None or not _worth_it(checked):
-            return checked, Report()
-        return checked, Report(hidden(student, seeds))
-
-
-def _worth_it(checked: Report) -> bool:
-    """Whether hidden cases can bring a point: not for what isn't there."""
-    return checked.causes != ["unfinished"]
-
-
-def hidden_of(task: Task) -> Any:
-    """Return the hidden cases of a task, None if it has none."""
-    if task.module == "cnn":
-        from grading.hidden_cnn import HIDDEN
-    else:
-        from grading.hidden import HIDDEN
-    return HIDDEN.get(task.name)
+def judge(task: Task, student: Mapping[str, Any], seed: int) -> Report:
+    """Return the verdicts on every part of a check, on inputs that students never see."""
+    secret = np.random.default_rng([seed, zlib.crc32(task.name.encode())]).integers(1 << 32)
+    return task.check.every_part(*(student[name] for name in task.takes), seed=int(secret))
 
 
 def _student(task: Task, workers: Workers, hand_in: HandIn) -> Student:
@@ -242,7 +211,7 @@ def not_loaded(task: Task, error: Exception) -> Verdict:
         reason = str(error)
     elif isinstance(error, AttributeError) and not getattr(error, "frames", None):
         reason = f"{file} has no {names}"
-    cause = Cause(
+    cause = Fault(
         "not loaded", "the file is missing, has a mistake in its outermost lines, or another name.",
         f'Run `python -c "from helpers.{task.module} import {", ".join(task.takes)}"` in your own '
         "folder.",

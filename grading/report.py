@@ -96,8 +96,6 @@ def feedback(page: Result) -> str:
             "",
         ]
         lines += _block(each["text"])
-        if each["hidden"] and each["points"] < each["maximum"]:
-            lines += ["", "On other inputs:", "", *_block(each["hidden"])]
     for notebook in page.get("notebooks", ()):
         lines += ["", f"## {_inline(notebook['name'])}, executed again", ""]
         lines += _block("\n".join(notebook["lines"]))

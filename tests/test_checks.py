@@ -18,7 +18,7 @@ from checks import (
     numerical_gradients,
     relative_difference,
 )
-from checks.verdicts import Exercise, Report, Suspect, closeness, distance
+from checks.verdicts import Exercise, Report, Fault, closeness, distance
 from helpers.mlp import MLP, PARAMETERS, sigmoid
 from tests.mutants import student_module
 
@@ -137,7 +137,7 @@ def test_not_implemented_in_a_library_is_an_exception_like_others():
 
 
 def test_a_cause_is_told_once():
-    exercise, cause = Exercise("x", "1"), Suspect("k", "why.", "do.", abs).cause
+    exercise, cause = Exercise("x", "1"), Fault("k", "why.", "do.", abs)
     wrong = [exercise.wrong(part, "1.", "2.", cause) for part in "rs"]
     report = Report([exercise.right("p"), exercise.right("q"), *wrong])
     assert str(report).splitlines() == [

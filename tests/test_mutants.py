@@ -115,7 +115,8 @@ def test_a_strange_gradient_has_no_known_cause(change, parameter):
     edit = (f"self.{parameter}_grad += {lines[parameter]}", new)
     report = Mutant("update_grad", "strange", "unknown", (edit,)).report()
     wrong = [verdict.part for verdict in report if not verdict.passed]
-    assert (wrong, report.causes) == ([f"{parameter}_grad"], ["unknown"])
+    assert {part.partition(",")[0] for part in wrong} == {f"{parameter}_grad"}
+    assert report.causes == ["unknown"]
     assert "Likely cause: unknown" in str(report)
 
 

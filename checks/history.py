@@ -1,0 +1,303 @@
+"""What a training or a test says of itself: accuracies and losses, against those of the album."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from checks.spies import FIRST_VALIDATION, N_VALIDATION, Plan, Step
+from checks.verdicts import (
+    NOTHING_RETURNED,
+    Array,
+    Exercise,
+    Fault,
+    Part,
+    Sample,
+    Verdict,
+    distance,
+)
+
+ROUNDED = 0.0051  # how far off a percentage is that was rounded to two decimals
+
+
+def percent_right(predicted: Array, true: Array) -> Array:
+    """Return the percentage of predictions (N,) that equal the labels (N,)."""
+    return np.asarray(100 * np.count_nonzero(predicted == true) / len(true))
+
+
+# From predictions and labels.
+ACCURACY_FAULTS = (
+    Fault(
+        "fraction",
+        "this is a fraction, not a percentage.",
+        "Multiply by 100.",
+        lambda p, t: (p == t).mean(),
+    ),
+    Fault(
+        "error rate",
+        "this is the percentage of mistakes.",
+        "Count the predictions that are equal to the labels.",
+        lambda p, t: 100 * (p != t).mean(),
+    ),
+    Fault(
+        "error rate",
+        "this is the fraction of mistakes.",
+        "Count the predictions that are equal to the labels, and return percent.",
+        lambda p, t: (p != t).mean(),
+    ),
+    Fault(
+        "count",
+        "this is the number of right predictions.",
+        "Divide by the number of labels, and multiply by 100.",
+        lambda p, t: (p == t).sum(),
+    ),
+    Fault(
+        "percent twice",
+        "it was multiplied by 100 twice.",
+        "accuracy returns percent already.",
+        lambda p, t: 1e4 * (p == t).mean(),
+    ),
+    Fault(
+        "rounded down",
+        "the decimals were cut off.",
+        "Divide with `/`, and leave rounding to those who print.",
+        lambda p, t: 100 * (p == t).sum() // len(t),
+    ),
+    Fault(
+        "all or nothing",
+        "it is asked whether all predictions are right.",
+        "Count the right ones: the mean of a comparison is their share.",
+        lambda p, t: 100 * (p == t).all(),
+    ),
+    Fault(
+        "wrong total",
+        "it was divided by a fixed number.",
+        "Divide by the number of labels.",
+        lambda p, t: 10 * (p == t).sum(),
+    ),
+)
+LEAST_PROBABLE = Fault(
+    "least probable digit",
+    "the least probable digit is taken.",
+    "Use argmax, which finds the largest probability.",
+    lambda probabilities, t: percent_right(probabilities.argmin(axis=1), t),
+)
+
+
+def _of_most_probable(fault: Fault) -> Fault:
+    wrong = fault.wrong
+    assert wrong is not None
+    return fault._replace(wrong=lambda probabilities, t: wrong(probabilities.argmax(axis=1), t))
+
+
+# From probabilities and labels.
+PERCENTAGE_FAULTS = (LEAST_PROBABLE, *map(_of_most_probable, ACCURACY_FAULTS))
+
+
+class Epoch(NamedTuple):
+    """An epoch of a training: its steps, and how many there were before."""
+
+    plan: Plan
+    steps: Sequence[Step]
+    n_before: int
+
+    @property
+    def n_after(self) -> int:
+        """The number of steps at its end."""
+        return self.n_before + len(self.steps)
+
+    @property
+    def training(self) -> Array:
+        """The numbers of the training images."""
+        return np.arange(self.plan.n_images)
+
+    @property
+    def validation(self) -> Array:
+        """The numbers of the validation images."""
+        return FIRST_VALIDATION + np.arange(N_VALIDATION)
+
+    def accuracy(self, numbers: Array, n_steps: int) -> Array:
+        """Return the accuracy on images after so many steps."""
+        probabilities = self.plan.album.probabilities(numbers, n_steps)
+        return percent_right(probabilities.argmax(axis=1), self.plan.album.labels[numbers])
+
+    def accuracy_along(self) -> Array:
+        """Return the accuracy on the images of each step, just before it is taken."""
+        right = [
+            len(step.images) * self.accuracy(np.array(step.images), self.n_before + number)
+            for number, step in enumerate(self.steps)
+        ]
+        return np.asarray(sum(right) / max(1, sum(len(step.images) for step in self.steps)))
+
+    def losses(self) -> Array:
+        """Return each step's sum of losses, just before it is taken."""
+        album = self.plan.album
+        return np.array([
+            album.loss(step.images, self.n_before + number)
+            for number, step in enumerate(self.steps)
+        ])  # fmt: skip
+
+    def sizes(self) -> Array:
+        """Return each step's number of images."""
+        return np.array([len(step.images) for step in self.steps])
+
+    def loss_after(self) -> Array:
+        """Return the mean loss on all training images at the end."""
+        return np.asarray(self.plan.album.loss(self.training, self.n_after) / self.plan.n_images)
+
+
+# What may be recorded: along the way or at the end of the epoch.
+Quantity = Callable[[Epoch], Array]
+RIGHT: dict[str, tuple[Quantity, ...]] = {
+    "train_accuracy": (lambda e: e.accuracy(e.training, e.n_after), Epoch.accuracy_along),
+    "validation_accuracy": (lambda e: e.accuracy(e.validation, e.n_after),),
+    # The mean over batches is usual too, though images of a smaller last batch count more in it.
+    "loss": (
+        lambda e: e.losses().sum() / e.sizes().sum(),
+        lambda e: (e.losses() / e.sizes()).mean(),
+        Epoch.loss_after,
+    ),
+}
+AT_THE_END = "Record at the end of each epoch, when all its steps are taken."
+ARGUMENTS = "The order is record(loss, train_accuracy, validation_accuracy)."
+MEAN = "Add up the losses of all images of the epoch, and divide by their number."
+FAULTS: dict[str, tuple[Fault, ...]] = {
+    "train_accuracy": (
+        Fault(
+            "evaluated on validation set",
+            "the training accuracy is taken on the validation images.",
+            "Pass the training images and labels to the evaluation.",
+            lambda e: e.accuracy(e.validation, e.n_after),
+        ),
+        Fault(
+            "arguments exchanged",
+            "the loss stands where the training accuracy should.",
+            ARGUMENTS,
+            lambda e: e.losses().sum() / e.sizes().sum(),
+        ),
+        Fault(
+            "before the epoch",
+            "the training accuracy is taken before the steps of the epoch.",
+            AT_THE_END,
+            lambda e: e.accuracy(e.training, e.n_before),
+        ),
+        Fault(
+            "last batch only",
+            "the training accuracy is that of the last batch.",
+            "Count the right ones in all batches, and divide by the number of all images.",
+            lambda e: e.accuracy(np.array(e.steps[-1].images), e.n_after - 1),
+        ),
+    ),
+    "validation_accuracy": (
+        Fault(
+            "evaluated on training set",
+            "the validation accuracy is taken on the training images.",
+            "Pass the validation images and labels to the evaluation.",
+            lambda e: e.accuracy(e.training, e.n_after),
+        ),
+        Fault(
+            "before the epoch",
+            "the validation accuracy is taken before the steps of the epoch.",
+            AT_THE_END,
+            lambda e: e.accuracy(e.validation, e.n_before),
+        ),
+        Fault(
+            "arguments exchanged",
+            "the loss stands where the validation accuracy should.",
+            ARGUMENTS,
+            lambda e: e.losses().sum() / e.sizes().sum(),
+        ),
+    ),
+    "loss": (
+        Fault(
+            "total loss",
+            "this is the sum over all images, not their mean.",
+            MEAN,
+            lambda e: e.losses().sum(),
+        ),
+        Fault(
+            "divided by batches",
+            "the sum over all images is divided by the number of batches.",
+            MEAN,
+            lambda e: e.losses().mean(),
+        ),
+        Fault(
+            "sum of batches",
+            "the batches' mean losses are added up.",
+            MEAN,
+            lambda e: (e.losses() / e.sizes()).sum(),
+        ),
+        Fault(
+            "sum of means divided by images",
+            "the batches' mean losses are added up and divided by the number of images.",
+            "Multiply each batch's mean loss by its number of images before adding.",
+            lambda e: (e.losses() / e.sizes()).sum() / e.sizes().sum(),
+        ),
+        Fault(
+            "last batch only",
+            "this is the mean loss of the last batch.",
+            MEAN,
+            lambda e: e.losses()[-1] / e.sizes()[-1],
+        ),
+        Fault(
+            "last batch only",
+            "this is the loss of the last batch.",
+            MEAN,
+            lambda e: e.losses()[-1],
+        ),
+        Fault(
+            "arguments exchanged",
+            "an accuracy stands where the loss should.",
+            ARGUMENTS,
+            lambda e: e.accuracy(e.training, e.n_after),
+        ),
+    ),
+}
+NOT_EACH_EPOCH = Fault(
+    "not each epoch",
+    "the history does not have one entry for each epoch.",
+    "Record at the end of each epoch, inside the outer loop and outside the inner one.",
+)
+
+
+def judge_history(
+    exercise: Exercise,
+    history: Any,  # noqa: ANN401  # a student's result
+    plan: Plan,
+    steps: Sequence[Step],
+) -> Iterator[Part]:
+    """Judge what a training returned: one entry for each epoch, on the right images."""
+    if history is None:
+        exercise.halt(
+            "history", "None.", "a History with one entry for each epoch.", NOTHING_RETURNED
+        )
+    for name in RIGHT:
+        yield partial(_judge_quantity, exercise, name, history, plan, steps)
+
+
+def _judge_quantity(
+    exercise: Exercise,
+    name: str,
+    history: Any,  # noqa: ANN401
+    plan: Plan,
+    steps: Sequence[Step],
+) -> Iterator[Verdict]:
+    values = exercise.numbers(name, getattr(history, name, None))
+    if values.shape != (plan.n_epochs,):
+        found = f"{values.size} entries." if values.ndim else "one number."
+        wanted = f"{plan.n_epochs}, one for each epoch."
+        yield exercise.wrong(name, found, wanted, NOT_EACH_EPOCH)
+        return
+    each = len(steps) // plan.n_epochs
+    epochs = [Epoch(plan, steps[n * each : (n + 1) * each], n * each) for n in range(plan.n_epochs)]
+    right = min(RIGHT[name], key=partial(_off, values, epochs))
+    samples = [
+        Sample(value, right(epoch), (epoch,)) for value, epoch in zip(values, epochs, strict=True)
+    ]
+    near = 5e-5 if name == "loss" else ROUNDED
+    yield exercise.judge(name, samples, FAULTS[name], near)
+
+
+def _off(values: Array, epochs: Sequence[Epoch], right: Quantity) -> float:
+    return distance(values, np.array([right(epoch) for epoch in epochs]))
