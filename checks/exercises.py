@@ -1,12 +1,13 @@
 """The exercises, as exercises.toml lists them: whatever needs to know them all reads this list."""
 
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from checks.verdicts import Check
 
 FILE = Path(__file__).with_name("exercises.toml")
 MODULES = ("mlp", "training", "cnn")
@@ -30,10 +31,10 @@ class Task:
         return sum(self.points.values())
 
     @property
-    def check(self) -> Any:
+    def check(self) -> Check[...]:
         """The check of the notebook; its module, and with it perhaps PyTorch, is loaded now."""
         module = import_module(f"checks.{self.check_module}")
-        check: Callable[..., Any] = getattr(module, f"check_{self.name}")
+        check: Check[...] = getattr(module, f"check_{self.name}")
         return check
 
     def functions(self) -> list[Any]:

@@ -41,50 +41,44 @@ SAVING = Exercise("save_weights and load_weights", "section 4")
 # initialization
 
 SIZES = (60, 50, 40)
-SPREADS = (
+# Standard deviations that come of a fault, from the numbers of outputs and inputs.
+SPREADS: dict[Fault, Callable[[int, int], float]] = {
     Fault(
         "zero weights",
         "the weights are not random: all are equal.",
         "Draw them from a Gaussian; equal units would learn the same for ever.",
-        lambda n_out, n_in: 0.0,
-    ),
+    ): lambda n_out, n_in: 0.0,
     Fault(
         "variance for standard deviation",
         "0.1 was taken for the variance.",
         "The second argument of `normal` is the standard deviation: no root of it is wanted.",
-        lambda n_out, n_in: 0.1**0.5,
-    ),
+    ): lambda n_out, n_in: 0.1**0.5,
     Fault(
         "square of the standard deviation",
         "0.1 was squared.",
         "The second argument of `normal` is the standard deviation: 0.1 itself.",
-        lambda n_out, n_in: 0.01,
-    ),
+    ): lambda n_out, n_in: 0.01,
     Fault(
         "not scaled",
         "the numbers are standard normal, with standard deviation 1.",
         "Multiply by 0.1, or pass it to `normal` as its second argument.",
-        lambda n_out, n_in: 1.0,
-    ),
+    ): lambda n_out, n_in: 1.0,
     Fault(
         "scaled by layer size",
         "the standard deviation depends on the size of the layer.",
         "Use 0.1 for both layers, as the section says.",
-        lambda n_out, n_in: n_in**-0.5,
-    ),
+    ): lambda n_out, n_in: n_in**-0.5,
     Fault(
         "scaled by layer size",
         "the standard deviation follows the sizes of the layer.",
         "Use 0.1 for both layers, as the section says.",
-        lambda n_out, n_in: (2 / n_in) ** 0.5,
-    ),
+    ): lambda n_out, n_in: (2 / n_in) ** 0.5,
     Fault(
         "scaled by layer size",
         "the standard deviation follows both sizes of the layer.",
         "Use 0.1 for both layers, as the section says.",
-        lambda n_out, n_in: (2 / (n_in + n_out)) ** 0.5,
-    ),
-)
+    ): lambda n_out, n_in: (2 / (n_in + n_out)) ** 0.5,
+}
 NOT_GAUSSIAN = Fault(
     "not Gaussian",
     "the weights are spread evenly over an interval.",
@@ -193,9 +187,9 @@ def _spread_cause(weights: Array, error: float) -> Fault:
     spread = weights.std()
     if spread and ((weights - weights.mean()) ** 4).mean() / spread**4 < 2.3:
         return NOT_GAUSSIAN
-    for fault in SPREADS:
-        expected = fault.wrong(*weights.shape)
-        if abs(spread - expected) <= expected * error:
+    for fault, expected in SPREADS.items():
+        wanted = expected(*weights.shape)
+        if abs(spread - wanted) <= wanted * error:
             return fault
     return UNKNOWN
 

@@ -416,9 +416,12 @@ def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
 def judge_steps(
     exercise: Exercise, notes: Iterable[Note], steps: Sequence[Step], plan: Plan
 ) -> Iterator[Verdict]:
-    """Yield a verdict for each rule; those after a broken one mean little."""
+    """Yield a verdict for each rule up to a broken one; those after it mean little."""
     if finding := no_training(notes, steps):
         yield exercise.wrong("steps", *finding)
+        return
     for part, rule in RULES:
-        finding = rule(steps, plan)
-        yield exercise.wrong(part, *finding) if finding else exercise.right(part)
+        if finding := rule(steps, plan):
+            yield exercise.wrong(part, *finding)
+            return
+        yield exercise.right(part)

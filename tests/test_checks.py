@@ -18,7 +18,7 @@ from checks import (
     numerical_gradients,
     relative_difference,
 )
-from checks.verdicts import Exercise, Report, Fault, closeness, distance
+from checks.verdicts import Exercise, Fault, Report, closeness, distance
 from helpers.mlp import MLP, PARAMETERS, sigmoid
 from tests.mutants import student_module
 

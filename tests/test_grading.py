@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from checks.verdicts import Verdict
+from checks.verdicts import Report, Verdict
 from grading import __main__ as command
 from grading import classroom, marking, protocol
 from grading.answers import ANSWER, written_answers
@@ -177,7 +177,7 @@ def test_verdicts_are_the_same_as_in_the_students_own_process(source, surroundin
     case = Case("x", {"mlp.py": source.encode()}, (), ("softmax",))
     (exercise,) = marked(case, surroundings)["exercises"]
     (task,) = (task for task in read_exam().tasks if task.name == "softmax")
-    own, _ = judge(task, vars(student_module(source, "mlp")), 7)
+    own = judge(task, vars(student_module(source, "mlp")), 7)
     assert exercise["text"] == str(own)
 
 
@@ -247,10 +247,11 @@ def test_a_mistake_of_the_marker_is_no_mark_and_the_class_goes_on(tmp_path, monk
 def test_points_are_for_parts_that_are_there_and_right():
     task = next(task for task in read_exam().tasks if task.name == "sigmoid")
     right, wrong = (Verdict("sigmoid", "three axes", ok, None, "") for ok in (True, False))
-    assert task.maximum == sum(score_of(task, [right], [right]).values()) + 1
-    assert sum(score_of(task, [right], [wrong]).values()) == 0
-    assert sum(score_of(task, [wrong], [right]).values()) == 1
-    assert sum(score_of(task, [], []).values()) == 0
+    another = Verdict("sigmoid", "a row", False, None, "")
+    assert task.maximum == sum(score_of(task, Report([right])).values()) + 1
+    assert sum(score_of(task, Report([wrong])).values()) == 0
+    assert sum(score_of(task, Report([another, right])).values()) == 1
+    assert sum(score_of(task, Report()).values()) == 0
 
 
 ENTRY = "[[exercise]]\nname='x'\ntakes=[]\ncheck='network'\n"
