@@ -1,13 +1,14 @@
 """The gradient detective: which mistake gives just these gradients?
 
-Each usual mistake is put into a copy of the network in PyTorch, where autograd computes the
-gradient that comes of it. A theory whose gradients equal the student's in every observation, to six
+Each usual fault is put into a copy of the network in PyTorch, where autograd computes the
+gradient that comes of it. A fault whose gradients equal the student's in every observation, to six
 digits, explains them. The student's source text is never looked at.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -170,7 +171,7 @@ TRUNCATED = Fault(
 
 
 class Graph:
-    """One pass, forward and back, through the network in PyTorch, with room for mistakes.
+    """One pass, forward and back, through the network in PyTorch, with room for faults.
 
     `x` is (n,) or (B, n), `y` one-hot; `W2_after` is what W2 was after the student's update_grad.
     """
@@ -254,7 +255,7 @@ class Observation:
 
 Prediction = Mapping[str, Array]
 Predict = Callable[[Observation], Prediction]
-Mistake = Callable[[Graph], Prediction]
+OfGraph = Callable[[Graph], Prediction]
 
 
 def _same(found: Array, predicted: Array) -> bool:
@@ -266,15 +267,14 @@ def _same(found: Array, predicted: Array) -> bool:
     return found.shape == predicted.shape and np.allclose(found, predicted, rtol=0, atol=1e-12)
 
 
-@dataclass(frozen=True)
-class Theory:
-    """Causes of a mistake, and the gradients that they would give in an observation."""
+class Story(NamedTuple):
+    """The gradients that faults would give in an observation, if they were all there is."""
 
-    causes: tuple[Fault, ...]
+    faults: tuple[Fault, ...]
     predict: Predict
     same: Callable[[Array, Array], bool] = _same
 
-    def explained(self, names: Iterable[str], observations: Iterable[Observation]) -> list[str]:
+    def explains(self, names: Iterable[str], observations: Iterable[Observation]) -> list[str]:
         """Return those parameters whose gradients are, in every observation, just as predicted."""
         left = list(names)
         for seen in observations:
@@ -293,7 +293,7 @@ def added(gradients: Iterable[Prediction]) -> Gradients:
     return {name: sum((other[name] for other in rest), start=total[name]) for name in names}
 
 
-# Mistakes within one pass, and the gradients that come of them.
+# What faults within one pass make of its graph.
 
 
 def _transposed(g: Graph) -> Prediction:
@@ -356,12 +356,12 @@ def _outer_of_batch(g: Graph) -> Prediction:
     }
 
 
-def _bias(rule: Callable[[Tensor], Tensor]) -> Mistake:
-    """Return the mistake of making each bias gradient from its signal (B, units) by `rule`."""
+def _bias(rule: Callable[[Tensor], Tensor]) -> OfGraph:
+    """Return the fault of making each bias gradient from its signal (B, units) by `rule`."""
     return lambda g: {"b1": rule(g.back).numpy(), "b2": rule(g.error).numpy()}
 
 
-def _bias_from_weights(rule: Callable[[Array], Array]) -> Mistake:
+def _bias_from_weights(rule: Callable[[Array], Array]) -> OfGraph:
     return lambda g: {"b1": rule(g.true["W1"]), "b2": rule(g.true["W2"])}
 
 
@@ -369,52 +369,53 @@ def _truncated(g: Graph) -> Prediction:
     return {name: np.trunc(gradient) for name, gradient in g.true.items()}
 
 
-MISTAKES: tuple[tuple[Fault, Mistake], ...] = (
-    (SIGN, lambda g: g.gradients(error=-g.error)),
-    (DIVIDED, lambda g: {name: gradient / len(g.x) for name, gradient in g.true.items()}),
-    (LAST_IMAGE, lambda g: _rows(g, slice(-1, None))),
-    (FIRST_IMAGE, lambda g: _rows(g, slice(0, 1))),
-    (Y_MISSING, lambda g: g.gradients(error=g.y_hat)),
-    (SOFTMAX_AGAIN, _softmax_jacobian),
-    (SOFTMAX_AGAIN, lambda g: g.gradients(error=g.error * (g.y_hat - g.y_hat**2))),
-    (WRONG_VARIABLE, _slope_along_y_hat),
-    (ROUNDED, _most_probable),
-    (OUTPUT_SLOPE, lambda g: g.gradients(error=g.error * g.slope(g.a2))),
-    (NO_SLOPE, lambda g: g.gradients(back=g.sent)),
-    (WRONG_SLOPE, lambda g: g.gradients(back=g.sent * g.slope(g.z1))),
-    (WRONG_SLOPE, lambda g: g.gradients(back=g.sent * (g.a1 - g.a1**2))),
-    (OTHER_SLOPE, lambda g: g.gradients(back=g.sent * g.z1)),
-    (OTHER_SLOPE, lambda g: g.gradients(back=g.sent * (1 - g.z1))),
-    (OTHER_SLOPE, lambda g: g.gradients(back=g.sent * (1 - g.z1**2))),
-    (OTHER_SLOPE, lambda g: g.gradients(back=g.sent * g.slope(g.a1) ** 2)),
-    (NOT_TRANSPOSED, _not_transposed),
-    (W2_UPDATED, _updated_first),
-    (A1_USED, _a1_for_z1),
-    (TRANSPOSED, _transposed),
-    (SWAPPED, _swapped),
-    (SWAPPED, lambda g: {"W1": g.true["W2"].T, "W2": g.true["W1"].T}),
-    (NOT_SUMMED, _per_image),
-    (OUTER_OF_BATCH, _outer_of_batch),
-    (SUMMED_TOO_FAR, _bias(lambda signal: signal.sum())),
-    (SUMMED_TOO_FAR, _bias(lambda signal: signal.sum().expand(signal.shape[1]))),
-    (SUMMED_TOO_FAR, _bias(lambda signal: signal.sum(dim=1))),
-    (LIKE_WEIGHTS, _bias_from_weights(lambda weights: weights)),
-    (LIKE_WEIGHTS, _bias_from_weights(lambda weights: weights.sum(axis=1))),
-    (LIKE_WEIGHTS, _bias_from_weights(lambda weights: weights.mean(axis=1))),
-    (LIKE_WEIGHTS, _bias_from_weights(lambda weights: weights[:, 0])),
-    (TRUNCATED, _truncated),
+# Faults within one pass: the wrong function makes gradients of its graph.
+PASS_FAULTS = (
+    SIGN._replace(wrong=lambda g: g.gradients(error=-g.error)),
+    DIVIDED._replace(wrong=lambda g: {name: value / len(g.x) for name, value in g.true.items()}),
+    LAST_IMAGE._replace(wrong=lambda g: _rows(g, slice(-1, None))),
+    FIRST_IMAGE._replace(wrong=lambda g: _rows(g, slice(0, 1))),
+    Y_MISSING._replace(wrong=lambda g: g.gradients(error=g.y_hat)),
+    SOFTMAX_AGAIN._replace(wrong=_softmax_jacobian),
+    SOFTMAX_AGAIN._replace(wrong=lambda g: g.gradients(error=g.error * (g.y_hat - g.y_hat**2))),
+    WRONG_VARIABLE._replace(wrong=_slope_along_y_hat),
+    ROUNDED._replace(wrong=_most_probable),
+    OUTPUT_SLOPE._replace(wrong=lambda g: g.gradients(error=g.error * g.slope(g.a2))),
+    NO_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent)),
+    WRONG_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * g.slope(g.z1))),
+    WRONG_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * (g.a1 - g.a1**2))),
+    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * g.z1)),
+    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * (1 - g.z1))),
+    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * (1 - g.z1**2))),
+    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * g.slope(g.a1) ** 2)),
+    NOT_TRANSPOSED._replace(wrong=_not_transposed),
+    W2_UPDATED._replace(wrong=_updated_first),
+    A1_USED._replace(wrong=_a1_for_z1),
+    TRANSPOSED._replace(wrong=_transposed),
+    SWAPPED._replace(wrong=_swapped),
+    SWAPPED._replace(wrong=lambda g: {"W1": g.true["W2"].T, "W2": g.true["W1"].T}),
+    NOT_SUMMED._replace(wrong=_per_image),
+    OUTER_OF_BATCH._replace(wrong=_outer_of_batch),
+    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: signal.sum())),
+    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: signal.sum().expand(signal.shape[1]))),
+    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: signal.sum(dim=1))),
+    LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights)),
+    LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights.sum(axis=1))),
+    LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights.mean(axis=1))),
+    LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights[:, 0])),
+    TRUNCATED._replace(wrong=_truncated),
 )  # fmt: skip
 
 
-# Mistakes in how passes follow each other.
+# What faults between passes make of an observation.
 
 
-def _each(mistake: Mistake) -> Predict:
-    return lambda seen: added([mistake(graph) for graph in seen.passes[seen.start :]])
+def _each(wrong: OfGraph) -> Predict:
+    return lambda seen: added([wrong(graph) for graph in seen.passes[seen.start :]])
 
 
-def _last(mistake: Mistake) -> Predict:
-    return lambda seen: mistake(seen.passes[-1])
+def _last(wrong: OfGraph) -> Predict:
+    return lambda seen: wrong(seen.passes[-1])
 
 
 def _nothing(seen: Observation) -> Prediction:
@@ -426,7 +427,7 @@ def _since_made(seen: Observation) -> Prediction:
 
 
 def _x_of(earlier: Callable[[int], int]) -> Predict:
-    """Return the mistake of using, in pass number n, the x of pass number `earlier(n)`."""
+    """Return the fault of using, in pass number n, the x of pass number `earlier(n)`."""
 
     def predict(seen: Observation) -> Prediction:
         total = np.zeros(seen.true["W1"].shape)
@@ -450,27 +451,33 @@ def _W2_grad_for_W2(seen: Observation) -> Prediction:
     )
 
 
-SEQUENCES: tuple[tuple[Fault, Predict], ...] = (
-    (ASSIGNED, _last(lambda graph: graph.true)),
-    (NOT_RESET, _since_made),
-    (STALE_X, _x_of(lambda number: 0)),
-    (STALE_X, _x_of(lambda number: max(number - 1, 0))),
-    (W2_GRAD_USED, _W2_grad_for_W2),
+# Faults in how passes follow each other: the wrong function makes gradients of an observation.
+SEQUENCE_FAULTS = (
+    ASSIGNED._replace(wrong=_last(lambda graph: graph.true)),
+    NOT_RESET._replace(wrong=_since_made),
+    STALE_X._replace(wrong=_x_of(lambda number: 0)),
+    STALE_X._replace(wrong=_x_of(lambda number: max(number - 1, 0))),
+    W2_GRAD_USED._replace(wrong=_W2_grad_for_W2),
 )
 
 
-def theories(names: Iterable[str], observations: list[Observation]) -> Iterator[Theory]:
-    """Yield all theories, the simplest first."""
+def stories(names: Iterable[str], observations: list[Observation]) -> Iterator[Story]:
+    """Yield all that could have happened, the simplest first."""
     # What is not computed is just 0; what cancels out is 0 but for rounding.
-    yield Theory((MISSING,), _nothing, np.array_equal)
-    yield from (Theory((cause,), predict) for cause, predict in SEQUENCES)
-    yield from (Theory((cause,), _each(mistake)) for cause, mistake in MISTAKES)
+    yield Story((MISSING,), _nothing, np.array_equal)
+    yield from (Story((fault,), _wrong(fault)) for fault in SEQUENCE_FAULTS)
+    yield from (Story((fault,), _each(_wrong(fault))) for fault in PASS_FAULTS)
     yield from _scaled(names, observations)
-    yield from (Theory((cause, ASSIGNED), _last(mistake)) for cause, mistake in MISTAKES)
+    yield from (Story((fault, ASSIGNED), _last(_wrong(fault))) for fault in PASS_FAULTS)
 
 
-def _scaled(names: Iterable[str], observations: list[Observation]) -> Iterator[Theory]:
-    """Yield a theory for each constant factor that the first observation shows."""
+def _wrong(fault: Fault) -> Callable[..., Prediction]:
+    assert fault.wrong is not None
+    return fault.wrong
+
+
+def _scaled(names: Iterable[str], observations: list[Observation]) -> Iterator[Story]:
+    """Yield a story for each constant factor that the first observation shows."""
     found, true = observations[0].found, observations[0].true
     factors = set()
     for name in names:
@@ -478,8 +485,8 @@ def _scaled(names: Iterable[str], observations: list[Observation]) -> Iterator[T
             factor = (found[name] * true[name]).sum() / (true[name] ** 2).sum()
             factors.add(float(f"{factor:.9g}"))
     for factor in sorted(factors - {0.0}):
-        cause = DOUBLED if abs(factor - 2) < SAME else SCALED
-        yield Theory((cause,), _times(factor))
+        fault = DOUBLED if abs(factor - 2) < SAME else SCALED
+        yield Story((fault,), _times(factor))
 
 
 def _times(factor: float) -> Predict:
@@ -487,18 +494,18 @@ def _times(factor: float) -> Predict:
 
 
 def explain(names: Iterable[str], observations: list[Observation]) -> dict[str, tuple[Fault, ...]]:
-    """Map the wrong gradients `names` to the causes that explain all observations of them.
+    """Map the wrong gradients `names` to the faults that explain all observations of them.
 
-    One cause for many gradients is likelier than many causes: the theory that explains the most
+    One fault for many gradients is likelier than many faults: the story that explains the most
     comes first. A gradient that nobody explains is left out.
     """
     names = list(names)
-    candidates = [
-        (theory.explained(names, observations), theory.causes)
-        for theory in theories(names, observations)
+    told = [
+        (story.explains(names, observations), story.faults)
+        for story in stories(names, observations)
     ]
     result: dict[str, tuple[Fault, ...]] = {}
-    for explained, causes in sorted(candidates, key=lambda candidate: -len(candidate[0])):
+    for explained, faults in sorted(told, key=lambda story: -len(story[0])):
         for name in explained:
-            result.setdefault(name, causes)
+            result.setdefault(name, faults)
     return result

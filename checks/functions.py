@@ -40,7 +40,7 @@ class Judge:
     """Compares a student's function with an oracle, on arguments that are drawn at random.
 
     A fault is named only if its wrong function gives what was found, sample by sample. In a part
-    of large numbers, NaN or infinity in place of a number is the fault of that part in `overflow`.
+    of large numbers, NaN or infinity where `overflow` has it is that fault.
     """
 
     exercise: Exercise
@@ -77,12 +77,20 @@ class Judge:
         yield self._verdict(name, samples)
 
     def _verdict(self, name: str, samples: list[Sample]) -> Verdict:
-        for sample in samples if name in self.overflow else ():
+        for sample in samples:
             found = self.exercise.numbers(name, sample.found)
-            if np.isfinite(sample.wanted).all() and not np.isfinite(found).all():
-                wanted, fault = describe(sample.wanted), self.overflow[name]
-                return self.exercise.wrong(name, describe(found), wanted, fault)
+            fault = self.overflow.get(name)
+            if fault and _overflows(found, sample, fault):
+                return self.exercise.wrong(name, describe(found), describe(sample.wanted), fault)
         return self.exercise.judge(name, samples, self.faults, self.near)
+
+
+def _overflows(found: Array, sample: Sample, fault: Fault) -> bool:
+    """Whether NaN or infinity stand just where the fault's wrong function has them."""
+    assert fault.wrong is not None
+    with np.errstate(all="ignore"):
+        predicted = np.isfinite(fault.wrong(*sample.inputs))
+    return not predicted.all() and np.array_equal(np.isfinite(found), predicted)
 
 
 def gaussian(*shape: int, scale: float = 2.0) -> Draw:
@@ -146,6 +154,7 @@ OVERFLOW = Fault(
     "overflow",
     "exp of a large number is infinite, and infinity over infinity is NaN.",
     "Use a form in which exp meets only numbers up to 0, or tanh.",
+    lambda a: np.exp(a) / (np.exp(a) + 1),
 )
 
 
@@ -237,18 +246,22 @@ SOFTMAX_FAULTS = (
     ),
 )
 NOT_STABLE = Fault(
-    "not stabilised", "exp of a large logit is infinite, and infinity over infinity is NaN.", SHIFT
+    "not stabilised",
+    "exp of a large logit is infinite, and infinity over infinity is NaN.",
+    SHIFT,
+    lambda a: np.exp(a) / np.exp(a).sum(-1)[..., np.newaxis],
 )
 GLOBAL_SHIFT = Fault(
     "shift of whole batch",
     "the largest logit of the whole batch is subtracted, so a row far below it becomes 0 over 0.",
     SHIFT,
+    lambda a: np.exp(a - a.max()) / np.exp(a - a.max()).sum(-1)[..., np.newaxis],
 )
 
 
 def _large_logits(rng: Rng) -> tuple[Array]:
     """Draw rows that are near each other, each with a logit whose exp is infinite."""
-    return (np.hstack([np.full((4, 1), 1000), rng.uniform(-3000, 3000, (4, 2))]),)
+    return (np.hstack([np.full((4, 1), 1000), rng.uniform(-3000, 999, (4, 2))]),)
 
 
 def _rows_far_apart(rng: Rng) -> tuple[Array]:
@@ -428,6 +441,7 @@ LOG_0 = Fault(
     "log 0",
     "a probability was rounded to 0 before the logarithm, or exp of a logit is infinite.",
     "Use the right-hand form of the formula, which takes the logarithm of the sum of exps.",
+    lambda a, y: -np.log(_softmax(a))[y == 1].sum(),
 )
 
 

@@ -81,13 +81,6 @@ def edits(exercise: str, *entries: tuple[str, str, str, str], form: str = "") ->
 
 SIGMOID = functions(
     "sigmoid",
-    ("wrong sign", "sign", "def sigmoid(a):\n    return 1 / (1 + np.exp(a))"),
-    ("no parentheses", "sum inverted", "def sigmoid(a):\n    return 1 / 1 + np.exp(-a)"),
-    ("its slope", "derivative",
-     "def sigmoid(a):\n    s = 1 / (1 + np.exp(-a))\n    return s * (1 - s)"),
-    ("tanh", "tanh", "def sigmoid(a):\n    return np.tanh(a)"),
-    ("relu", "relu", "def sigmoid(a):\n    return np.maximum(0, a)"),
-    ("overflow", "overflow", "def sigmoid(a):\n    return np.exp(a) / (1 + np.exp(a))"),
     ("return forgotten", "nothing returned", "def sigmoid(a):\n    s = 1 / (1 + np.exp(-a))"),
     ("in place", "input changed",
      "def sigmoid(a):\n    a *= -1\n    return 1 / (1 + np.exp(a))"),
@@ -97,58 +90,11 @@ SIGMOID = functions(
 
 SOFTMAX = functions(
     "softmax",
-    ("not stabilised", "not stabilised",
-     "def softmax(a):\n    return np.exp(a) / np.exp(a).sum(axis=-1, keepdims=True)"),
-    ("whole batch", "whole batch", "def softmax(a):\n    e = np.exp(a - a.max())\n    return e / e.sum()"),
-    ("axis 0", "wrong axis",
-     "def softmax(a):\n    e = np.exp(a - a.max(axis=0))\n    return e / e.sum(axis=0)"),
-    ("keepdims forgotten", "keepdims",
-     "def softmax(a):\n    e = np.exp(a)\n    return e / e.sum(axis=-1)"),
-    ("not normalised", "not normalised", "def softmax(a):\n    return np.exp(a)"),
-    ("not normalised, stable", "not normalised",
-     "def softmax(a):\n    return np.exp(a - np.max(a, axis=-1, keepdims=True))"),
-    ("wrong sign", "sign",
-     "def softmax(a):\n    e = np.exp(-a)\n    return e / e.sum(axis=-1, keepdims=True)"),
-    ("max of batch", "shift of whole batch",
-     "def softmax(a):\n    e = np.exp(a - a.max())\n    return e / e.sum(axis=-1, keepdims=True)"),
     ("in place", "input changed",
      "def softmax(a):\n    a -= a.max(axis=-1, keepdims=True)\n    e = np.exp(a)\n"
      "    return e / e.sum(axis=-1, keepdims=True)"),
-    ("no exp", "exp missing", "def softmax(a):\n    return a / a.sum(axis=-1, keepdims=True)"),
-    ("sigmoid", "sigmoid", "def softmax(a):\n    return sigmoid(a)"),
-    ("one-hot of max", "most probable only",
-     "def softmax(a):\n    return (a == a.max(axis=-1, keepdims=True)) * 1.0"),
 )  # fmt: skip
 
-STABLE = "    s = a - a.max(axis=-1, keepdims=True)\n    log_p = s - np.log(np.exp(s).sum(axis=-1, keepdims=True))\n"
-CROSS_ENTROPY = functions(
-    "cross_entropy",
-    ("log of 0", "log 0",
-     "def cross_entropy(a, y):\n    return -np.sum(y * np.log(softmax(a)))"),
-    ("clipped", "log 0",
-     "def cross_entropy(a, y):\n    return -np.sum(y * np.log(softmax(a) + 1e-12))"),
-    ("sign", "sign", f"def cross_entropy(a, y):\n{STABLE}    return np.sum(y * log_p)"),
-    ("mean of batch", "mean over batch",
-     f"def cross_entropy(a, y):\n{STABLE}    return -np.mean((y * log_p).sum(axis=-1))"),
-    ("mean of all", "mean over all",
-     f"def cross_entropy(a, y):\n{STABLE}    return -np.mean(y * log_p)"),
-    ("one loss an image", "not summed",
-     f"def cross_entropy(a, y):\n{STABLE}    return -(y * log_p).sum(axis=-1)"),
-    ("log2", "base of logarithm",
-     "def cross_entropy(a, y):\n    return -np.sum(y * np.log2(softmax(a)))"),
-    ("y forgotten", "y missing", f"def cross_entropy(a, y):\n{STABLE}    return -np.sum(log_p)"),
-    ("a as probabilities", "softmax missing",
-     "def cross_entropy(a, y):\n    return -np.sum(a[y == 1])"),
-    ("softmax twice", "softmax twice",
-     "def cross_entropy(a, y):\n    p = softmax(softmax(a))\n    return -np.sum(y * np.log(p))"),
-    ("binary", "both classes",
-     "def cross_entropy(a, y):\n    p = softmax(a)\n"
-     "    return -np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))"),
-    ("squared error", "squared error",
-     "def cross_entropy(a, y):\n    return np.sum((softmax(a) - y) ** 2)"),
-    ("log forgotten", "log missing",
-     "def cross_entropy(a, y):\n    return -np.sum(y * softmax(a))"),
-)  # fmt: skip
 
 W1_LINE = "self.W1 = rng.normal(0, 0.1, (n_hidden, n_inputs)).astype(dtype)"
 W2_LINE = "self.W2 = rng.normal(0, 0.1, (n_outputs, n_hidden)).astype(dtype)"
@@ -203,22 +149,7 @@ INITIALIZATION = [
 A1_LINE, A2_LINE = "self.a1 = x @ self.W1.T + self.b1", "self.a2 = self.z1 @ self.W2.T + self.b2"
 FORWARD = edits(
     "forward",
-    ("b1 forgotten", "b1 missing", A1_LINE, "self.a1 = x @ self.W1.T"),
-    ("b2 forgotten", "b2 missing", A2_LINE, "self.a2 = self.z1 @ self.W2.T"),
-    ("no sigmoid", "sigmoid missing", "self.z1 = sigmoid(self.a1)", "self.z1 = self.a1"),
-    ("sigmoid not used", "sigmoid missing", A2_LINE, "self.a2 = self.a1 @ self.W2.T + self.b2"),
-    ("relu", "wrong activation", "self.z1 = sigmoid(self.a1)", "self.z1 = np.maximum(0, self.a1)"),
-    ("tanh", "wrong activation", "self.z1 = sigmoid(self.a1)", "self.z1 = np.tanh(self.a1)"),
-    ("logits returned", "softmax missing", "return self.y_hat\n", "return self.a2\n"),
-    ("sigmoid at the end", "sigmoid at the output", "self.y_hat = softmax(self.a2)", "self.y_hat = sigmoid(self.a2)"),
-    ("softmax of batch", "whole batch", "self.y_hat = softmax(self.a2)",
-     "e = np.exp(self.a2)\n        self.y_hat = e / e.sum()"),
-    ("W1 not transposed", "W1 not transposed", A1_LINE, "self.a1 = x @ self.W1 + self.b1"),
-    ("W2 not transposed", "W2 not transposed", A2_LINE, "self.a2 = self.z1 @ self.W2 + self.b2"),
     ("nothing returned", "nothing returned", "        return self.y_hat\n", ""),
-    ("digit returned", "digit returned", "return self.y_hat\n", "return self.y_hat.argmax(axis=-1)\n"),
-    ("x of the first call", "earlier x", "        self.x = x\n",
-     "        if not hasattr(self, 'x'):\n            self.x = x\n        x = self.x\n"),
     ("x in place", "input changed", "        self.x = x\n", "        x -= x.mean()\n        self.x = x\n"),
 )  # fmt: skip
 
@@ -241,66 +172,18 @@ ONE_BY_ONE = "for pixels, h, p, target in zip(self.images, self.hidden, self.p, 
 UPDATE_GRAD = [
     Mutant("update_grad", "= for +=", "assigned", all_four(lambda line: line.replace("+=", "="))),
     Mutant("update_grad", "all by lr", "scaled", all_four(lambda line: line.replace("+= ", "+= 0.001 * "))),
-    Mutant("update_grad", "mean of batch", "divided by batch", all_four(lambda line: f"{line} / len(x)")),
-    Mutant("update_grad", "-= for +=", "sign", all_four(lambda line: line.replace("+=", "-="))),
-    Mutant("update_grad", "swapped", "swapped", (
-        (G["W1"], "self.W1_grad += delta2.T @ z1"), (G["W2"], "self.W2_grad += delta1.T @ x"))),
-    Mutant("update_grad", "both outer reversed", "transposed", (
-        (G["W1"], "self.W1_grad += x.T @ delta1"), (G["W2"], "self.W2_grad += z1.T @ delta2"))),
-    Mutant("update_grad", "both outer reversed, =", "transposed", (
-        (G["W1"], "self.W1_grad = x.T @ delta1"), (G["W2"], "self.W2_grad = z1.T @ delta2"))),
-    Mutant("update_grad", "biases not summed", "not summed", (
-        (G["b1"], "self.b1_grad += delta1"), (G["b2"], "self.b2_grad += delta2"))),
-    Mutant("update_grad", "biases not summed, =", "not summed", (
-        (G["b1"], "self.b1_grad = delta1"), (G["b2"], "self.b2_grad = delta2"))),
     Mutant("update_grad", "another name", "attribute missing", (
         (G["b2"], "self.db2 += delta2.sum(axis=0)"),
         ("self.b2_grad = np.zeros_like(self.b2)", "self.db2 = np.zeros_like(self.b2)"))),
     Mutant("update_grad", "biases forgotten", "missing", ((G["b1"], ""), (G["b2"], ""))),
-    Mutant("update_grad", "np.outer of a batch", "outer of a batch", (
-        (G["W1"], "self.W1_grad += np.outer(delta1, x)"),
-        (G["W2"], "self.W2_grad += np.outer(delta2, z1)"))),
     *edits(
         "update_grad",
-        ("y - y_hat", "sign", DELTA2, "delta2 = y - y_hat"),
-        ("y forgotten", "y missing", DELTA2, "delta2 = y_hat"),
-        ("softmax slope again", "softmax again", DELTA2, "delta2 = (y_hat - y) * y_hat * (1 - y_hat)"),
-        ("softmax Jacobian again", "softmax again", DELTA2,
-         "d = y_hat - y\n        delta2 = y_hat * (d - (d * y_hat).sum(axis=1, keepdims=True))"),
-        ("slope along y_hat", "slope along y_hat", DELTA2, "delta2 = -y / y_hat"),
-        ("mean in delta", "divided by batch", DELTA2, "delta2 = (y_hat - y) / len(y)"),
         ("twice", "doubled", DELTA2, "delta2 = 2 * (y_hat - y)"),
-        ("most probable", "most probable digit", DELTA2,
-         "delta2 = np.eye(y.shape[1])[y_hat.argmax(axis=1)] - y"),
-        ("no slope", "slope left out", DELTA1, "delta1 = delta2 @ self.W2"),
-        ("slope of sigmoid of z", "slope of the wrong quantity", DELTA1,
-         "delta1 = (delta2 @ self.W2) * sigmoid(z1) * (1 - sigmoid(z1))"),
-        ("slope formula with a", "slope of the wrong quantity", DELTA1,
-         "a1 = np.atleast_2d(self.a1)\n        delta1 = (delta2 @ self.W2) * a1 * (1 - a1)"),
-        ("slope without z", "another slope", DELTA1, "delta1 = (delta2 @ self.W2) * (1 - z1)"),
-        ("slope of tanh", "another slope", DELTA1, "delta1 = (delta2 @ self.W2) * (1 - z1**2)"),
         ("slope doubled", "doubled", DELTA1, "delta1 = 2 * (delta2 @ self.W2) * z1 * (1 - z1)"),
-        ("slope sign", "sign", DELTA1, "delta1 = (delta2 @ self.W2) * z1 * (z1 - 1)"),
-        ("slope at output", "slope at the output", DELTA2,
-         "s = sigmoid(np.atleast_2d(self.a2))\n        delta2 = (y_hat - y) * s * (1 - s)"),
-        ("W2 transposed", "W2 not transposed", DELTA1, "delta1 = (delta2 @ self.W2.T) * z1 * (1 - z1)"),
-        ("W2 updated first", "W2 updated first", DELTA1,
-         "self.W2 = self.W2 - 0.01 * delta2.T @ z1\n        " + DELTA1),
         ("W2_grad used", "W2_grad for W2", DELTA1 + "\n        " + G["W2"],
          G["W2"] + "\n        delta1 = (delta2 @ self.W2_grad) * z1 * (1 - z1)"),
-        ("a1 in W2_grad", "a1 for z1", G["W2"], "self.W2_grad += delta2.T @ np.atleast_2d(self.a1)"),
         ("W1 assigned", "assigned", G["W1"], "self.W1_grad = delta1.T @ x"),
         ("b2 forgotten", "missing", G["b2"], ""),
-        ("b1 mean", "divided by batch", G["b1"], "self.b1_grad += delta1.mean(axis=0)"),
-        ("b1 total", "summed too far", G["b1"], "self.b1_grad += delta1.sum()"),
-        ("b2 total", "summed too far", G["b2"], "self.b2_grad += delta2.sum()"),
-        ("b2 wrong axis", "summed too far", G["b2"], "self.b2_grad = delta2.sum(axis=1)"),
-        ("b1 as W1", "bias like weights", G["b1"], "self.b1_grad = self.W1_grad"),
-        ("b1 of W1 summed", "bias like weights", G["b1"], "self.b1_grad += (delta1.T @ x).sum(axis=1)"),
-        ("W2 reversed", "transposed", G["W2"], "self.W2_grad += z1.T @ delta2"),
-        ("first image", "first image only", DELTA2, "delta2 = (y_hat - y) * (np.arange(len(y)) == 0)[:, None]"),
-        ("row 0", "first image only", "x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)\n        y_hat, y = np.atleast_2d(self.y_hat), np.atleast_2d(y)",
-         "x, z1 = np.atleast_2d(self.x)[:1], np.atleast_2d(self.z1)[:1]\n        y_hat, y = np.atleast_2d(self.y_hat)[:1], np.atleast_2d(y)[:1]"),
         ("stale x", "earlier x", "        self.x = x\n",
          "        if getattr(self, 'x', x[:0]).shape != x.shape:\n            self.x = x\n"),
         ("y_hat in place", "changed in place", DELTA2, "delta2 = y_hat\n        delta2 -= y"),
@@ -310,8 +193,6 @@ UPDATE_GRAD = [
          "self.W1_grad = np.zeros(self.W1.shape, dtype=np.float32)"),
         ("float32 forward", "float32", "self.y_hat = softmax(self.a2)",
          "self.y_hat = softmax(self.a2).astype(np.float32)"),
-        ("whole numbers", "truncated", G["W1"], "self.W1_grad += (delta1.T @ x).astype(int)"),
-        ("whole numbers everywhere", "truncated", G["W2"], "self.W2_grad += np.trunc(delta2.T @ z1)"),
         ("reset does nothing", "not reset", "        self.W1_grad = np.zeros_like(self.W1)\n",
          "        if not hasattr(self, 'W1_grad'):\n            self.W1_grad = np.zeros_like(self.W1)\n"),
         ("resets itself", "assigned", "x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)",
@@ -321,46 +202,22 @@ UPDATE_GRAD = [
     ),
     *edits(
         "update_grad",
-        ("last image of loop", "last image only", "self.W1_grad += np.outer(back, pixels)",
-         "self.W1_grad = np.outer(back, pixels)"),
-        ("return in loop", "first image only", "            self.b1_grad += back",
-         "            self.b1_grad += back\n            return"),
-        ("outer reversed in loop", "transposed", "np.outer(error, h)", "np.outer(h, error)"),
-        ("row for column", "W2 not transposed", "np.sum(self.W2[:, j] * error)", "np.sum(self.W2[j] * error)"),
         ("sum of weights", "unknown", "np.sum(self.W2[:, j] * error)", "np.sum(self.W2[:, j]) * error.max()"),
         form="loops",
     ),
     *edits(
         "update_grad",
-        ("einsum keeps images", "not summed",
-         "self.b2_grad = self.b2_grad + np.einsum(\"bk->k\", e)", "self.b2_grad = self.b2_grad + e"),
-        ("einsum transposed", "transposed", '"bk,bh->kh"', '"bk,bh->hk"'),
-        ("einsum without slope", "slope left out", '"bk,kh,bh,bh->bh", e, self.W2, self.h, 1 - self.h',
-         '"bk,kh->bh", e, self.W2'),
         form="einsum",
     ),
 ]  # fmt: skip
 
 UPDATE_PARAMS = [
-    Mutant("update_params", "uphill", "plus", tuple(
-        (f"self.{n} -= lr * self.{n}_grad", f"self.{n} += lr * self.{n}_grad")
-        for n in ("W1", "b1", "W2", "b2"))),
-    Mutant("update_params", "lr forgotten", "lr ignored", tuple(
-        (f"self.{n} -= lr * self.{n}_grad", f"self.{n} -= self.{n}_grad")
-        for n in ("W1", "b1", "W2", "b2"))),
     *edits(
         "update_params",
-        ("b2 uphill", "plus", "self.b2 -= lr", "self.b2 += lr"),
-        ("twice", "twice", "self.b2 -= lr * self.b2_grad",
-         "self.b2 -= lr * self.b2_grad\n        self.b2 -= lr * self.b2_grad"),
-        ("=- for -=", "parameter lost", "self.W2 -= lr", "self.W2 =- lr"),
-        ("b1 forgotten", "not updated", "        self.b1 -= lr * self.b1_grad\n", ""),
-        ("fixed lr", "lr ignored", "self.W1 -= lr", "self.W1 -= 0.001"),
         ("W1 not reset", "not reset", "        self.W1_grad = np.zeros_like(self.W1)\n",
          "        if not hasattr(self, 'W1_grad'):\n            self.W1_grad = np.zeros_like(self.W1)\n"),
         ("parameter reset", "parameters reset", "self.b1_grad = np.zeros_like(self.b1)",
          "self.b1_grad = np.zeros_like(self.b1)\n        self.b1 = np.zeros_like(self.b1)"),
-        ("local copy", "not updated", "self.W1 -= lr * self.W1_grad", "W1 = self.W1 - lr * self.W1_grad"),
         ("own zeros", "shared array", "self.b1_grad = np.zeros_like(self.b1)\n        self.W2_grad",
          "self.b1_grad = self.W1_grad[:, 0]\n        self.W2_grad"),
     ),
@@ -368,34 +225,12 @@ UPDATE_PARAMS = [
 
 ONE_HOT = functions(
     "one_hot_encode",
-    ("transposed", "transposed", "def one_hot_encode(labels, n_classes=10):\n    return np.eye(n_classes)[labels].T"),
-    ("from 1", "off by one", "def one_hot_encode(labels, n_classes=10):\n    return np.eye(n_classes)[labels - 1]"),
-    ("always 10", "n_classes ignored", "def one_hot_encode(labels, n_classes=10):\n    return np.eye(10)[labels]"),
-    ("largest label", "n_classes ignored",
-     "def one_hot_encode(labels, n_classes=10):\n    return np.eye(labels.max() + 1)[labels]"),
-    ("whole columns", "whole columns",
-     "def one_hot_encode(labels, n_classes=10):\n    y = np.zeros((len(labels), n_classes))\n"
-     "    y[:, labels] = 1\n    return y"),
-    ("label as value", "label as value",
-     "def one_hot_encode(labels, n_classes=10):\n    y = np.zeros((len(labels), n_classes))\n"
-     "    y[np.arange(len(labels)), labels] = labels\n    return y"),
-    ("identity", "rows by position",
-     "def one_hot_encode(labels, n_classes=10):\n    return np.eye(len(labels), n_classes)"),
-    ("copy", "zeros only",
-     "def one_hot_encode(labels, n_classes=10):\n    y = np.zeros((len(labels), n_classes))\n"
-     "    for row, label in zip(y.tolist(), labels):\n        row[label] = 1\n    return y"),
     ("return forgotten", "nothing returned",
      "def one_hot_encode(labels, n_classes=10):\n    np.eye(n_classes)[labels]"),
 )  # fmt: skip
 
 ACCURACY = functions(
     "accuracy",
-    ("fraction", "fraction", "def accuracy(predicted, true):\n    return np.mean(predicted == true)"),
-    ("errors", "error rate", "def accuracy(predicted, true):\n    return 100 * np.mean(predicted != true)"),
-    ("count", "count", "def accuracy(predicted, true):\n    return np.sum(predicted == true)"),
-    ("all", "all or nothing", "def accuracy(predicted, true):\n    return 100 * np.all(predicted == true)"),
-    ("whole division", "rounded down",
-     "def accuracy(predicted, true):\n    return 100 * np.sum(predicted == true) // len(true)"),
     ("printed", "nothing returned", "def accuracy(predicted, true):\n    print(100 * np.mean(predicted == true))"),
 )  # fmt: skip
 
@@ -494,10 +329,6 @@ NET = [
         "net",
         ("flatten size of LeNet", "flatten size", "nn.Linear(16 * 4 * 4, 120)", "nn.Linear(16 * 5 * 5, 120)"),
         ("one pool forgotten in size", "flatten size", "nn.Linear(16 * 4 * 4, 120)", "nn.Linear(16 * 8 * 8, 120)"),
-        ("relu on logits", "relu on logits", "x = self.fc3(x)", "x = F.relu(self.fc3(x))"),
-        ("softmax", "softmax in Net", "x = self.fc3(x)", "x = F.softmax(self.fc3(x), dim=1)"),
-        ("log_softmax", "softmax in Net", "x = self.fc3(x)", "x = F.log_softmax(self.fc3(x), dim=1)"),
-        ("no relu in fc2", "relu missing", "x = F.relu(self.fc2(x))", "x = self.fc2(x)"),
         ("view over images", "images mixed", "x = F.max_pool2d(F.relu(self.conv2(x)), 2)\n        x = torch.flatten(x, 1)",
          "x = F.relu(self.conv2(x))\n        x = x.view(-1, 256)"),
         ("whole batch flat", "batch flattened", "x = torch.flatten(x, 1)", "x = torch.flatten(x)"),
@@ -507,11 +338,6 @@ NET = [
         ("kernel 3", "layer sizes", "nn.Conv2d(6, 16, 5)", "nn.Conv2d(6, 16, 3)"),
         ("not returned", "nothing returned", "        x = self.fc3(x)\n        return x\n", "        x = self.fc3(x)\n"),
     ),
-    Mutant("net", "mean pooling", "mean pooling", (
-        ("x = F.max_pool2d(F.relu(self.conv1(x)), 2)", "x = F.avg_pool2d(F.relu(self.conv1(x)), 2)"),
-        ("x = F.max_pool2d(F.relu(self.conv2(x)), 2)", "x = F.avg_pool2d(F.relu(self.conv2(x)), 2)"))),
-    Mutant("net", "no relu in fc", "relu missing", (
-        ("x = F.relu(self.fc1(x))", "x = self.fc1(x)"), ("x = F.relu(self.fc2(x))", "x = self.fc2(x)"))),
 ]  # fmt: skip
 
 VALIDATE = "validation_accuracy = test_accuracy(network, validation[0], validation[1])"
@@ -569,7 +395,7 @@ EVALUATION = edits(
 )  # fmt: skip
 
 MUTANTS: list[Mutant] = [
-    *SIGMOID, *SOFTMAX, *CROSS_ENTROPY, *INITIALIZATION, *FORWARD, *UPDATE_GRAD, *UPDATE_PARAMS,
+    *SIGMOID, *SOFTMAX, *INITIALIZATION, *FORWARD, *UPDATE_GRAD, *UPDATE_PARAMS,
     *ONE_HOT, *ACCURACY, *TRAIN_NETWORK, *TEST_NETWORK, *SAVING, *NET, *TRAIN_NN, *EVALUATION,
 ]  # fmt: skip
 
