@@ -33,7 +33,7 @@ from checks.verdicts import (
 if TYPE_CHECKING:
     from checks.detective import Observation
 
-UPDATE_GRAD = Exercise("update_grad", 'section 3, "From the logits to the weights"')
+UPDATE_GRAD = Exercise("update_grad")
 
 FLOAT32 = Fault(
     "float32",

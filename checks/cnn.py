@@ -41,9 +41,9 @@ from checks.verdicts import (
     quiet,
 )
 
-NET = Exercise("Net", "section 1 of notebook 2")
-TRAIN_NN = Exercise("trainNN", "section 2 of notebook 2")
-EVALUATION = Exercise("test_accuracy", "section 2 of notebook 2")
+NET = Exercise("net", "Net")
+TRAIN_NN = Exercise("trainNN")
+EVALUATION = Exercise("evaluation", "test_accuracy")
 
 
 # Net

@@ -5,13 +5,21 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-from checks.verdicts import Check
+from typing import Any, Protocol
 
 FILE = Path(__file__).with_name("exercises.toml")
 MODULES = ("mlp", "training", "cnn")
-KEYS = {"name", "module", "takes", "writes", "check", "points"}
+KEYS = {"name", "section", "module", "takes", "writes", "check", "points"}
+
+
+class AnyCheck(Protocol):
+    """What all checks are: called with the student's functions, they give a report."""
+
+    def __call__(self, *functions: Any, **options: Any) -> Any:  # noqa: ANN401
+        ...
+
+    def every_part(self, *functions: Any, **options: Any) -> Any:  # noqa: ANN401
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,7 @@ class Task:
     """An exercise, as exercises.toml explains it."""
 
     name: str
+    section: str
     module: str
     takes: tuple[str, ...]
     writes: tuple[str, ...]
@@ -31,10 +40,10 @@ class Task:
         return sum(self.points.values())
 
     @property
-    def check(self) -> Check[...]:
+    def check(self) -> AnyCheck:
         """The check of the notebook; its module, and with it perhaps PyTorch, is loaded now."""
         module = import_module(f"checks.{self.check_module}")
-        check: Check[...] = getattr(module, f"check_{self.name}")
+        check: AnyCheck = getattr(module, f"check_{self.name}")
         return check
 
     def functions(self) -> list[Any]:
@@ -71,4 +80,11 @@ def _task(entry: dict[str, Any]) -> Task:
             raise ValueError(f"{name}: {part!r} is worth {value!r}; wanted a number.")
     takes = tuple(entry["takes"])
     writes = tuple(entry.get("writes", takes))
-    return Task(name, entry["module"], takes, writes, entry["check"], entry["points"])
+    return Task(
+        name, entry["section"], entry["module"], takes, writes, entry["check"], entry["points"]
+    )
+
+
+def section_of(name: str) -> str:
+    """Return where the notebook explains an exercise."""
+    return next(task.section for task in load_tasks() if task.name == name)

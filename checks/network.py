@@ -32,10 +32,10 @@ from checks.verdicts import (
     find_fault,
 )
 
-INITIALIZATION = Exercise("__init__", "section 2")
-FORWARD = Exercise("forward", "section 1")
-UPDATE_PARAMS = Exercise("update_params", "section 4")
-SAVING = Exercise("save_weights and load_weights", "section 4")
+INITIALIZATION = Exercise("initialization", "__init__")
+FORWARD = Exercise("forward")
+UPDATE_PARAMS = Exercise("update_params")
+SAVING = Exercise("saving", "save_weights and load_weights")
 
 
 # initialization

@@ -37,10 +37,10 @@ from checks.verdicts import (
     quiet,
 )
 
-ONE_HOT = Exercise("one_hot_encode", '"The data"')
-ACCURACY = Exercise("accuracy", "section 2")
-TRAIN_NETWORK = Exercise("train_network", "section 4")
-TEST_NETWORK = Exercise("test_network", "section 2")
+ONE_HOT = Exercise("one_hot_encode")
+ACCURACY = Exercise("accuracy")
+TRAIN_NETWORK = Exercise("train_network")
+TEST_NETWORK = Exercise("test_network")
 
 
 # one_hot_encode

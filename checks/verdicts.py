@@ -20,6 +20,8 @@ from typing import Any, Generic, NamedTuple, NoReturn, ParamSpec
 import numpy as np
 from numpy.typing import NDArray
 
+from checks.exercises import section_of
+
 Array = NDArray[Any]
 P = ParamSpec("P")
 
@@ -149,10 +151,15 @@ class StudentError(Exception):
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise and where it stands in the notebook; makes its verdicts."""
+    """An exercise of exercises.toml, and what messages call it; makes its verdicts."""
 
-    name: str
-    section: str
+    task: str
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.title or self.task
 
     def right(self, part: str, note: str = "right") -> Verdict:
         """Return the verdict that `part` passed."""
@@ -181,7 +188,7 @@ class Exercise:
         name = frames[-1].name if frames else self.name
         builds = "" if name in self.name else f" {self.name} builds on it."
         told = " ".join(str(error).split())
-        step = told or f"write {name}, then run this check again. (See {self.section}.)"
+        step = told or f"write {name}, then run this check again. (See {section_of(self.task)}.)"
         text = (
             f"{self.name}: not done yet\n"
             f"  Found: {name} still holds `raise NotImplementedError`.{builds}\n"

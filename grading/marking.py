@@ -189,7 +189,9 @@ def _verdicts(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> Repor
 def judge(task: Task, student: Mapping[str, Any], seed: int) -> Report:
     """Return the verdicts on every part of a check, on inputs that students never see."""
     secret = np.random.default_rng([seed, zlib.crc32(task.name.encode())]).integers(1 << 32)
-    return task.check.every_part(*(student[name] for name in task.takes), seed=int(secret))
+    functions = [student[name] for name in task.takes]
+    report: Report = task.check.every_part(*functions, seed=int(secret))
+    return report
 
 
 def _student(task: Task, workers: Workers, hand_in: HandIn) -> Student:
@@ -216,7 +218,7 @@ def not_loaded(task: Task, error: Exception) -> Verdict:
         f'Run `python -c "from helpers.{task.module} import {", ".join(task.takes)}"` in your own '
         "folder.",
     )  # fmt: skip
-    return Exercise(task.name, "").wrong(task.name, f"{reason}.", f"{names}, in {file}.", cause)
+    return Exercise(task.name).wrong(task.name, f"{reason}.", f"{names}, in {file}.", cause)
 
 
 def saving(student: Mapping[str, Any], workers: Workers) -> Student:

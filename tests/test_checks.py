@@ -137,7 +137,7 @@ def test_not_implemented_in_a_library_is_an_exception_like_others():
 
 
 def test_a_cause_is_told_once():
-    exercise, cause = Exercise("x", "1"), Fault("k", "why.", "do.", abs)
+    exercise, cause = Exercise("x"), Fault("k", "why.", "do.", abs)
     wrong = [exercise.wrong(part, "1.", "2.", cause) for part in "rs"]
     report = Report([exercise.right("p"), exercise.right("q"), *wrong])
     assert str(report).splitlines() == [

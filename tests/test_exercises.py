@@ -26,6 +26,7 @@ def mean_squared_error(found: float, wanted: float) -> float:
 ENTRY = """
 [[exercise]]
 name = "mean_squared_error"
+section = "section 1"
 module = "training"
 takes = ["mean_squared_error"]
 check = "training"

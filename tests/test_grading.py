@@ -254,7 +254,7 @@ def test_points_are_for_parts_that_are_there_and_right():
     assert sum(score_of(task, Report()).values()) == 0
 
 
-ENTRY = "[[exercise]]\nname='x'\ntakes=[]\ncheck='network'\n"
+ENTRY = "[[exercise]]\nname='x'\nsection='1'\ntakes=[]\ncheck='network'\n"
 
 
 @pytest.mark.parametrize(
