@@ -10,10 +10,11 @@ from pathlib import Path
 from checks.exercises import FILE
 from grading.classroom import Rules, Way, hand_ins, mark_class
 from grading.exam import read_exam
-from grading.marking import Surroundings
-from grading.processes import why_unavailable
 from grading.report import write_reports
-from grading.sandbox import MarkerError, bytecode_folder
+from grading.sandbox.bubblewrap import bytecode_folder
+from grading.sandbox.limits import MarkerError
+from grading.sandbox.processes import why_unavailable
+from grading.sandbox.surroundings import Surroundings
 from helpers.files import atomic_write
 
 UNSAFE = """\

@@ -8,6 +8,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import platform
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from importlib.metadata import version
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,16 @@ from tqdm import tqdm
 from grading.answers import written_answers
 from grading.archives import HandIn, find_hand_ins, printable, read_hand_in, read_name
 from grading.exam import Exam
-from grading.marking import HELPERS, PACKAGES, STUDENTS, Surroundings, clean, mark
-from grading.processes import close_servers
-from grading.sandbox import MarkerError
+from grading.marking import HELPERS, PACKAGES, STUDENTS, clean, mark
+from grading.sandbox.limits import MarkerError
+from grading.sandbox.processes import close_servers
+from grading.sandbox.surroundings import Surroundings
 from helpers.files import atomic_write
 
+PROJECT = HELPERS.parent
+ROOMS = ("grading", "notebooks", *PACKAGES)
+KINDS = {".py", ".toml", ".json", ".ipynb", ".jinja"}
+LIBRARIES = ("numpy", "scipy", "torch")
 # What the processes of a pool import once, before they are forked.
 PRELOAD = {"mlp": "checks", "training": "checks", "cnn": "checks.cnn"}
 POOLS = 3  # how many times a pool whose process was killed from outside is made anew
@@ -66,10 +73,19 @@ class Ticket:
 
 @cache
 def code() -> str:
-    """Return a hash of the code that marks."""
-    digest = hashlib.sha256()
-    rooms = [Path(__file__).parent, *(HELPERS.with_name(name) for name in PACKAGES)]
-    for path in sorted(path for room in rooms for path in room.glob("*.py")):
+    """Return a digest of all that marks depend on beside a hand-in and the rules.
+
+    That is every file of the course's packages and notebooks, Python, and the libraries.
+    """
+    return digest_of(PROJECT, [platform.python_version(), *map(version, LIBRARIES)])
+
+
+def digest_of(project: Path, versions: Sequence[str]) -> str:
+    """Return a digest of a project's code, lists, bands and notebooks, and of versions."""
+    digest = hashlib.sha256("\0".join(versions).encode())
+    files = [path for room in ROOMS for path in (project / room).rglob("*")]
+    for path in sorted(path for path in files if path.suffix in KINDS):
+        digest.update(f"{path.relative_to(project)}\0{path.stat().st_size}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

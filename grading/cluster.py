@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from grading.archives import HandIn
-from grading.sandbox import MarkerError
+from grading.sandbox.limits import MarkerError
 
 AHEAD = 4  # how many hand-ins wait for each thread of the cluster, so that few are in memory
 
@@ -38,13 +38,9 @@ def results_of_cluster(
 
     Where that failed it comes with what `by_hand` makes of the error.
     """
-    try:
-        from distributed import Client, as_completed
-    except ImportError as error:
-        raise MarkerError("Dask is missing: pip install '.[dask]'") from error
-
     waiting = iter(tickets)
-    with Client(scheduler, timeout="30s", set_as_default=False) as client:
+    distributed = _distributed()
+    with distributed.Client(scheduler, timeout="30s", set_as_default=False) as client:
         n_ahead = AHEAD * max(1, sum(client.nthreads().values()))
         sent = {}
 
@@ -53,10 +49,20 @@ def results_of_cluster(
             sent[future.key] = ticket
             return future
 
-        running = as_completed([send(t) for t in islice(waiting, n_ahead)], loop=client.loop)
+        first = [send(ticket) for ticket in islice(waiting, n_ahead)]
+        running = distributed.as_completed(first, loop=client.loop)
         for future in running:
             ticket = sent.pop(future.key)
             failure = future.exception()  # as when workers of Dask were lost on it again and again
             yield ticket, by_hand(ticket.read(), failure) if failure else future.result()
             for ticket in islice(waiting, 1):
                 running.add(send(ticket))
+
+
+def _distributed() -> Any:
+    """Return the package. Raises MarkerError if it is not installed."""
+    try:
+        import distributed
+    except ImportError as error:
+        raise MarkerError("Dask is missing: pip install '.[dask]'") from error
+    return distributed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from checks.exercises import FILE, Task, load_tasks
 from checks.verdicts import Report
-from grading.sandbox import Limits
+from grading.sandbox.limits import Limits
 
 
 def score_of(task: Task, report: Report) -> dict[str, float]:

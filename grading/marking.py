@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from checks.exercises import Task
 from checks.verdicts import Exercise, Fault, Report, StudentError, Verdict
 from grading.archives import HandIn
 from grading.exam import Exam, score_of
-from grading.processes import ForkServer, WorkerProcess, can_nest, fork_sandboxed
-from grading.remote import Remote, Session, WorkerError
-from grading.sandbox import Limits, MarkerError, Place, bytecode_folder, in_sandbox, without_sandbox
+from grading.sandbox.limits import Limits, MarkerError
+from grading.sandbox.remote import Remote, Session, WorkerError
+from grading.sandbox.surroundings import Surroundings
 
 HELPERS = Path(helpers.__file__).parent
 NEIGHBOURS = ("mlp", "training")
@@ -38,36 +38,6 @@ def __getattr__(name):
 COMMON = ["tqdm.auto", "threadpoolctl"]
 LIBRARIES = {"numpy": ["numpy", *COMMON], "torch": ["torch", *COMMON]}
 Student = dict[str, Any]
-
-
-class Surroundings:
-    """Where workers run: in the sandbox or, if asked for, without."""
-
-    def __init__(self, *, sandboxed: bool = True) -> None:
-        self.sandboxed = sandboxed
-
-    @contextlib.contextmanager
-    def worker(
-        self, libraries: Sequence[str], limits: Limits, shown: Mapping[Path, str] | None = None
-    ) -> Iterator[WorkerProcess]:
-        """Give a new worker with `libraries` at hand, and folders `shown` in its own by name."""
-        with contextlib.ExitStack() as stack:
-            if self.sandboxed and not shown and can_nest():
-                process = fork_sandboxed(libraries, limits)
-            else:
-                server = ForkServer(self._place(stack, limits, shown))
-                stack.callback(server.close)
-                process = server.fork()
-            yield stack.enter_context(contextlib.closing(process))
-
-    def _place(
-        self, stack: contextlib.ExitStack, limits: Limits, shown: Mapping[Path, str] | None
-    ) -> Place:
-        """Return a place for a single worker."""
-        if self.sandboxed:
-            return in_sandbox(limits, bytecode_folder(), shown=shown, nested=False)
-        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        return without_sandbox(Path(stack.enter_context(folder)), bytecode_folder(), shown)
 
 
 class Workers(contextlib.ExitStack):

@@ -14,9 +14,10 @@ import numpy as np
 
 from checks.gradients import PARAMETERS
 from grading.archives import HandIn
-from grading.marking import HELPERS, PACKAGES, STUDENTS, Surroundings, clean
-from grading.remote import Session
-from grading.sandbox import Limits
+from grading.marking import HELPERS, PACKAGES, STUDENTS, clean
+from grading.sandbox.limits import Limits
+from grading.sandbox.remote import Session
+from grading.sandbox.surroundings import Surroundings
 from helpers.bands import load_bands
 from helpers.mlp import MLP
 from helpers.mnist import DATA, Digits, load_mnist

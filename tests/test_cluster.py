@@ -11,7 +11,7 @@ import pytest
 
 from grading.classroom import Rules, Way, hand_ins, results, tickets_for
 from grading.exam import read_exam
-from grading.sandbox import MarkerError
+from grading.sandbox.limits import MarkerError
 from tests.test_grading import few, write_class
 from tests.test_hand_ins import LIMITS, ROOT, needs_sandbox, surroundings
 

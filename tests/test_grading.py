@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,14 +15,16 @@ import pytest
 
 from checks.verdicts import Report, Verdict
 from grading import __main__ as command
-from grading import classroom, marking, protocol
+from grading import classroom, marking
 from grading.answers import ANSWER, written_answers
 from grading.archives import HandIn
 from grading.classroom import Rules, Way, hand_ins, mark_class
 from grading.exam import read_exam, score_of
-from grading.marking import Surroundings, judge, mark
+from grading.marking import judge, mark
 from grading.notebooks import execute_notebooks
 from grading.report import safe_cell, slugs, write_reports
+from grading.sandbox import protocol
+from grading.sandbox.surroundings import Surroundings
 from tests.hand_ins.catalogue import CASES, Case, modules
 from tests.mutants import student_module
 from tests.test_hand_ins import LIMITS, REASON, ROOT, deserved, marked, needs_sandbox, surroundings
@@ -393,3 +396,20 @@ def test_a_notebook_that_never_ends_costs_that_notebook_alone(surroundings):
     first, second = execute_notebooks(hand_in, limits, surroundings)
     assert "Time" in first["lines"][0]
     assert "Time" not in second["lines"][0]
+
+
+@pytest.mark.parametrize("kind", sorted(classroom.KINDS))
+def test_marks_are_kept_for_the_very_same_project_only(tmp_path, kind):
+    """One byte more in any file that marks may depend on, or another library, is another key."""
+    for room in classroom.ROOMS:
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("page"))
+    before = classroom.digest_of(tmp_path, ["1"])
+    assert classroom.digest_of(tmp_path, ["1"]) == before
+    assert classroom.digest_of(tmp_path, ["2"]) != before
+    files = [path for path in tmp_path.rglob("*") if path.suffix == kind]
+    assert files
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        assert classroom.digest_of(tmp_path, ["1"]) != before, path
+        path.write_bytes(content)

@@ -8,12 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grading import marking
+import grading.sandbox.surroundings as surroundings_module
 from grading.archives import HandIn
 from grading.exam import read_exam
-from grading.marking import Surroundings, mark
-from grading.processes import why_unavailable
-from grading.sandbox import Limits
+from grading.marking import mark
+from grading.sandbox.limits import Limits
+from grading.sandbox.processes import why_unavailable
+from grading.sandbox.surroundings import Surroundings
 from tests.hand_ins.catalogue import CASES, HOSTILE
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
@@ -65,7 +66,7 @@ def test_each_gets_what_it_deserves(case, surroundings):
     "name", ["the solution", "fork bomb", "os._exit(0)", "fills the disk", "leaves daemons behind"]
 )
 def test_so_they_do_where_each_worker_needs_a_sandbox(name, surroundings, monkeypatch):
-    monkeypatch.setattr(marking, "can_nest", lambda: False)
-    monkeypatch.setattr(marking, "fork_sandboxed", None)
+    monkeypatch.setattr(surroundings_module, "can_nest", lambda: False)
+    monkeypatch.setattr(surroundings_module, "fork_sandboxed", None)
     (case,) = (case for case in CASES if case.name == name)
     test_each_gets_what_it_deserves(case, surroundings)

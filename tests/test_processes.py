@@ -8,11 +8,12 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from grading import processes
-from grading.marking import LIBRARIES, Surroundings
-from grading.processes import why_failing
-from grading.remote import Ended, Session
-from grading.sandbox import CALLS
+from grading.marking import LIBRARIES
+from grading.sandbox import processes
+from grading.sandbox.bubblewrap import CALLS
+from grading.sandbox.processes import why_failing
+from grading.sandbox.remote import Ended, Session
+from grading.sandbox.surroundings import Surroundings
 from tests.test_hand_ins import LIMITS, needs_sandbox
 
 pytestmark = [needs_sandbox, pytest.mark.skipif(sys.platform != "linux", reason="wants Linux")]

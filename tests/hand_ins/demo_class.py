@@ -22,9 +22,10 @@ from pathlib import Path
 
 from grading.classroom import Result, Rules, Way, hand_ins, mark_class
 from grading.exam import Exam, read_exam, score_of
-from grading.marking import Surroundings, judge
+from grading.marking import judge
 from grading.report import write_reports
-from grading.sandbox import Limits
+from grading.sandbox.limits import Limits
+from grading.sandbox.surroundings import Surroundings
 from helpers.training import History
 from tests.hand_ins.catalogue import CASES, Case
 from tests.mutants import FORMS, MUTANTS, SECOND_NOTEBOOK, student_module

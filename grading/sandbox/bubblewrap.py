@@ -19,6 +19,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from grading.sandbox.limits import Limits
+
 HERE = Path(__file__).parent
 CODE = [HERE / name for name in ("forkserver.py", "worker.py", "protocol.py", "torch_stand_ins.py")]
 INSIDE = Path("/marker")
@@ -29,42 +31,6 @@ CALLS = {"x86_64": (0xC000003E, 56, 272, 248), "aarch64": (0xC00000B7, 220, 97, 
 CLONE3 = 435
 FIRST_USER = 0x70000000  # users that no system hands out, one for each process of the marker
 BYTECODE = "import numpy, tqdm.auto, threadpoolctl, forkserver, torch, torch_stand_ins"
-
-
-class MarkerError(BaseException):
-    """The marker's own surroundings are broken: no marks may be given.
-
-    It is no Exception, so that no check takes it for a mistake of a student.
-    """
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a hand-in may use. Seconds count while a worker runs or sleeps, not while it waits
-    for a free core: a crowded machine costs nobody a mark."""
-
-    call_seconds: float = 20.0
-    hand_in_seconds: float = 120.0
-    cpu_seconds: int = 90
-    memory_mb: int = 2048
-    processes: int = 64
-    files: int = 256
-    scratch_mb: int = 64
-    notebook_seconds: float = 1200.0
-
-    def of_the_system(self) -> dict[str, int]:
-        """Return the limits for `setrlimit` by name."""
-        memory = self.memory_mb << 20
-        return {
-            "RLIMIT_CPU": self.cpu_seconds,
-            "RLIMIT_DATA": memory,
-            # Libraries are mapped, not used: PyTorch with CUDA alone takes several GB of addresses.
-            "RLIMIT_AS": memory + (16 << 30),
-            "RLIMIT_NPROC": self.processes,
-            "RLIMIT_NOFILE": self.files,
-            "RLIMIT_FSIZE": self.scratch_mb << 20,
-            "RLIMIT_CORE": 0,
-        }
 
 
 @dataclass(frozen=True)
@@ -127,15 +93,7 @@ def in_sandbox(
     for folder in (FOLDER, SCRATCH, "/dev/shm"):  # first, for Python may lie below one of them
         empty = ["--dir"] if nested else ["--perms", "1777", "--size", n_bytes, "--tmpfs"]
         command += [*empty, folder]
-    command += [*_system_folders(), *_python_folders()]
-    for path in CODE:
-        command += _bind(path, INSIDE / path.name)
-    if bytecode:
-        command += _bind(bytecode, INSIDE / "bytecode")
-    for path, name in (shown or {}).items():
-        command += _bind(path, Path(FOLDER, name))
-    for folder in ("/dev", "/"):
-        command += ["--remount-ro", folder]
+    command += _contents(bytecode, shown or {})
     if rules := filter_of_calls():
         command += ["--seccomp", str(rules)]
     environment = _environment(SCRATCH, str(INSIDE / "bytecode") if bytecode else None)
@@ -144,6 +102,18 @@ def in_sandbox(
     user = user_of_its_own() if root else 0
     command += [n_bytes if nested else "0", *libraries]
     return Place(command, {}, SCRATCH, user, (rules,) if rules else ())
+
+
+def _contents(bytecode: Path | None, shown: Mapping[Path, str]) -> list[str]:
+    """Return the flags for all that lies in the sandbox, read-only."""
+    flags = [*_system_folders(), *_python_folders()]
+    for path in CODE:
+        flags += _bind(path, INSIDE / path.name)
+    if bytecode:
+        flags += _bind(bytecode, INSIDE / "bytecode")
+    for path, name in shown.items():
+        flags += _bind(path, Path(FOLDER, name))
+    return [*flags, "--remount-ro", "/dev", "--remount-ro", "/"]
 
 
 def without_sandbox(
@@ -247,7 +217,7 @@ def bytecode_folder() -> Path | None:
         return None
     if sys.pycache_prefix is None and _compiled(library.origin):
         return None
-    folder = HERE.parent / "build" / f"bytecode-{version('torch')}-{version('numpy')}"
+    folder = HERE.parents[1] / "build" / f"bytecode-{version('torch')}-{version('numpy')}"
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"PYTHONPYCACHEPREFIX": str(folder), "PYTHONPATH": str(HERE)}

@@ -19,10 +19,10 @@ from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
-from grading import protocol
-from grading.processes import START_SECONDS, Clock, WorkerProcess
-from grading.sandbox import Limits, MarkerError
-from grading.spies import Adapter, adapter_for
+from grading.sandbox import protocol
+from grading.sandbox.adapters import Adapter, adapter_for
+from grading.sandbox.limits import Limits, MarkerError
+from grading.sandbox.processes import START_SECONDS, Clock, WorkerProcess
 
 Array = np.ndarray
 POLL = 0.1  # seconds between two looks at a worker that is busy

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from grading.sandbox import Limits, MarkerError, Place, bytecode_folder, in_sandbox
+from grading.sandbox.bubblewrap import Place, bytecode_folder, in_sandbox
+from grading.sandbox.limits import Limits, MarkerError
 
 START_SECONDS = 60.0
 END_SECONDS = 10.0
