@@ -179,7 +179,7 @@ def readme_section(results: Results) -> str:
     if "mlp" in results:
         lines.append(f"- **MLP**, one epoch on one core: {mlp_sentence(results['mlp'])}")
     if "cnn" in results:
-        lines.append(f"- **CNN**, one epoch as it comes: {cnn_sentence(results['cnn'])}")
+        lines.append(f"- **CNN**, one epoch with default settings: {cnn_sentence(results['cnn'])}")
     return "\n".join([*lines, END])
 
 
