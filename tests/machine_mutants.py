@@ -208,9 +208,9 @@ def sources(exercise: str, form: str) -> list[str]:
     for name in TASKS[exercise].writes:
         function = find(tree, name)
         for _ in mutate(function) if function else ():
-            with contextlib.suppress(Exception):  # some trees are no Python
+            with contextlib.suppress(Exception):  # some are no Python, others can't be imported
                 text = ast.unparse(ast.fix_missing_locations(tree))
-                compile(text, "", "exec")
+                student_module(text, "mutant")
                 found[text] = None
     found.pop(right, None)
     return list(found)
