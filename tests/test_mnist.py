@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -214,6 +215,106 @@ def test_real_mnist(data, monkeypatch):
     assert test.labels[:5].tolist() == [7, 2, 1, 0, 4]
     assert train.images.mean() == pytest.approx(0.1307, abs=1e-3)
     assert load_mnist(folder=data).source == "MNIST"
+
+
+# Other data sets ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", mnist.DATA_SETS, ids=lambda row: row.name)
+def test_every_row_of_the_table_is_complete(row):
+    assert [file.name for file in row.files] == NAMES
+    assert [file.shape[0] for file in row.files] == [60_000, 60_000, 10_000, 10_000]
+    assert all(re.fullmatch("[0-9a-f]{32}", file.md5) for file in row.files)
+    assert len(set(row.classes.names)) == 10
+    assert all(name.strip() == name != "" for name in [row.name, row.folder, *row.classes.names])
+    assert all(re.fullmatch("https?://.+/", mirror) for mirror in row.mirrors)
+
+
+def test_no_two_rows_share_a_name_a_folder_or_a_file():
+    for column in ("name", "folder"):
+        values = [getattr(row, column).lower() for row in mnist.DATA_SETS]
+        assert len(set(values)) == len(values)
+    checksums = [file.md5 for row in mnist.DATA_SETS for file in row.files]
+    assert len(set(checksums)) == len(checksums)
+
+
+@pytest.fixture
+def clothes(tmp_path, monkeypatch):
+    """A folder with a tiny Fashion-MNIST, its labels counting down, which MNIST_MIRROR names."""
+    contents = CONTENTS | {LABELS: idx(9 - np.arange(60) % 10)}
+    files = tuple(tiny_file(name, content) for name, content in contents.items())
+    change_row(monkeypatch, row=1, files=files)
+    folder = tmp_path / "clothes"
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+    monkeypatch.setenv("MNIST_MIRROR", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("Fashion-MNIST", ""), ("fashion-mnist", "MNIST"), (None, " FASHION-mnist ")],
+)
+def test_a_data_set_is_chosen_by_its_name_or_the_environment(
+    data, clothes, monkeypatch, name, variable
+):
+    monkeypatch.setenv("DIGITS_DATA", variable)
+    digits = load_mnist(name, data)
+    assert digits.source == "Fashion-MNIST"
+    assert digits.train.labels[:2].tolist() == [9, 8]
+    assert digits.classes.names[9] == "Ankle boot"
+    first, second = digits.describe().splitlines()
+    assert first == "Data: Fashion-MNIST - 50 training, 10 validation, 10 test images"
+    assert "read articles: T-shirt/top, Trouser, " in second
+
+
+@pytest.mark.parametrize("variable", ["", " ", "mnist"])
+def test_mnist_is_the_default(data, mirror, monkeypatch, variable):
+    monkeypatch.setenv("DIGITS_DATA", variable)
+    digits = load_mnist(folder=data)
+    assert_is_mnist(digits)
+    assert digits.classes.names == tuple("0123456789")
+
+
+def test_data_sets_share_a_cache_which_serves_torchvision(data, clothes, cached):
+    from torchvision import datasets
+
+    assert_is_mnist(load_mnist(folder=data))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_MIRROR", str(clothes))
+        load_mnist("Fashion-MNIST", data)
+    assert load_mnist("Fashion-MNIST", data).source == "Fashion-MNIST"
+    assert_is_mnist(load_mnist(folder=data))
+    assert datasets.FashionMNIST(data)[0][1] == 9
+
+
+def test_files_of_another_data_set_are_refused(data, clothes):
+    with pytest.raises(DataError, match=f"No mirror delivered MNIST. Found:\n.*{LABELS} has MD5"):
+        load_mnist("MNIST", data)
+    assert not (data / "MNIST").exists()
+
+
+@pytest.mark.parametrize("name", ["Fashion", "", Path("data")])
+def test_an_unknown_data_set_is_refused(data, monkeypatch, name):
+    wanted = "which is no known data set. Wanted: MNIST or Fashion-MNIST."
+    with pytest.raises(DataError, match=re.escape(f"name is {name!r}, {wanted}")):
+        load_mnist(name, data)
+    monkeypatch.setenv("DIGITS_DATA", "Fashion")
+    with pytest.raises(DataError, match=re.escape(f"DIGITS_DATA is 'Fashion', {wanted}")):
+        load_mnist(folder=data)
+
+
+@pytest.mark.parametrize("asked", ["stand-in", None])
+def test_digits_never_stand_in_for_another_data_set(data, monkeypatch, asked):
+    reason = "No Fashion-MNIST mirror was in reach"
+    if asked:
+        monkeypatch.setenv("MNIST_MIRROR", asked)
+        reason = "MNIST_MIRROR=stand-in asks for it"
+    with pytest.raises(DataError) as caught:
+        load_mnist("Fashion-MNIST", data)
+    for words in ("Fashion-MNIST can't be loaded", reason, "Next step: ", "four .gz files of Fash"):
+        assert words in str(caught.value)
 
 
 # Files that are not as they should be -------------------------------------------------------------
