@@ -103,7 +103,8 @@ def confusion_heatmap(
     mistakes = np.where(right, 0, counts)
     top = vmax or max(1, mistakes.max())
     summary = _describe_mistakes(counts, mistakes, classes)
-    figure = new_figure(7.4, 6.9, f"{title}\n{summary}")
+    told = summary.replace("; ", ";\n") if classes.are_long else summary
+    figure = new_figure(7.4, 6.9, f"{title}\n{told}")
     ax = figure.subplots()
     # Black is legible on the whole palette; seaborn's own choice turns white too early.
     style: dict[str, Any] = {"annot": True, "fmt": "d", "annot_kws": {"color": "black"}, "ax": ax}
