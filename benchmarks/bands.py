@@ -2,7 +2,7 @@
 
 What each seed gave is kept in benchmarks/band_runs/; delete a file there to measure it again.
 
-python -m benchmarks.bands [--seeds 20] [--networks mlp ...] [--sources MNIST stand-in]
+python -m benchmarks.bands [--seeds 20] [--networks mlp ...] [--sources MNIST ...]
 """
 
 import argparse
@@ -19,10 +19,11 @@ from benchmarks.seeds import Results, digits_of, results_by_seed
 from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
 from helpers.evaluation import hardest_digits
 from helpers.files import atomic_write
-from helpers.mnist import Digits
+from helpers.mnist import DATA_SETS, Digits
 from helpers.training import History
 
 RUNS = Path(__file__).with_name("band_runs")  # what every seed gave
+SOURCES = [*(row.name for row in DATA_SETS), "stand-in"]
 
 
 def results_of(name: str, history: History, test: float) -> Results:
@@ -47,7 +48,7 @@ def measure_mlp(digits: Digits, seed: int) -> Results:
         history = train_network(network, train, digits.validation, seed=seed)
         results |= results_of(f"MLP {name}", history, test_network(network, *digits.test))
     counts = confusion_matrix(digits.test.labels, predict(network, digits.test.images))
-    results["MLP full, hardest digit"] = hardest_digits(counts)[0].recall
+    results[f"MLP full, hardest {digits.classes.noun}"] = hardest_digits(counts)[0].recall
     return results
 
 
@@ -73,7 +74,7 @@ def measure_cnn(digits: Digits, seed: int) -> Results:
         )
         results |= results_of(f"CNN {name}", history, test_accuracy(network, *digits.test))
     counts = confusion_matrix(digits.test.labels, predict(network, digits.test.images))
-    results["CNN full, hardest digit"] = hardest_digits(counts)[0].recall
+    results[f"CNN full, hardest {digits.classes.noun}"] = hardest_digits(counts)[0].recall
     return results
 
 
@@ -100,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--networks", nargs="+", default=list(MEASUREMENTS))
-    parser.add_argument("--sources", nargs="+", default=["MNIST", "stand-in"])
+    parser.add_argument("--sources", nargs="+", default=SOURCES)
     arguments = parser.parse_args()
     bands = load_bands() if BANDS_FILE.exists() else {}
     for network in arguments.networks:

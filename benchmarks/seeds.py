@@ -16,10 +16,10 @@ Results = dict[str, float]
 
 
 def digits_of(source: str) -> Digits:
-    """Return the data set `source` ("MNIST", "stand-in"); no other one may be measured for it."""
+    """Return the data set `source`, or "stand-in"; no other one may be measured for it."""
     if source == "stand-in":
         os.environ["MNIST_MIRROR"] = source
-    digits = load_mnist()
+    digits = load_mnist("MNIST" if source == "stand-in" else source)
     if digits.source != source:
         raise RuntimeError(f"wanted the data set {source}, got {digits.source}.")
     return digits

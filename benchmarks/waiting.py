@@ -122,7 +122,7 @@ def offline_data() -> Task:
 
     def make() -> None:
         with TemporaryDirectory() as folder:
-            load_mnist(Path(folder))
+            load_mnist(folder=Path(folder))
 
     return make
 

@@ -1,8 +1,8 @@
 """Bands: the interval in which each result is expected, and the verdict that tells a reader so.
 
 `bands.json` holds them by data set and result. They are measured, not chosen: `make bands` trains
-every network with 20 seeds. A band is the mean plus and minus four standard deviations, and stands
-nowhere but there: nobody can widen one by hand.
+every network with 20 seeds, and each band says with how many it was measured. A band is the mean
+plus and minus four standard deviations, and stands nowhere but there: nobody can widen one by hand.
 """
 
 import json
@@ -48,7 +48,7 @@ class Band:
 
 @cache
 def load_bands() -> dict[str, dict[str, Band]]:
-    """Return every band by data set ("MNIST", "stand-in"), then by the result's name."""
+    """Return every band by data set ("MNIST", "stand-in", …), then by the result's name."""
     content = json.loads(BANDS_FILE.read_text(encoding="utf-8"))
     return {
         source: {name: Band(**values) for name, values in bands.items()}

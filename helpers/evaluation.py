@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from helpers.mnist import DIGITS, Classes
 from helpers.training import History, accuracy
 
 # What can become of an image that two networks read; every image has exactly one outcome.
@@ -17,24 +18,27 @@ SIDE, PIXELS = 28, 28 * 28
 
 
 class Difficulty(NamedTuple):
-    """How one digit fares: percent read rightly, and what it is most often taken for."""
+    """How one class fares: percent read rightly, and what it is most often taken for."""
 
     digit: int
     recall: float
     taken_for: int
     times: int
+    classes: Classes = DIGITS
 
     def __str__(self) -> str:
+        noun, names = self.classes.noun, self.classes.names
         return (
-            f"digit {self.digit}: {self.recall:.1f} % right, "
-            f"most often taken for {self.taken_for} ({self.times} images)"
+            f"{noun} {names[self.digit]}: {self.recall:.1f} % right, "
+            f"most often taken for {names[self.taken_for]} ({self.times} images)"
         )
 
 
-def hardest_digits(counts: ArrayLike) -> list[Difficulty]:
+def hardest_digits(counts: ArrayLike, classes: Classes = DIGITS) -> list[Difficulty]:
     """Rank the digits, hardest first, by a confusion matrix (10, 10), rows the true digit.
 
-    Raises ValueError if the matrix is not square or a digit has no images.
+    `classes` says what they are called. Raises ValueError if the matrix is not square or a digit
+    has no images.
     """
     counts = np.asarray(counts)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.sum(axis=1).all():
@@ -44,7 +48,7 @@ def hardest_digits(counts: ArrayLike) -> list[Difficulty]:
     recalls = 100 * counts.diagonal() / counts.sum(axis=1)
     mistakes = counts - np.diag(counts.diagonal())
     return [
-        Difficulty(int(digit), float(recalls[digit]), int(row.argmax()), int(row.max()))
+        Difficulty(int(digit), float(recalls[digit]), int(row.argmax()), int(row.max()), classes)
         for digit in recalls.argsort(kind="stable")
         for row in [mistakes[digit]]
     ]

@@ -1,4 +1,4 @@
-"""Fetching MNIST: from the mirror in MNIST_MIRROR if there is one, else from the public ones.
+"""Fetching a data set: from the mirror in MNIST_MIRROR if there is one, else from the public ones.
 
 Public networks fail in many ways: no route, a name server that never answers, packets that vanish,
 a byte a second, a login page instead of the file. All of them are found out in time, which is why
@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError
@@ -19,22 +19,16 @@ from urllib.request import Request, url2pathname, urlopen
 
 from helpers.files import read_file
 
-# torchvision's own two; Google's copy stands between them, as the last one is mostly closed.
-PUBLIC_MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    "http://yann.lecun.com/exdb/mnist/",
-)
 SMALLEST_FILE = "t10k-labels-idx1-ubyte.gz"
 PROBE_SECONDS = 5.0  # all mirrors together have this long to show that they are there
 STALL_SECONDS = 8.0  # how often a download has to show that it goes on
 SLOWEST = 2_000  # bytes per second; less has ended
-LARGEST = 100_000_000  # bytes, packed or unpacked; the largest file of MNIST has 47 million
+LARGEST = 100_000_000  # bytes, packed or unpacked; the largest of the known files has 47 million
 WANTED = """\
-Wanted: the four original .gz files of MNIST, whole and unaltered.
+Wanted: the four original .gz files of {name}, whole and unaltered.
 The likely cause is a download cut short, or an MNIST_MIRROR that holds something else.
-Next step: check MNIST_MIRROR if you set it, then run this again (MNIST_MIRROR=stand-in works \
-without MNIST)."""
+Next step: check MNIST_MIRROR if you set it, then run this again (DIGITS_DATA=MNIST with \
+MNIST_MIRROR=stand-in works without any download)."""
 
 Checks = Mapping[str, Callable[[bytes], None]]
 
@@ -47,11 +41,14 @@ class OutOfReachError(Exception):
     """No mirror answered; the message says why."""
 
 
-def fetch(checks: Checks, cache: Path) -> dict[str, bytes]:
+def fetch(
+    name: str, public_mirrors: Sequence[str], checks: Checks, cache: Path
+) -> dict[str, bytes]:
     """Return the files that `checks` names, unpacked, from the first mirror that has all of them.
 
-    A mirror holds each as `<name>.gz`; the folder `cache` is tried before all mirrors. Each check
-    gets a file's content and raises DataError if it is not as it should be.
+    A mirror holds each as `<name>.gz`; the folder `cache` is tried before the one in MNIST_MIRROR,
+    and that before the `public_mirrors` of the data set called `name`. Each check gets a file's
+    content and raises DataError if it is not as it should be.
 
     Raises:
         OutOfReachError: no mirror answered.
@@ -60,7 +57,7 @@ def fetch(checks: Checks, cache: Path) -> dict[str, bytes]:
     with suppress(DataError):
         return _fetch_from(cache, checks)
     failures, silent = [], []
-    for mirror, silence in _mirrors():
+    for mirror, silence in _mirrors(name, public_mirrors):
         try:
             if not silence:
                 return _fetch_from(mirror, checks)
@@ -70,22 +67,22 @@ def fetch(checks: Checks, cache: Path) -> dict[str, bytes]:
     # MNIST_MIRROR may hold bytes that are no text; then they are shown escaped.
     found = ("\n".join(failures) or "; ".join(silent)).encode(errors="backslashreplace").decode()
     if not failures:
-        raise OutOfReachError(f"No MNIST mirror was in reach ({found}).")
-    raise DataError(f"No mirror delivered MNIST. Found:\n{found}\n{WANTED}")
+        raise OutOfReachError(f"No {name} mirror was in reach ({found}).")
+    raise DataError(f"No mirror delivered {name}. Found:\n{found}\n{WANTED.format(name=name)}")
 
 
-def _mirrors() -> Iterator[tuple[Path | str, str]]:
+def _mirrors(name: str, public: Sequence[str]) -> Iterator[tuple[Path | str, str]]:
     """Each mirror, in order of preference, with the reason why it can't be asked or ""."""
     own = os.environ.get("MNIST_MIRROR", "")
     if own and (folder := _as_folder(own)):
         yield folder, ""
         own = ""
-    mirrors = [own.rstrip("/") + "/", *PUBLIC_MIRRORS] if own else [*PUBLIC_MIRRORS]
+    mirrors = [own.rstrip("/") + "/", *public] if own else [*public]
     probes = [_Download(mirror + SMALLEST_FILE, size=2) for mirror in mirrors]
     deadline = time.monotonic() + PROBE_SECONDS
     for mirror, probe in zip(mirrors, probes, strict=True):
         probe.join(max(0, deadline - time.monotonic()))
-        yield mirror, _silence(probe, trusted=bool(own) and mirror == mirrors[0])
+        yield mirror, _silence(name, probe, trusted=bool(own) and mirror == mirrors[0])
 
 
 def _as_folder(mirror: str) -> Path | None:
@@ -115,14 +112,15 @@ class _Download(threading.Thread):
             self.error = error
 
 
-def _silence(probe: _Download, trusted: bool) -> str:
+def _silence(name: str, probe: _Download, trusted: bool) -> str:
     """Why a mirror can't be asked, or "". Of one that is trusted, any answer will do."""
     if probe.is_alive():
         return f"gave no answer within {PROBE_SECONDS:g} s"
     if probe.error and not (trusted and isinstance(probe.error, HTTPError)):
         return f"failed: {_reason(probe.error)}"
     # Others must send a gzip file: a wireless network's login page answers for any address.
-    return "" if trusted or probe.content[:2] == b"\x1f\x8b" else "sent something other than MNIST"
+    is_right = trusted or probe.content[:2] == b"\x1f\x8b"
+    return "" if is_right else f"sent something other than {name}"
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,9 @@
 `load_mnist()` takes the four files from the cache, else from a mirror. If no mirror is in reach it
 loads the stand-in of `helpers.stand_in` and says so; it never mixes the two. `MNIST_MIRROR` in the
 environment names a folder or URL to ask first, or is "stand-in" to ask none.
+
+Other data sets come in the same four files. Each is a row of `DATA_SETS`, which `load_mnist(name)`
+loads by its name; without a name, the environment variable DIGITS_DATA chooses.
 """
 
 import hashlib
@@ -12,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from math import prod
@@ -27,7 +30,7 @@ from numpy.typing import NDArray
 from helpers.files import atomic_write, read_file
 from helpers.mirrors import DataError, OutOfReachError, fetch
 
-__all__ = ["DataError", "Digits", "Split", "check_idx", "load_mnist"]
+__all__ = ["DIGITS", "Classes", "DataError", "Digits", "Split", "check_idx", "load_mnist"]
 
 DATA = Path(__file__).parent.parent / "data"
 VALIDATION = 10_000  # the assignment validates on the last 10,000 images of the training file
@@ -41,11 +44,83 @@ class IdxFile(NamedTuple):
     md5: str
 
 
-FILES = (
-    IdxFile("train-images-idx3-ubyte", (60_000, 28, 28), "6bbc9ace898e44ae57da46a324031adb"),
-    IdxFile("train-labels-idx1-ubyte", (60_000,), "a25bea736e30d166cdddb491f175f624"),
-    IdxFile("t10k-images-idx3-ubyte", (10_000, 28, 28), "2646ac647ad5339dbf082846283269ea"),
-    IdxFile("t10k-labels-idx1-ubyte", (10_000,), "27ae3e4e09519cfbb04c329615203637"),
+SHAPES = {
+    "train-images-idx3-ubyte": (60_000, 28, 28),
+    "train-labels-idx1-ubyte": (60_000,),
+    "t10k-images-idx3-ubyte": (10_000, 28, 28),
+    "t10k-labels-idx1-ubyte": (10_000,),
+}
+
+
+def _files(*md5s: str) -> tuple[IdxFile, ...]:
+    """Return the four files with these checksums; their names and shapes are always the same."""
+    return tuple(
+        IdxFile(name, shape, md5) for (name, shape), md5 in zip(SHAPES.items(), md5s, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What the labels 0 to 9 stand for: each has a name, and each is a `noun`."""
+
+    noun: str
+    names: tuple[str, ...]
+
+    @property
+    def are_long(self) -> bool:
+        """Whether a figure needs more room for a name than for a digit."""
+        return max(map(len, self.names)) > 1
+
+
+class DataSet(NamedTuple):
+    """What a data set is called, where it comes from and what its labels mean."""
+
+    name: str
+    folder: str  # in the cache, as torchvision calls it
+    files: tuple[IdxFile, ...]
+    mirrors: tuple[str, ...]
+    classes: Classes
+    has_stand_in: bool = False
+
+
+DIGITS = Classes("digit", tuple("0123456789"))
+CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+
+DATA_SETS = (
+    DataSet(
+        "MNIST",
+        folder="MNIST",
+        files=_files(
+            "6bbc9ace898e44ae57da46a324031adb",
+            "a25bea736e30d166cdddb491f175f624",
+            "2646ac647ad5339dbf082846283269ea",
+            "27ae3e4e09519cfbb04c329615203637",
+        ),
+        # torchvision's own two; Google's copy stands between them, as the last is mostly closed.
+        mirrors=(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            "http://yann.lecun.com/exdb/mnist/",
+        ),
+        classes=DIGITS,
+        has_stand_in=True,
+    ),
+    DataSet(  # H. Xiao, K. Rasul and R. Vollgraf (2017): photos from an online shop
+        "Fashion-MNIST",
+        folder="FashionMNIST",
+        files=_files(
+            "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+            "9018921c3c673c538a1fc5bad174d6f9",
+            "8181f5470baa50b63fa0f6fddb340f0a",
+            "15d484375f8d13e6eb1aabb0c3f46965",
+        ),
+        # torchvision's, then Keras's copy.
+        mirrors=(
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        ),
+        classes=Classes("article", tuple(CLOTHES.split(","))),
+    ),
 )
 
 
@@ -72,19 +147,24 @@ class Digits:
     train: Split
     validation: Split
     test: Split
-    source: str  # "MNIST" or "stand-in"
+    source: str  # the data set's name, or "stand-in"
     note: str = ""  # why it is the stand-in
+    classes: Classes = DIGITS
 
     def __iter__(self) -> Iterator[Split]:
         return iter((self.train, self.validation, self.test))
 
     def describe(self) -> str:
-        """Which data this is: one line for MNIST, a framed warning for the stand-in."""
+        """Which data this is: a line or two for a data set, a framed warning for the stand-in."""
         parts = zip(("training", "validation", "test"), self, strict=True)
         sizes = ", ".join(f"{len(part.labels):,} {name}" for name, part in parts)
-        if self.source == "MNIST":
-            return f"Data: MNIST - {sizes} images"
-        return _frame(STAND_IN_WARNING.format(sizes=sizes, note=self.note))
+        if self.source == "stand-in":
+            return _frame(STAND_IN_WARNING.format(sizes=sizes, note=self.note))
+        line = f"Data: {self.source} - {sizes} images"
+        if self.classes == DIGITS:
+            return line
+        noun, names = self.classes.noun, ", ".join(self.classes.names)
+        return f"{line}\nWhere the text speaks of digits 0 to 9, read {noun}s: {names}."
 
 
 STAND_IN_WARNING = """Data: NOT MNIST but the stand-in - {sizes} images, scikit-learn's 1,797 \
@@ -93,6 +173,9 @@ Why: {note}
 All results below differ from those on MNIST.
 What to do: connect to the internet and run this again, or set the environment variable \
 MNIST_MIRROR to a folder or URL that holds the four .gz files of MNIST."""
+NO_STAND_IN = """{name} can't be loaded, and nothing can take its place. {note}
+Next step: connect to the internet and run this again, or set the environment variable \
+MNIST_MIRROR to a folder or URL that holds the four .gz files of {name}."""
 
 
 def _frame(text: str) -> str:
@@ -101,29 +184,44 @@ def _frame(text: str) -> str:
     return "\n".join(["!" * 88, indent("\n".join(lines), "! "), "!" * 88])
 
 
-def load_mnist(folder: Path | None = None) -> Digits:
-    """Load 50,000 training, 10,000 validation and 10,000 test digits.
+def load_mnist(name: str | None = None, folder: Path | None = None) -> Digits:
+    """Load 50,000 training, 10,000 validation and 10,000 test images.
 
     Args:
+        name: of a data set in `DATA_SETS`, in upper or lower case; by default the one that the
+            environment variable DIGITS_DATA names, else MNIST.
         folder: where the data is cached, as `torchvision.datasets.MNIST(root=folder)` lays it out;
             by default `data` in the repository.
 
     Raises:
-        DataError: the folder can't be written to, or the mirrors within reach hold wrong files.
+        DataError: there is no data set of that name, the folder can't be written to, the mirrors
+            within reach hold wrong files, or none is in reach and the data set has no stand-in.
     """
+    wanted = _find_data_set(name)
     folder = DATA if folder is None else Path(folder)
     if os.environ.get("MNIST_MIRROR") == "stand-in":
-        return _load_stand_in(folder, "MNIST_MIRROR=stand-in asks for it.")
-    raw, damage = folder / "MNIST" / "raw", ""
+        return _load_stand_in(wanted, folder, "MNIST_MIRROR=stand-in asks for it.")
+    raw, damage = _raw(folder, wanted), ""
     try:
-        return _read_mnist(raw)
+        return _read_files(raw, wanted)
     except DataError as error:
         if os.path.exists(raw):  # noqa: PTH110  # never fails, whatever the folder is called
             damage = f"The cached copy can't be used: {error}. "
     try:
-        return _fetch(folder)
+        return _fetch(folder, wanted)
     except OutOfReachError as silence:
-        return _load_stand_in(folder, f"{damage}{silence}")
+        return _load_stand_in(wanted, folder, f"{damage}{silence}")
+
+
+def _find_data_set(name: str | None) -> DataSet:
+    argument, asked = "name", name
+    if name is None:
+        argument, asked = "DIGITS_DATA", os.environ.get("DIGITS_DATA", "").strip() or "MNIST"
+    for row in DATA_SETS:
+        if row.name.lower() == str(asked).lower():
+            return row
+    known = " or ".join(row.name for row in DATA_SETS)
+    raise DataError(f"{argument} is {asked!r}, which is no known data set. Wanted: {known}.")
 
 
 def check_idx(content: bytes, file: IdxFile) -> None:
@@ -150,8 +248,13 @@ def check_idx(content: bytes, file: IdxFile) -> None:
             raise DataError(f"{file.name} has {what} {found}, wanted {wanted}")
 
 
-def _read_mnist(raw: Path) -> Digits:
-    return _digits("MNIST", *(_read_idx(raw / file.name, file) for file in FILES))
+def _raw(folder: Path, wanted: DataSet) -> Path:
+    return folder / wanted.folder / "raw"
+
+
+def _read_files(raw: Path, wanted: DataSet) -> Digits:
+    arrays = [_read_idx(raw / file.name, file) for file in wanted.files]
+    return replace(_digits(wanted.name, *arrays), classes=wanted.classes)
 
 
 def _read_idx(path: Path, file: IdxFile) -> NDArray[np.uint8]:
@@ -184,23 +287,26 @@ def _split(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Split:
     return Split(pixels, labels.astype(np.int64))
 
 
-def _fetch(folder: Path) -> Digits:
+def _fetch(folder: Path, wanted: DataSet) -> Digits:
     """Fetch what the cache lacks of the four files, check it, and only then write it."""
     with _storing_in(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".unfinished-*"):  # of earlier versions, when interrupted
             rmtree(leftover, ignore_errors=True)
-    raw = folder / "MNIST" / "raw"
-    checks = {file.name: partial(check_idx, file=file) for file in FILES if not _is_good(raw, file)}
-    contents = fetch(checks, raw)
+    raw = _raw(folder, wanted)
+    missing = [file for file in wanted.files if not _is_good(raw, file)]
+    checks = {file.name: partial(check_idx, file=file) for file in missing}
+    contents = fetch(wanted.name, wanted.mirrors, checks, raw)
     with _storing_in(folder):
         for name, content in contents.items():
             with atomic_write(raw / name) as file:
                 file.write(content)
-    return _read_mnist(raw)
+    return _read_files(raw, wanted)
 
 
-def _load_stand_in(folder: Path, note: str) -> Digits:
+def _load_stand_in(wanted: DataSet, folder: Path, note: str) -> Digits:
+    if not wanted.has_stand_in:
+        raise DataError(NO_STAND_IN.format(name=wanted.name, note=note))
     from helpers.stand_in import VERSION, make_stand_in  # brings in SciPy, not needed for MNIST
 
     path = folder / "stand-in.npz"
@@ -232,7 +338,7 @@ def _storing_in(folder: Path) -> Iterator[None]:
         raise DataError(
             f"The data can't be stored in {folder}: {error.strerror or error}.\n"
             "Wanted: a folder that can be written to, with 150 MB free.\n"
-            "Next step: make room or check its permissions, or name another: load_mnist(folder)."
+            "Next step: make room, check its permissions or name another: load_mnist(folder=...)."
         ) from error
 
 

@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from helpers.evaluation import OUTCOMES
+from helpers.mnist import DIGITS, Classes
 from plotting.figures import BLUE, GREY, PALE, VERMILLION, checked, draw_digit, mosaic, new_figure
 from plotting.network_diagram import PALE_BLUE, PALE_VERMILLION, times
 
@@ -26,7 +27,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "CNN": {"color": BLUE, "linestyle": "-", "marker": "o"},
 }
 POINTS: dict[str, Any] = {"textcoords": "offset points"}
-GUESSING = 10.0  # % right by chance, of ten digits
+LONGEST_CAPTION = 20  # characters under an example of the duel, in two lines
+GUESSING = 10.0  # % right by chance, of ten classes
 
 
 def filter_grid(conv1_weights: ArrayLike, title: str) -> Figure:
@@ -52,9 +54,9 @@ def feature_map_grid(
     picture: ArrayLike,
     conv1_maps: ArrayLike,
     conv2_maps: ArrayLike,
-    title: str = "One digit, and what the convolutions make of it",
+    noun: str = "digit",
 ) -> Figure:
-    """One `picture` (28, 28) beside its maps (6, 24, 24) and (16, 8, 8), after ReLU.
+    """One `picture` (28, 28) of a `noun` beside its maps (6, 24, 24) and (16, 8, 8), after ReLU.
 
     The maps of a layer are numbered from 0 and share one scale.
     Raises ValueError for another shape, or values that are negative or not finite.
@@ -64,6 +66,7 @@ def feature_map_grid(
         "conv1": checked("conv1_maps", conv1_maps, 6, 24, 24, within=(0, np.inf)),
         "conv2": checked("conv2_maps", conv2_maps, 16, 8, 8, within=(0, np.inf)),
     }
+    title = f"One {noun}, and what the convolutions make of it"
     figure = new_figure(10.5, 4.7, title)
     figure.set_layout_engine("constrained", wspace=0.05)
     first, *others = figure.subplots(1, 3, width_ratios=[1, 1.44, 0.93])
@@ -79,7 +82,9 @@ def feature_map_grid(
     return figure
 
 
-def duel_gallery(counts: Mapping[str, int], examples: Mapping[str, Examples]) -> Figure:
+def duel_gallery(
+    counts: Mapping[str, int], examples: Mapping[str, Examples], classes: Classes = DIGITS
+) -> Figure:
     """A 2x2 table of who read how many images wrongly, beside examples of the mistakes.
 
     `counts` has the keys OUTCOMES of `helpers.evaluation`, `examples` all of them but "both right";
@@ -89,10 +94,10 @@ def duel_gallery(counts: Mapping[str, int], examples: Mapping[str, Examples]) ->
     _check_names("counts", counts, OUTCOMES)
     _check_names("examples", examples, OUTCOMES[1:])
     numbers = checked("counts", [counts[name] for name in OUTCOMES], 4, within=(0, np.inf))
-    rows = {name: _checked_examples(name, examples[name]) for name in OUTCOMES[1:]}
+    rows = {name: _checked_examples(name, examples[name], classes) for name in OUTCOMES[1:]}
     columns = max(3, *(len(pictures) for pictures, _ in rows.values()))
     title = f"{numbers.sum():,} images, read by the MLP and by the CNN"
-    figure = new_figure(3.2 + 1.05 * columns, 5.5, title)
+    figure = new_figure(3.2 + 1.05 * columns, 6.1 if classes.are_long else 5.5, title)
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[3.2, 1.05 * columns])[0]
     _draw_table(left.subplots(), numbers)
     parts = right.subfigures(3, 1, squeeze=False, hspace=0.05)[:, 0]
@@ -109,14 +114,16 @@ def duel_gallery(counts: Mapping[str, int], examples: Mapping[str, Examples]) ->
 def shift_curves(
     shifts: Sequence[int],
     accuracies: Mapping[str, Sequence[float]],
-    title: str = "What a shift of the digits costs",
+    noun: str = "digit",
 ) -> Figure:
     """Accuracy in percent of "MLP" and "CNN", each (len(shifts),), against the shift in pixels.
 
+    What is shifted is called `noun`.
     Raises ValueError for other names, unequal lengths, or values outside 0 to 100.
     """
     pixels = checked("shifts", shifts, "shifts")
     curves = _checked_accuracies(accuracies, len(pixels))
+    title = f"What a shift of the {noun}s costs"
     figure = new_figure(7.2, 4.4, title)
     ax = figure.subplots()
     ax.axhline(GUESSING, color=GREY, linewidth=1)
@@ -127,7 +134,7 @@ def shift_curves(
         style = {"color": NETWORKS[name]["color"], "va": "bottom" if name == higher else "top"}
         text, end = f"{name} {values[-1]:.1f} %", (pixels[-1], values[-1])
         ax.annotate(text, end, (10, 0), **POINTS | style)
-    ax.set(xlabel="shift of the digits (pixels)", ylabel="accuracy (%)", ylim=(0, 101))
+    ax.set(xlabel=f"shift of the {noun}s (pixels)", ylabel="accuracy (%)", ylim=(0, 101))
     ax.set_xticks(pixels)
     _tidy(ax, "y")
     told = [f"{name}: {_listed(values, '.1f')}." for name, values in curves.items()]
@@ -255,7 +262,10 @@ def _draw_examples(
     for ax in axes[len(pictures) :]:
         ax.set_axis_off()
     for ax, picture, caption in zip(axes, pictures, captions, strict=False):
-        draw_digit(ax, picture, caption.replace(": ", "\n"), (pictures.min(), pictures.max()))
+        lines = caption.replace(": ", "\n")
+        if len(caption) > LONGEST_CAPTION:
+            lines = lines.replace(", ", "\n")
+        draw_digit(ax, picture, lines, (pictures.min(), pictures.max()))
         ax.title.set_fontsize(9)
 
 
@@ -279,7 +289,9 @@ def _checked_accuracies(
     }
 
 
-def _checked_examples(name: str, examples: Examples) -> tuple[NDArray[Any], list[str]]:
+def _checked_examples(
+    name: str, examples: Examples, classes: Classes
+) -> tuple[NDArray[Any], list[str]]:
     """Return pictures (n, 28, 28) and a caption for each; n may be 0."""
     pictures, *digits = (np.asarray(values) for values in examples)
     if len(pictures) == 0:
@@ -289,8 +301,9 @@ def _checked_examples(name: str, examples: Examples) -> tuple[NDArray[Any], list
         checked(f"{what} digits of {name!r}", values, len(pictures), within=(0, 9))
         for what, values in zip(("true", "MLP", "CNN"), digits, strict=True)
     ]
-    triples = zip(*rows, strict=True)
-    return pictures, [f"true {true:g}: MLP {mlp:g}, CNN {cnn:g}" for true, mlp, cnn in triples]
+    names = [[classes.names[int(label)] for label in row] for row in rows]
+    triples = zip(*names, strict=True)
+    return pictures, [f"true {true}: MLP {mlp}, CNN {cnn}" for true, mlp, cnn in triples]
 
 
 def _describe_maps(name: str, maps: NDArray[Any]) -> str:

@@ -5,6 +5,8 @@ A figure's label is its alt text: every function here computes it from the data 
 
 Figures are made with `Figure(...)` and not by pyplot: pyplot would keep them alive, might draw them
 twice, and takes longer to import. Seaborn, slower still, is imported only by the heatmap.
+
+Where labels are shown, `classes` says what they stand for; by default they are digits.
 """
 
 import io
@@ -22,6 +24,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
 from helpers.files import atomic_write
+from helpers.mnist import DIGITS, Classes
 
 # Okabe and Ito's palette: told apart with any colour vision. Line styles, markers and hatches
 # differ as well, so that a print in grey says the same.
@@ -32,24 +35,28 @@ ACCURACY_RANGE = (80.0, 100.5)
 DPI = 110
 
 
-def digits_grid(pictures: ArrayLike, labels: ArrayLike, title: str) -> Figure:
+def digits_grid(
+    pictures: ArrayLike, labels: ArrayLike, title: str, classes: Classes = DIGITS
+) -> Figure:
     """Grey `pictures` (N, 28, 28), ten to a row, each captioned with its label from `labels` (N,).
 
     Black is the smallest value of all the pictures, white the largest.
-    Raises ValueError for another shape, no pictures, or values that are not finite.
+    Raises ValueError for another shape, no pictures, labels that are not digits, or values that are
+    not finite.
     """
     pictures = checked("pictures", pictures, "N", 28, 28)
-    labels = checked("labels", labels, len(pictures))
+    labels = checked("labels", labels, len(pictures), within=(0, 9)).astype(int)
+    captions = [classes.names[label] for label in labels]
     columns = min(10, len(pictures))
     rows = -(-len(pictures) // columns)
     figure = new_figure(max(columns, 4.0), 1.25 * rows + 0.5, title)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes[len(pictures) :]:
         ax.remove()
-    for ax, picture, label in zip(axes, pictures, labels, strict=False):
-        draw_digit(ax, picture, f"{label:g}", (pictures.min(), pictures.max()))
-    captions = ", ".join(f"{label:g}" for label in labels)
-    figure.set_label(f"{title}: {len(pictures)} pictures in grey, labelled {captions}.")
+    for ax, picture, caption in zip(axes, pictures, captions, strict=False):
+        draw_digit(ax, picture, caption, (pictures.min(), pictures.max()))
+    told = ", ".join(captions)
+    figure.set_label(f"{title}: {len(pictures)} pictures in grey, labelled {told}.")
     return figure
 
 
@@ -80,7 +87,9 @@ def accuracy_curves(
     return figure
 
 
-def confusion_heatmap(counts: ArrayLike, title: str, vmax: float | None = None) -> Figure:
+def confusion_heatmap(
+    counts: ArrayLike, title: str, vmax: float | None = None, classes: Classes = DIGITS
+) -> Figure:
     """Heatmap of `counts` (10, 10), rows the true digit, columns the predicted one.
 
     The colours belong to the mistakes, from 0 to `vmax` (by default the largest count off the
@@ -93,12 +102,14 @@ def confusion_heatmap(counts: ArrayLike, title: str, vmax: float | None = None) 
     right = np.eye(10, dtype=bool)
     mistakes = np.where(right, 0, counts)
     top = vmax or max(1, mistakes.max())
-    summary = _describe_mistakes(counts, mistakes)
-    figure = new_figure(7.4, 6.9, f"{title}\n{summary}")
+    summary = _describe_mistakes(counts, mistakes, classes)
+    told = summary.replace("; ", ";\n") if classes.are_long else summary
+    figure = new_figure(7.4, 6.9, f"{title}\n{told}")
     ax = figure.subplots()
     # Black is legible on the whole palette; seaborn's own choice turns white too early.
     style: dict[str, Any] = {"annot": True, "fmt": "d", "annot_kws": {"color": "black"}, "ax": ax}
     style |= {"square": True, "linewidths": 1}
+    style |= {"xticklabels": classes.names, "yticklabels": classes.names}
     bar = {"label": "images", "shrink": 0.8, "ticks": MaxNLocator(integer=True)}
     bar["extend"] = "max" if mistakes.max() > top else "neither"
     colours = sns.light_palette(VERMILLION, as_cmap=True)
@@ -107,9 +118,10 @@ def confusion_heatmap(counts: ArrayLike, title: str, vmax: float | None = None) 
     for text in ax.texts:
         if text.get_text() == "0":
             text.set_color(GREY)
-    ax.set(xlabel="predicted digit", ylabel="true digit")
+    ax.set(xlabel=f"predicted {classes.noun}", ylabel=f"true {classes.noun}")
     ax.tick_params(length=0, rotation=0)
-    figure.set_label(f"{title}, a heatmap of true against predicted digits. {summary}.")
+    ax.tick_params(axis="x", rotation=_tilt(classes))
+    figure.set_label(f"{title}, a heatmap of true against predicted {classes.noun}s. {summary}.")
     return figure
 
 
@@ -118,6 +130,7 @@ def mistakes_gallery(
     probabilities: ArrayLike,
     labels: ArrayLike,
     title: str = "What the network saw, and what it believed",
+    classes: Classes = DIGITS,
 ) -> Figure:
     """Each of `pictures` (N, 28, 28) over a bar chart of its row of `probabilities` (N, 10).
 
@@ -131,18 +144,18 @@ def mistakes_gallery(
     columns = min(6, len(pictures))
     rows = -(-len(pictures) // columns)
     figure = new_figure(max(1.75 * columns, 4.0), 2.9 * rows + 0.7, title)
-    key = "hatched bar: what the network says; triangle: the true digit"
-    figure.supxlabel(f"digit ({key})", fontsize=10)
+    key = f"hatched bar: what the network says; triangle: the true {classes.noun}"
+    figure.supxlabel(f"{classes.noun} ({key})", fontsize=10)
     axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[1.7, 1] * rows)
     # Row by row: first the pictures' axes, then those of the bars below them.
     above, below = axes[::2].ravel(), axes[1::2].ravel()
     for ax in [*above[len(pictures) :], *below[len(pictures) :]]:
         ax.remove()
-    captions = [_describe_belief(*pair) for pair in zip(beliefs, truths, strict=True)]
+    captions = [_describe_belief(*pair, classes) for pair in zip(beliefs, truths, strict=True)]
     for k, caption in enumerate(captions):
         scale = pictures.min(), pictures.max()
         draw_digit(above[k], pictures[k], caption.replace(", ", "\n"), scale)
-        _draw_beliefs(below[k], beliefs[k], truths[k])
+        _draw_beliefs(below[k], beliefs[k], truths[k], classes)
         if k % columns:
             below[k].tick_params(labelleft=False)
         else:
@@ -283,14 +296,20 @@ def _draw_accuracies(ax: Axes, name: str, pair: NDArray[Any]) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_beliefs(ax: Axes, beliefs: NDArray[Any], truth: int) -> None:
+def _tilt(classes: Classes) -> int:
+    """By how many degrees the names have to be turned, so that ten of them fit below an axis."""
+    return 90 if classes.are_long else 0
+
+
+def _draw_beliefs(ax: Axes, beliefs: NDArray[Any], truth: int, classes: Classes) -> None:
     """Draw the ten probabilities, in %, as bars; mark the true digit and the predicted one."""
     bars = ax.bar(range(10), beliefs, color=GREY, edgecolor="none")
     bars[int(beliefs.argmax())].set(facecolor=VERMILLION, hatch="////", edgecolor="white")
     bars[truth].set(facecolor=BLUE)
     # The true digit's bar is often too small to be seen, the triangle over it is not.
     ax.plot([truth], [beliefs[truth] + 10], marker="v", color=BLUE, markersize=6, clip_on=False)
-    ax.set(ylim=(0, 100), xticks=range(10), yticks=(0, 50, 100))
+    ax.set(ylim=(0, 100), yticks=(0, 50, 100))
+    ax.set_xticks(range(10), classes.names, rotation=_tilt(classes))
     ax.tick_params(labelsize=8, length=0)
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -319,19 +338,19 @@ def _describe_end(name: str, pair: NDArray[Any]) -> str:
     )
 
 
-def _describe_mistakes(counts: NDArray[Any], mistakes: NDArray[Any]) -> str:
+def _describe_mistakes(counts: NDArray[Any], mistakes: NDArray[Any], classes: Classes) -> str:
     summary = f"{mistakes.sum():,} of {counts.sum():,} images wrong"
     if not mistakes.any():
         return summary
-    true, predicted = divmod(int(mistakes.argmax()), 10)
+    true, predicted = (classes.names[label] for label in divmod(int(mistakes.argmax()), 10))
     return f"{summary}; most often {true} read as {predicted} ({mistakes.max()} images)"
 
 
-def _describe_belief(beliefs: NDArray[Any], truth: int) -> str:
+def _describe_belief(beliefs: NDArray[Any], truth: int, classes: Classes) -> str:
     predicted = int(beliefs.argmax())
     return (
-        f"true {truth}: {_percent(beliefs[truth])}, "
-        f"says {predicted}: {_percent(beliefs[predicted])}"
+        f"true {classes.names[truth]}: {_percent(beliefs[truth])}, "
+        f"says {classes.names[predicted]}: {_percent(beliefs[predicted])}"
     )
 
 

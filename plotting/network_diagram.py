@@ -50,19 +50,20 @@ class _Layer(NamedTuple):
 def network_diagram(
     shapes: Sequence[tuple[str, Shape]],
     picture: ArrayLike | None = None,
-    title: str = "From picture to digit",
+    noun: str = "digit",
 ) -> Figure:
     """Draw the layers of a convolutional network: feature maps to scale, as stacks of squares.
 
     `shapes` holds the name and the output shape of each layer: maps (channels, side, side) first,
     then vectors (length,), drawn as bars on a scale of their own. What happens between two layers
     is read off their shapes: as many maps, a whole fraction as large, have been pooled, others
-    convolved. `picture` (side, side), if given, is shown as the input.
+    convolved. `picture` (side, side), if given, is shown as the input; a `noun` is what it shows.
     Raises ValueError for fewer than two layers, or shapes that cannot follow one another.
     """
     layers = _lay_out(shapes)
     right = layers[-1].left + layers[-1].size[0]
     top = max(layer.size[1] for layer in layers) / 2
+    title = f"From picture to {noun}"
     figure = new_figure((right + 8) * INCHES, (2 * top + 24) * INCHES + 0.4, title)
     ax = figure.subplots()
     ax.set(xlim=(-4, right + 4), ylim=(top + 13, -top - 11), aspect="equal")

@@ -1,6 +1,7 @@
 """Figures are judged by what their axes hold, not by pixels."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from helpers.evaluation import OUTCOMES
+from helpers.mnist import Classes
 from plotting import cnn_figures
 from plotting.network_diagram import BAR, network_diagram
 
@@ -207,6 +210,31 @@ def test_alt_text_of_duel_holds_counts_and_captions(rng: np.random.Generator) ->
         "only CNN wrong 60, both wrong 40. Examples, only MLP wrong: true 4: MLP 9, CNN 4; "
         "true 4: MLP 9, CNN 4. only CNN wrong: none. both wrong: true 4: MLP 1, CNN 9."
     )
+
+
+def test_duel_examples_have_the_names_of_their_classes(rng: np.random.Generator) -> None:
+    names = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen", "ibis", "jay")
+    figure = cnn_figures.duel_gallery(COUNTS, examples(rng, 1, 0, 1), Classes("pet", names))
+    first = figure.subfigs[1].subfigs[0].axes[0]
+    assert first.get_title() == "true eel\nMLP jay\nCNN eel"
+    assert "both wrong: true eel: MLP bee, CNN jay." in figure.get_label()
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda noun: network_diagram(LENET, noun=noun),
+        lambda noun: cnn_figures.feature_map_grid(*SILENT, noun),
+        lambda noun: cnn_figures.shift_curves([0, 2, 4], ACCURACIES, noun),
+    ],
+)
+def test_titles_call_by_its_name_what_is_shown(draw: Callable[[str], Figure]) -> None:
+    digit, pet = draw("digit"), draw("pet")
+    assert "digit" in digit.get_suptitle()
+    assert "pet" not in digit.get_suptitle()
+    assert pet.get_suptitle() == digit.get_suptitle().replace("digit", "pet")
+    assert pet.get_label() == digit.get_label().replace("digit", "pet")
+    assert not any("digit" in text.get_text() for text in pet.findobj(Text))
 
 
 # shift_curves and permutation_bars

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from helpers.evaluation import compare_gaps, hardest_digits, worst_mistakes
+from helpers.mnist import Classes
 from helpers.training import History
 
 
@@ -13,6 +14,12 @@ def test_hardest_digits_are_ranked_by_recall():
     ranking = hardest_digits(counts)
     assert [entry.digit for entry in ranking] == [0, 2, 1]
     assert str(ranking[0]) == "digit 0: 50.0 % right, most often taken for 2 (30 images)"
+
+
+def test_hardest_classes_are_called_by_their_names():
+    counts, pets = [[5, 1, 0], [4, 4, 2], [0, 1, 9]], Classes("pet", ("cat", "dog", "eel"))
+    ranking = hardest_digits(counts, pets)
+    assert str(ranking[0]) == "pet dog: 40.0 % right, most often taken for cat (4 images)"
 
 
 @pytest.mark.parametrize("counts", [np.zeros((3, 3)), np.ones((3, 4)), np.ones(3)])

@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
@@ -26,7 +27,7 @@ from helpers.stand_in import make_stand_in
 from tests.test_files import NO_FILES
 
 REAL_MIRROR = os.environ.get("MNIST_MIRROR", "stand-in")
-NAMES = [file.name for file in mnist.FILES]
+NAMES = [file.name for file in mnist.DATA_SETS[0].files]
 IMAGES, LABELS = NAMES[:2]
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
@@ -56,19 +57,27 @@ def tiny_file(name, content=None):
     return IdxFile(name, shape, md5(content or CONTENTS[name]))
 
 
+def change_row(patch, row=0, **columns):
+    """Put other columns into a row of the table of data sets; MNIST's is the first."""
+    rows = list(mnist.DATA_SETS)
+    rows[row] = rows[row]._replace(**columns)
+    patch.setattr(mnist, "DATA_SETS", tuple(rows))
+
+
 small_stand_in = cache(partial(make_stand_in, sizes=(50, 10, 10)))
 
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
     """A small MNIST and a small stand-in, no mirror anywhere, and little patience."""
-    monkeypatch.setattr(mnist, "FILES", tuple(tiny_file(name) for name in NAMES))
+    change_row(monkeypatch, files=tuple(tiny_file(name) for name in NAMES))
     monkeypatch.setattr(mnist, "VALIDATION", 10)
-    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", ())
+    change_row(monkeypatch, mirrors=())
     monkeypatch.setattr(mirrors, "PROBE_SECONDS", 0.5)
     monkeypatch.setattr(mirrors, "STALL_SECONDS", 0.5)
     monkeypatch.setattr(stand_in, "make_stand_in", small_stand_in)
     monkeypatch.delenv("MNIST_MIRROR", raising=False)
+    monkeypatch.delenv("DIGITS_DATA", raising=False)
 
 
 @pytest.fixture
@@ -94,7 +103,7 @@ def mirror(tmp_path, monkeypatch):
 @pytest.fixture
 def cached(data, mirror, monkeypatch):
     """The cache, filled, and no mirror to fill it again."""
-    load_mnist(data)
+    load_mnist(folder=data)
     monkeypatch.delenv("MNIST_MIRROR")
     return data / "MNIST" / "raw"
 
@@ -155,7 +164,7 @@ def assert_is_mnist(digits):
 
 
 def test_parts_have_their_types_sizes_and_order(data, mirror):
-    digits = load_mnist(data)
+    digits = load_mnist(folder=data)
     assert_is_mnist(digits)
     for part, n in zip(digits, (50, 10, 10), strict=True):
         assert part.images.shape == (n, 784)
@@ -186,9 +195,9 @@ def test_cached_load_imports_neither_torch_nor_scipy(cached):
 import sys
 from pathlib import Path
 from helpers import mnist
-from helpers.mnist import IdxFile
-mnist.FILES, mnist.VALIDATION = {mnist.FILES!r}, 10
-print(mnist.load_mnist(Path({str(cached.parent.parent)!r})).source)
+from helpers.mnist import Classes, DataSet, IdxFile
+mnist.DATA_SETS, mnist.VALIDATION = {mnist.DATA_SETS!r}, 10
+print(mnist.load_mnist(folder=Path({str(cached.parent.parent)!r})).source)
 print([name for name in ("torch", "torchvision", "scipy", "sklearn") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -198,14 +207,114 @@ print([name for name in ("torch", "torchvision", "scipy", "sklearn") if name in 
 @pytest.mark.skipif(REAL_MIRROR == "stand-in", reason="MNIST_MIRROR names no mirror of MNIST")
 def test_real_mnist(data, monkeypatch):
     monkeypatch.undo()  # the tiny files, among others
-    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", ())
-    train, validation, test = load_mnist(data)
+    change_row(monkeypatch, mirrors=())
+    train, validation, test = load_mnist(folder=data)
     assert [len(part.labels) for part in (train, validation, test)] == [50_000, 10_000, 10_000]
     assert train.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert validation.labels[:5].tolist() == [3, 8, 6, 9, 6]
     assert test.labels[:5].tolist() == [7, 2, 1, 0, 4]
     assert train.images.mean() == pytest.approx(0.1307, abs=1e-3)
-    assert load_mnist(data).source == "MNIST"
+    assert load_mnist(folder=data).source == "MNIST"
+
+
+# Other data sets ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("row", mnist.DATA_SETS, ids=lambda row: row.name)
+def test_every_row_of_the_table_is_complete(row):
+    assert [file.name for file in row.files] == NAMES
+    assert [file.shape[0] for file in row.files] == [60_000, 60_000, 10_000, 10_000]
+    assert all(re.fullmatch("[0-9a-f]{32}", file.md5) for file in row.files)
+    assert len(set(row.classes.names)) == 10
+    assert all(name.strip() == name != "" for name in [row.name, row.folder, *row.classes.names])
+    assert all(re.fullmatch("https?://.+/", mirror) for mirror in row.mirrors)
+
+
+def test_no_two_rows_share_a_name_a_folder_or_a_file():
+    for column in ("name", "folder"):
+        values = [getattr(row, column).lower() for row in mnist.DATA_SETS]
+        assert len(set(values)) == len(values)
+    checksums = [file.md5 for row in mnist.DATA_SETS for file in row.files]
+    assert len(set(checksums)) == len(checksums)
+
+
+@pytest.fixture
+def clothes(tmp_path, monkeypatch):
+    """A folder with a tiny Fashion-MNIST, its labels counting down, which MNIST_MIRROR names."""
+    contents = CONTENTS | {LABELS: idx(9 - np.arange(60) % 10)}
+    files = tuple(tiny_file(name, content) for name, content in contents.items())
+    change_row(monkeypatch, row=1, files=files)
+    folder = tmp_path / "clothes"
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+    monkeypatch.setenv("MNIST_MIRROR", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("Fashion-MNIST", ""), ("fashion-mnist", "MNIST"), (None, " FASHION-mnist ")],
+)
+def test_a_data_set_is_chosen_by_its_name_or_the_environment(
+    data, clothes, monkeypatch, name, variable
+):
+    monkeypatch.setenv("DIGITS_DATA", variable)
+    digits = load_mnist(name, data)
+    assert digits.source == "Fashion-MNIST"
+    assert digits.train.labels[:2].tolist() == [9, 8]
+    assert digits.classes.names[9] == "Ankle boot"
+    first, second = digits.describe().splitlines()
+    assert first == "Data: Fashion-MNIST - 50 training, 10 validation, 10 test images"
+    assert "read articles: T-shirt/top, Trouser, " in second
+
+
+@pytest.mark.parametrize("variable", ["", " ", "mnist"])
+def test_mnist_is_the_default(data, mirror, monkeypatch, variable):
+    monkeypatch.setenv("DIGITS_DATA", variable)
+    digits = load_mnist(folder=data)
+    assert_is_mnist(digits)
+    assert digits.classes.names == tuple("0123456789")
+
+
+def test_data_sets_share_a_cache_which_serves_torchvision(data, clothes, cached):
+    from torchvision import datasets
+
+    assert_is_mnist(load_mnist(folder=data))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_MIRROR", str(clothes))
+        load_mnist("Fashion-MNIST", data)
+    assert load_mnist("Fashion-MNIST", data).source == "Fashion-MNIST"
+    assert_is_mnist(load_mnist(folder=data))
+    assert datasets.FashionMNIST(data)[0][1] == 9
+
+
+def test_files_of_another_data_set_are_refused(data, clothes):
+    with pytest.raises(DataError, match=f"No mirror delivered MNIST. Found:\n.*{LABELS} has MD5"):
+        load_mnist("MNIST", data)
+    assert not (data / "MNIST").exists()
+
+
+@pytest.mark.parametrize("name", ["Fashion", "", Path("data")])
+def test_an_unknown_data_set_is_refused(data, monkeypatch, name):
+    wanted = "which is no known data set. Wanted: MNIST or Fashion-MNIST."
+    with pytest.raises(DataError, match=re.escape(f"name is {name!r}, {wanted}")):
+        load_mnist(name, data)
+    monkeypatch.setenv("DIGITS_DATA", "Fashion")
+    with pytest.raises(DataError, match=re.escape(f"DIGITS_DATA is 'Fashion', {wanted}")):
+        load_mnist(folder=data)
+
+
+@pytest.mark.parametrize("asked", ["stand-in", None])
+def test_digits_never_stand_in_for_another_data_set(data, monkeypatch, asked):
+    reason = "No Fashion-MNIST mirror was in reach"
+    if asked:
+        monkeypatch.setenv("MNIST_MIRROR", asked)
+        reason = "MNIST_MIRROR=stand-in asks for it"
+    with pytest.raises(DataError) as caught:
+        load_mnist("Fashion-MNIST", data)
+    for words in ("Fashion-MNIST can't be loaded", reason, "Next step: ", "four .gz files of Fash"):
+        assert words in str(caught.value)
 
 
 # Files that are not as they should be -------------------------------------------------------------
@@ -245,14 +354,14 @@ def test_damaged_cache_is_repaired(cached, data, mirror, monkeypatch):
     (cached / IMAGES).write_bytes(b"damaged")
     (cached / LABELS).unlink()
     monkeypatch.setenv("MNIST_MIRROR", str(mirror))
-    assert_is_mnist(load_mnist(data))
+    assert_is_mnist(load_mnist(folder=data))
     assert (cached / IMAGES).read_bytes() == CONTENTS[IMAGES]
 
 
 @bad_files
 def test_damaged_cache_without_a_mirror_is_named_and_not_used(cached, data, name, spoil, message):
     (cached / name).write_bytes(spoil(CONTENTS[name]))
-    digits = load_mnist(data)
+    digits = load_mnist(folder=data)
     assert digits.source == "stand-in"
     assert f"{name} has " in digits.note
     assert str(data) not in digits.describe()
@@ -263,7 +372,7 @@ def test_damaged_cache_without_a_mirror_is_named_and_not_used(cached, data, name
 
 def test_mirror_with_and_without_trailing_slash(data, serve, monkeypatch, capfd):
     monkeypatch.setenv("MNIST_MIRROR", serve(ARCHIVES).rstrip("/"))
-    assert_is_mnist(load_mnist(data))
+    assert_is_mnist(load_mnist(folder=data))
     assert capfd.readouterr() == ("", "")
     assert socket.getdefaulttimeout() is None
 
@@ -274,7 +383,7 @@ def test_folder_mirror_in_other_forms(data, mirror, form, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(mirror.parent))
     forms = {"uri": mirror.as_uri(), "home": f"~/{mirror.name}", "slash": f"{mirror}{os.sep}"}
     monkeypatch.setenv("MNIST_MIRROR", forms[form])
-    assert_is_mnist(load_mnist(data))
+    assert_is_mnist(load_mnist(folder=data))
 
 
 @pytest.mark.parametrize("trouble", ["cut", "stalled", "altered", "missing", "closed", "silent"])
@@ -288,13 +397,13 @@ def test_next_mirror_is_tried(data, serve, silent_url, monkeypatch, trouble):
         "silent": lambda: silent_url,
     }[trouble]()
     monkeypatch.setenv("MNIST_MIRROR", bad)
-    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (serve(ARCHIVES),))
-    assert_is_mnist(load_mnist(data))
+    change_row(monkeypatch, mirrors=(serve(ARCHIVES),))
+    assert_is_mnist(load_mnist(folder=data))
 
 
 def load_and_report(folder, results):
     try:
-        results.put(load_mnist(folder).source)
+        results.put(load_mnist(folder=folder).source)
     except BaseException as error:
         results.put(repr(error))
 
@@ -320,7 +429,7 @@ def load_in_processes(folder, n, before=lambda: None):
 def test_two_processes_at_once(data, serve, monkeypatch):
     monkeypatch.setenv("MNIST_MIRROR", serve(ARCHIVES))
     assert load_in_processes(data, 2) == ["MNIST", "MNIST"]
-    assert_is_mnist(load_mnist(data))
+    assert_is_mnist(load_mnist(folder=data))
 
 
 # Mirrors that don't -------------------------------------------------------------------------------
@@ -329,7 +438,7 @@ def test_two_processes_at_once(data, serve, monkeypatch):
 def test_wrong_data_set_is_named(data, mirror):
     (mirror / f"{IMAGES}.gz").write_bytes(gzip.compress(b"Fashion"))
     with pytest.raises(DataError) as caught:
-        load_mnist(data)
+        load_mnist(folder=data)
     for word in (str(mirror), f"{IMAGES}.gz has 27 bytes and MD5", "Wanted", "Next step"):
         assert word in str(caught.value)
     assert not (data / "MNIST").exists()
@@ -338,13 +447,13 @@ def test_wrong_data_set_is_named(data, mirror):
 def test_missing_archive_is_named(data, mirror):
     (mirror / f"{LABELS}.gz").unlink()
     with pytest.raises(DataError, match=f"{LABELS}.gz is missing"):
-        load_mnist(data)
+        load_mnist(folder=data)
 
 
 def test_missing_folder_is_named(data, monkeypatch):
     monkeypatch.setenv("MNIST_MIRROR", "no/such/folder")
     with pytest.raises(DataError, match="no/such/folder: there is no such folder"):
-        load_mnist(data)
+        load_mnist(folder=data)
 
 
 @pytest.mark.parametrize("trouble", ["cut", "missing"])
@@ -352,14 +461,14 @@ def test_own_mirror_that_answers_must_deliver(data, serve, monkeypatch, trouble)
     files = ARCHIVES if trouble == "cut" else {}
     monkeypatch.setenv("MNIST_MIRROR", serve(files, cut=[f"{IMAGES}.gz"]))
     with pytest.raises(DataError, match=f"{IMAGES}.gz (has 100 bytes|is missing)"):
-        load_mnist(data)
+        load_mnist(folder=data)
     assert socket.getdefaulttimeout() is None
 
 
 def test_login_page_is_no_mirror(data, serve, monkeypatch):
     page = dict.fromkeys(ARCHIVES, b"<html>Welcome to our wireless network!</html>")
-    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (serve(page), serve({})))
-    digits = load_mnist(data)
+    change_row(monkeypatch, mirrors=(serve(page), serve({})))
+    digits = load_mnist(folder=data)
     assert digits.source == "stand-in"
     assert "sent something other than MNIST" in digits.note
     assert "answered 404" in digits.note
@@ -367,18 +476,18 @@ def test_login_page_is_no_mirror(data, serve, monkeypatch):
 
 def test_refused_connection_is_noticed_at_once(data, monkeypatch):
     monkeypatch.setattr(mirrors, "PROBE_SECONDS", 60)
-    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (closed_url(), closed_url()))
+    change_row(monkeypatch, mirrors=(closed_url(), closed_url()))
     begin = time.perf_counter()
-    assert load_mnist(data).source == "stand-in"
+    assert load_mnist(folder=data).source == "stand-in"
     assert time.perf_counter() - begin < 15
 
 
 def test_silence_ends_at_one_deadline_for_all(data, silent_url, monkeypatch):
     monkeypatch.setenv("MNIST_MIRROR", silent_url)
-    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (silent_url,) * 40)
+    change_row(monkeypatch, mirrors=(silent_url,) * 40)
     begin = time.perf_counter()
     with pytest.raises(mirrors.OutOfReachError, match=r"no answer within|timed out"):
-        mirrors.fetch({IMAGES: len}, data)
+        mirrors.fetch("MNIST", mnist.DATA_SETS[0].mirrors, {IMAGES: len}, data)
     assert time.perf_counter() - begin < 15  # one after the other would take 20
 
 
@@ -388,10 +497,10 @@ def test_name_server_that_never_answers(data, monkeypatch):
         raise socket.gaierror("timed out")
 
     monkeypatch.setattr(socket, "getaddrinfo", wait)
-    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", ("http://mirror.invalid/",))
+    change_row(monkeypatch, mirrors=("http://mirror.invalid/",))
     begin = time.perf_counter()
     with pytest.raises(mirrors.OutOfReachError, match=r"invalid/ gave no answer within 0.5 s"):
-        mirrors.fetch({IMAGES: len}, data)
+        mirrors.fetch("MNIST", mnist.DATA_SETS[0].mirrors, {IMAGES: len}, data)
     assert time.perf_counter() - begin < 15  # and not 30
 
 
@@ -447,8 +556,8 @@ def test_a_mirror_that_drips_is_given_up(tmp_path_factory, drip, serve, sent, ow
     with pytest.MonkeyPatch.context() as patch:
         if own:
             patch.setenv("MNIST_MIRROR", slow)
-        patch.setattr(mirrors, "PUBLIC_MIRRORS", (good,) if own else (slow, good))
-        assert_is_mnist(load_mnist(tmp_path_factory.mktemp("data")))
+        change_row(patch, mirrors=(good,) if own else (slow, good))
+        assert_is_mnist(load_mnist(folder=tmp_path_factory.mktemp("data")))
 
 
 @many(max_examples=6)
@@ -457,7 +566,7 @@ def test_a_mirror_that_drips_is_called_slow(tmp_path_factory, drip, sent):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MNIST_MIRROR", drip(ARCHIVES, sent))
         try:
-            found = load_mnist(tmp_path_factory.mktemp("data")).note
+            found = load_mnist(folder=tmp_path_factory.mktemp("data")).note
         except DataError as error:
             found = str(error)
     too_slow = r"gz can't be read: too slow: [\d,]+ bytes in 0.5 s"
@@ -471,7 +580,7 @@ def test_a_mirror_with_a_steady_20_kilobytes_a_second_is_waited_for(tmp_path_fac
         patch.setattr(mirrors, "PROBE_SECONDS", 5)
         patch.setattr(mirrors, "STALL_SECONDS", 1)
         patch.setenv("MNIST_MIRROR", drip(ARCHIVES, 0, pause=part / 20_000, part=part))
-        assert_is_mnist(load_mnist(tmp_path_factory.mktemp("data")))
+        assert_is_mnist(load_mnist(folder=tmp_path_factory.mktemp("data")))
 
 
 # What an address may consist of, and what may be mistaken for one. No variable can hold a NUL, but
@@ -497,7 +606,7 @@ def test_whatever_the_mirror_is_called_the_answer_is_in_words(tmp_path_factory, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MNIST_MIRROR", mirror)
         try:
-            digits = load_mnist(tmp_path_factory.mktemp("data"))
+            digits = load_mnist(folder=tmp_path_factory.mktemp("data"))
             assert digits.source == "stand-in"  # nothing was in reach
             answer = digits.describe()
         except DataError as error:
@@ -510,7 +619,7 @@ def test_whatever_the_mirror_is_called_the_answer_is_in_words(tmp_path_factory, 
 def test_what_is_no_folder_is_told_how_addresses_begin(data, monkeypatch, mirror):
     monkeypatch.setenv("MNIST_MIRROR", mirror)
     with pytest.raises(DataError, match=r"no such folder \(an address on the net begins with http"):
-        load_mnist(data)
+        load_mnist(folder=data)
 
 
 def flip(content, bit):
@@ -545,7 +654,7 @@ def test_damaged_archives_give_mnist_or_are_named(tmp_path_factory, damage):
         patch.setenv("MNIST_MIRROR", str(mirror))
         patch.setattr(mirrors, "LARGEST", 10**6)
         try:
-            assert_is_mnist(load_mnist(data))
+            assert_is_mnist(load_mnist(folder=data))
             return
         except DataError as error:
             found = str(error)
@@ -567,10 +676,10 @@ def test_what_is_no_file_in_a_mirror_is_named(tmp_path_factory, kinds):
         patch.setenv("MNIST_MIRROR", str(folder))
         wrong = [kind for kind in kinds if kind != "file"]
         if not wrong:
-            assert_is_mnist(load_mnist(tmp_path_factory.mktemp("data")))
+            assert_is_mnist(load_mnist(folder=tmp_path_factory.mktemp("data")))
         else:
             with pytest.raises(DataError, match=f"gz can't be read: this is {wrong[0]}, wanted a"):
-                load_mnist(tmp_path_factory.mktemp("data"))
+                load_mnist(folder=tmp_path_factory.mktemp("data"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
@@ -591,7 +700,9 @@ def test_what_is_no_file_in_the_cache_is_replaced_or_named(tmp_path_factory, kin
         NO_FILES[kind](path)
     wrong = [kinds[name] for name in NAMES if name in kinds]
     if wrong and kinds.get("stand-in.npz") != "a folder":
-        assert f"can't be read (this is {wrong[0]}, wanted a file)" in load_mnist(folder).note
+        assert (
+            f"can't be read (this is {wrong[0]}, wanted a file)" in load_mnist(folder=folder).note
+        )
     for asked, source, names in (
         (str(mirror), "MNIST", NAMES),
         ("stand-in", "stand-in", ["stand-in.npz"]),
@@ -601,9 +712,9 @@ def test_what_is_no_file_in_the_cache_is_replaced_or_named(tmp_path_factory, kin
             if folders := [name for name in names if kinds.get(name) == "a folder"]:
                 named = rf"A folder stands at .*({'|'.join(folders)}), where a file should go"
                 with pytest.raises(DataError, match=named):
-                    load_mnist(folder)
+                    load_mnist(folder=folder)
             else:
-                assert load_mnist(folder).source == source
+                assert load_mnist(folder=folder).source == source
 
 
 @many()
@@ -619,13 +730,13 @@ def test_archives_in_the_cache_are_unpacked(tmp_path_factory, lost, packed):
         if name in packed:
             (raw / f"{name}.gz").write_bytes(ARCHIVES[f"{name}.gz"])
     complete = not lost or lost <= packed
-    assert load_mnist(folder).source == ("MNIST" if complete else "stand-in")
+    assert load_mnist(folder=folder).source == ("MNIST" if complete else "stand-in")
 
 
 def test_what_an_earlier_version_left_unfinished_is_cleared(data, mirror):
     (data / ".unfinished-abc" / "MNIST" / "raw").mkdir(parents=True)
     (data / ".unfinished-abc" / "MNIST" / "raw" / IMAGES).write_bytes(b"half")
-    assert_is_mnist(load_mnist(data))  # `data` looks for what is hidden
+    assert_is_mnist(load_mnist(folder=data))  # `data` looks for what is hidden
 
 
 # Folders that can't be written to -----------------------------------------------------------------
@@ -637,7 +748,7 @@ def test_folder_that_is_a_file(tmp_path, mirror, monkeypatch, source, below):
     (tmp_path / "file").write_text("mine")
     monkeypatch.setenv("MNIST_MIRROR", str(mirror) if source == "mirror" else "stand-in")
     with pytest.raises(DataError, match=r"can't be stored in .*file(.|\n)*Next step"):
-        load_mnist(tmp_path / "file" / below)
+        load_mnist(folder=tmp_path / "file" / below)
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -648,7 +759,7 @@ def test_a_folder_of_any_name_is_written_to_or_named(tmp_path_factory, names):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MNIST_MIRROR", "no/such/folder")
         with pytest.raises(DataError, match=r"can't be stored in|no/such/folder: there is no such"):
-            load_mnist(folder)
+            load_mnist(folder=folder)
 
 
 @needs_fork
@@ -674,7 +785,7 @@ def forced(monkeypatch):
 
 
 def test_stand_in_can_be_forced(cached, data, forced):
-    digits = load_mnist(data)
+    digits = load_mnist(folder=data)
     assert digits.source == "stand-in"
     assert digits.note == "MNIST_MIRROR=stand-in asks for it."
     assert [len(part.labels) for part in digits] == [50, 10, 10]
@@ -691,7 +802,7 @@ def test_stand_in_warns_in_a_frame():
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "empty", "other"])
 def test_damaged_stand_in_is_made_again(data, forced, damage):
-    images = load_mnist(data).train.images
+    images = load_mnist(folder=data).train.images
     path = data / "stand-in.npz"
     good = path.read_bytes()
     middle = len(good) // 2
@@ -702,25 +813,25 @@ def test_damaged_stand_in_is_made_again(data, forced, damage):
         "other": b"another file",
     }
     path.write_bytes(bad[damage])
-    np.testing.assert_array_equal(load_mnist(data).train.images, images)
+    np.testing.assert_array_equal(load_mnist(folder=data).train.images, images)
     with np.load(path) as cached:
         assert cached["images"].shape == (70, 28, 28)
 
 
 def test_a_stand_in_of_another_version_is_made_again(data, forced, monkeypatch):
-    load_mnist(data)
+    load_mnist(folder=data)
     monkeypatch.setattr(stand_in, "VERSION", stand_in.VERSION + 1)
     others = [1 - array.astype(np.uint8) % 2 for array in small_stand_in()]
     monkeypatch.setattr(stand_in, "make_stand_in", lambda: others)
     for _ in range(2):  # drawn, then cached
-        np.testing.assert_array_equal(load_mnist(data).train.labels, others[1][:50])
+        np.testing.assert_array_equal(load_mnist(folder=data).train.labels, others[1][:50])
 
 
 def test_mnist_is_taken_as_soon_as_it_can_be_had(data, serve, monkeypatch):
-    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (closed_url(),))
-    assert load_mnist(data).source == "stand-in"
-    monkeypatch.setattr(mirrors, "PUBLIC_MIRRORS", (serve(ARCHIVES),))
-    assert_is_mnist(load_mnist(data))
+    change_row(monkeypatch, mirrors=(closed_url(),))
+    assert load_mnist(folder=data).source == "stand-in"
+    change_row(monkeypatch, mirrors=(serve(ARCHIVES),))
+    assert_is_mnist(load_mnist(folder=data))
 
 
 def test_stand_in_is_always_the_same():

@@ -13,10 +13,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from helpers.mnist import Classes
 from plotting import figures as plotting
 
 MINI = "mini (2,000 images)"
 FULL = "full (50,000 images)"
+PETS = Classes("pet", ("ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen", "ibis", "jay"))
 Curves = dict[str, tuple[list[float], list[float]]]
 
 
@@ -130,6 +132,12 @@ def test_alt_text_of_curves_holds_the_final_numbers(curves: Curves) -> None:
     assert f"{FULL}: training 98.0 %, validation 97.1 %" in alt
 
 
+def test_grid_captions_pictures_with_the_names_of_their_classes() -> None:
+    figure = plotting.digits_grid(PICTURES, [2, 9], "Zoo", PETS)
+    assert [ax.get_title() for ax in figure.axes] == ["cat", "jay"]
+    assert figure.get_label().endswith("labelled cat, jay.")
+
+
 # confusion_heatmap
 
 
@@ -171,6 +179,17 @@ def test_heatmap_without_mistakes_names_none() -> None:
     assert figure.get_suptitle() == "Confusion\n0 of 50 images wrong"
 
 
+def test_heatmap_names_the_classes(counts: NDArray[Any]) -> None:
+    figure = plotting.confusion_heatmap(counts, "Zoo", classes=PETS)
+    ax = figure.axes[0]
+    for ticks in (ax.get_xticklabels(), ax.get_yticklabels()):
+        assert tuple(tick.get_text() for tick in ticks) == PETS.names
+    assert ax.get_xticklabels()[0].get_rotation() == 90  # else long names lie over one another
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted pet", "true pet")
+    assert figure.get_suptitle().endswith("wrong;\nmost often eel read as jay (17 images)")
+    assert "true against predicted pets. " in figure.get_label()
+
+
 # mistakes_gallery
 
 
@@ -203,6 +222,16 @@ def test_alt_text_of_gallery_tells_each_mistake(rng: np.random.Generator) -> Non
     probabilities[1, 4], probabilities[1, 9] = 0.0001, 0.9999
     alt = plotting.mistakes_gallery(pictures, probabilities, labels).get_label()
     assert alt.endswith("2 pictures. true 4: 2 %, says 9: 94 %; true 4: <1 %, says 9: >99 %.")
+
+
+def test_gallery_names_the_classes(rng: np.random.Generator) -> None:
+    figure = plotting.mistakes_gallery(*gallery_data(rng, 1), classes=PETS)
+    above, below = figure.axes
+    assert above.get_title() == "true eel: 2 %\nsays jay: 94 %"
+    assert tuple(tick.get_text() for tick in below.get_xticklabels()) == PETS.names
+    assert figure.get_supxlabel().startswith("pet (hatched bar: ")
+    assert figure.get_supxlabel().endswith("triangle: the true pet)")
+    assert figure.get_label().endswith("1 pictures. true eel: 2 %, says jay: 94 %.")
 
 
 # weight_templates
