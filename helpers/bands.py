@@ -2,7 +2,8 @@
 
 `bands.json` holds them by data set and result. They are measured, not chosen: `make bands` trains
 every network with 20 seeds, and each band says with how many it was measured. A band is the mean
-plus and minus four standard deviations, and stands nowhere but there: nobody can widen one by hand.
+plus and minus four standard deviations, more if there were fewer seeds, and stands nowhere but
+there: nobody can widen one by hand.
 """
 
 import json
@@ -11,6 +12,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from scipy.special import stdtr, stdtrit
+
+SEEDS = 20  # with which `make bands` measures
 BANDS_FILE = Path(__file__).with_name("bands.json")
 
 
@@ -24,13 +28,23 @@ class Band:
 
     @property
     def low(self) -> float:
-        """The lower end: four standard deviations down, rounded outwards to 0.1."""
-        return max(math.floor(self._tenths(-4)) / 10, 0.0)
+        """The lower end: `width` standard deviations down, rounded outwards to 0.1."""
+        return max(math.floor(self._tenths(-self.width)) / 10, 0.0)
 
     @property
     def high(self) -> float:
-        """The upper end: four standard deviations up, rounded outwards to 0.1."""
-        return min(math.ceil(self._tenths(4)) / 10, 100.0)
+        """The upper end: `width` standard deviations up, rounded outwards to 0.1."""
+        return min(math.ceil(self._tenths(self.width)) / 10, 100.0)
+
+    @property
+    def width(self) -> float:
+        """How many standard deviations lie on each side: 4 with 20 seeds, more with fewer.
+
+        All bands hold one more training with the same probability, by Student's t-distribution.
+        """
+        probability = stdtr(SEEDS - 1, 4 / math.sqrt(1 + 1 / SEEDS))
+        n = max(self.seeds, 2)
+        return round(float(stdtrit(n - 1, probability) * math.sqrt(1 + 1 / n)), 6)
 
     def _tenths(self, deviations: float) -> float:
         # Rounded, so that a binary fraction's last bit can't move an end by 0.1.

@@ -19,12 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from helpers.files import atomic_write, read_file, require_undamaged, sealed
 from helpers.mnist import load_mnist
 from helpers.threads import few_threads
-from helpers.training import History, LabelledImages, accuracy, stop_if_diverged
+from helpers.training import History, LabelledImages, accuracy, epochs_of, stop_if_diverged
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 
@@ -112,45 +111,31 @@ def choose_device() -> torch.device:
 
 
 def trainNN(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    epochs: int,
-    criterion: Criterion,
-    full_data: bool = True,
-    *,
-    train: LabelledImages | None = None,
-    validation: LabelledImages | None = None,
-    batch_size: int = 64,
-    seed: int = 0,
-) -> History:
+    network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int, criterion: Criterion,
+    full_data: bool = True, *, train: LabelledImages | None = None,
+    validation: LabelledImages | None = None, batch_size: int = 64, seed: int = 0,
+) -> History:  # fmt: skip
     """Train `network` on all of `train` or, if not `full_data`, on its first 2,000 images.
 
     `train` and `validation` are pairs of images (N, 784) and labels (N,), those of `load_mnist()`
     unless given; `criterion` gives a batch's mean loss. The network moves to `choose_device()`. The
     same seed gives the same result on one CPU. Training loss and accuracy are taken along the way,
     just before each step: looking at all images again after an epoch would cost a third more.
-    Ctrl-C ends early, as in `train_network`. (Assignment, part 2.)
-
-    Raises DivergenceError if the loss becomes NaN or infinite, ValueError for bad arguments.
+    Ctrl-C ends early. Raises DivergenceError and ValueError as `train_network`. (Assignment, 2.)
     """
     _check_arguments(network, optimizer, epochs, batch_size)
     device = place(network)
     (images, labels), held_out = _prepare(train, validation, full_data, device)
     history, generator = History(), torch.Generator().manual_seed(seed)
-    try:
-        with few_threads(), tqdm(range(1, epochs + 1), unit="epoch") as progress:
-            for epoch in progress:
-                ### BEGIN SOLUTION
-                order = torch.randperm(len(images), generator=generator).to(device)
-                batches = ((images[rows], labels[rows]) for rows in order.split(batch_size))
-                loss, train_accuracy = train_epoch(network, optimizer, criterion, batches)
-                predicted = evaluate(network, held_out[0]).argmax(dim=1)
-                history.record(loss, train_accuracy, _percent_right(predicted, held_out[1]))
-                ### END SOLUTION
-                progress.set_postfix(validation=f"{history.validation_accuracy[-1]:.2f} %")
-                progress.write(f"epoch {epoch:3d}: {history.last()}")
-    except KeyboardInterrupt:
-        print(f"Stopped by hand after {len(history)} of {epochs} epochs.")
+    with epochs_of(history, epochs) as numbers:
+        for _ in numbers:
+            ### BEGIN SOLUTION
+            order = torch.randperm(len(images), generator=generator).to(device)
+            batches = ((images[rows], labels[rows]) for rows in order.split(batch_size))
+            loss, train_accuracy = train_epoch(network, optimizer, criterion, batches)
+            predicted = evaluate(network, held_out[0]).argmax(dim=1)
+            history.record(loss, train_accuracy, _percent_right(predicted, held_out[1]))
+            ### END SOLUTION
     return history
 
 

@@ -1,6 +1,8 @@
 """Training the hand-written network and measuring how well it does."""
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,15 +92,9 @@ test_network.__test__ = False  # type: ignore[attr-defined]  # pytest would take
 
 
 def train_network(
-    network: MLP,
-    train: LabelledImages,
-    validation: LabelledImages,
-    learning_rate: float = 1e-3,
-    n_epochs: int = 100,
-    batch_size: int = 256,
-    *,
-    seed: int | np.random.Generator = 0,
-) -> History:
+    network: MLP, train: LabelledImages, validation: LabelledImages, learning_rate: float = 1e-3,
+    n_epochs: int = 100, batch_size: int = 256, *, seed: int | np.random.Generator = 0,
+) -> History:  # fmt: skip
     """Train `network` by mini-batch gradient descent on the summed gradient. (Assignment, 4.)
 
     `train` and `validation` are pairs of images (N, 784) and labels (N,). Every epoch the training
@@ -113,23 +109,39 @@ def train_network(
     targets = one_hot_encode(labels, len(network.b2))
     rng = np.random.default_rng(seed)
     history = History()
-    progress = tqdm(range(1, n_epochs + 1), unit="epoch")
+    with epochs_of(history, n_epochs) as epochs:
+        for _ in epochs:
+            ### BEGIN SOLUTION
+            order = rng.permutation(len(images))
+            loss = train_epoch(network, images, targets, order, learning_rate, batch_size)
+            history.record(loss, test_network(network, *train), test_network(network, *validation))
+            ### END SOLUTION
+    return history
+
+
+@contextlib.contextmanager
+def epochs_of(history: History, n_epochs: int) -> Iterator[Iterator[int]]:
+    """Give the epochs 1 to `n_epochs`, with a progress bar; Ctrl-C ends them early.
+
+    After each one the entry that it made in `history` is printed. Meant for `with`, so that
+    training runs on few threads, and NumPy's warnings don't bury the DivergenceError.
+    """
     try:
-        # NumPy's overflow warnings would only bury the DivergenceError that says it in words.
-        with few_threads(), np.errstate(all="ignore"), progress:
-            for epoch in progress:
-                ### BEGIN SOLUTION
-                order = rng.permutation(len(images))
-                loss = train_epoch(network, images, targets, order, learning_rate, batch_size)
-                history.record(
-                    loss, test_network(network, *train), test_network(network, *validation)
-                )
-                ### END SOLUTION
-                progress.set_postfix(validation=f"{history.validation_accuracy[-1]:.2f} %")
-                progress.write(f"epoch {epoch:3d}: {history.last()}")
+        with (
+            few_threads(),
+            np.errstate(all="ignore"),
+            tqdm(range(1, n_epochs + 1), unit="epoch") as progress,
+        ):
+            yield _told(progress, history)
     except KeyboardInterrupt:
         print(f"Stopped by hand after {len(history)} of {n_epochs} epochs.")
-    return history
+
+
+def _told(progress: tqdm, history: History) -> Iterator[int]:
+    for epoch in progress:
+        yield epoch
+        progress.set_postfix(validation=f"{history.validation_accuracy[-1]:.2f} %")
+        progress.write(f"epoch {epoch:3d}: {history.last()}")
 
 
 def train_epoch(

@@ -112,14 +112,12 @@ def duel_gallery(
 
 
 def shift_curves(
-    shifts: Sequence[int],
-    accuracies: Mapping[str, Sequence[float]],
-    noun: str = "digit",
+    shifts: Sequence[int], accuracies: Mapping[str, Sequence[float]], noun: str = "digit"
 ) -> Figure:
     """Accuracy in percent of "MLP" and "CNN", each (len(shifts),), against the shift in pixels.
 
-    What is shifted is called `noun`.
-    Raises ValueError for other names, unequal lengths, or values outside 0 to 100.
+    What is shifted is called `noun`. Raises ValueError for other names, unequal
+    lengths, or values outside 0 to 100.
     """
     pixels = checked("shifts", shifts, "shifts")
     curves = _checked_accuracies(accuracies, len(pixels))

@@ -96,20 +96,30 @@ def confusion_heatmap(
     diagonal); the diagonal stays white. Give two matrices the same `vmax` to compare them.
     Raises ValueError for another shape, or values that are not whole numbers from 0.
     """
-    import seaborn as sns  # slow: not before it is needed
-
     counts = _checked_counts(counts)
-    right = np.eye(10, dtype=bool)
-    mistakes = np.where(right, 0, counts)
-    top = vmax or max(1, mistakes.max())
+    mistakes = np.where(np.eye(10, dtype=bool), 0, counts)
     summary = _describe_mistakes(counts, mistakes, classes)
     told = summary.replace("; ", ";\n") if classes.are_long else summary
     figure = new_figure(7.4, 6.9, f"{title}\n{told}")
     ax = figure.subplots()
+    _draw_counts(ax, counts, mistakes, vmax or max(1, mistakes.max()), classes.names)
+    ax.set(xlabel=f"predicted {classes.noun}", ylabel=f"true {classes.noun}")
+    ax.tick_params(length=0, rotation=0)
+    ax.tick_params(axis="x", rotation=_tilt(classes))
+    figure.set_label(f"{title}, a heatmap of true against predicted {classes.noun}s. {summary}.")
+    return figure
+
+
+def _draw_counts(
+    ax: Axes, counts: NDArray[Any], mistakes: NDArray[Any], top: float, names: Sequence[str]
+) -> None:
+    """Draw the mistakes in colours up to `top`, and the diagonal in white."""
+    import seaborn as sns  # slow: not before it is needed
+
+    right = np.eye(len(counts), dtype=bool)
     # Black is legible on the whole palette; seaborn's own choice turns white too early.
     style: dict[str, Any] = {"annot": True, "fmt": "d", "annot_kws": {"color": "black"}, "ax": ax}
-    style |= {"square": True, "linewidths": 1}
-    style |= {"xticklabels": classes.names, "yticklabels": classes.names}
+    style |= {"square": True, "linewidths": 1, "xticklabels": names, "yticklabels": names}
     bar = {"label": "images", "shrink": 0.8, "ticks": MaxNLocator(integer=True)}
     bar["extend"] = "max" if mistakes.max() > top else "neither"
     colours = sns.light_palette(VERMILLION, as_cmap=True)
@@ -118,11 +128,6 @@ def confusion_heatmap(
     for text in ax.texts:
         if text.get_text() == "0":
             text.set_color(GREY)
-    ax.set(xlabel=f"predicted {classes.noun}", ylabel=f"true {classes.noun}")
-    ax.tick_params(length=0, rotation=0)
-    ax.tick_params(axis="x", rotation=_tilt(classes))
-    figure.set_label(f"{title}, a heatmap of true against predicted {classes.noun}s. {summary}.")
-    return figure
 
 
 def mistakes_gallery(
@@ -142,15 +147,9 @@ def mistakes_gallery(
     beliefs = 100 * checked("probabilities", probabilities, len(pictures), 10, within=(0, 1))
     truths = checked("labels", labels, len(pictures), within=(0, 9)).astype(int)
     columns = min(6, len(pictures))
-    rows = -(-len(pictures) // columns)
-    figure = new_figure(max(1.75 * columns, 4.0), 2.9 * rows + 0.7, title)
+    figure, above, below = _gallery(len(pictures), columns, title)
     key = f"hatched bar: what the network says; triangle: the true {classes.noun}"
     figure.supxlabel(f"{classes.noun} ({key})", fontsize=10)
-    axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[1.7, 1] * rows)
-    # Row by row: first the pictures' axes, then those of the bars below them.
-    above, below = axes[::2].ravel(), axes[1::2].ravel()
-    for ax in [*above[len(pictures) :], *below[len(pictures) :]]:
-        ax.remove()
     captions = [_describe_belief(*pair, classes) for pair in zip(beliefs, truths, strict=True)]
     for k, caption in enumerate(captions):
         scale = pictures.min(), pictures.max()
@@ -162,6 +161,17 @@ def mistakes_gallery(
             below[k].set_ylabel("belief (%)", fontsize=9)
     figure.set_label(f"{title}: {len(pictures)} pictures. " + "; ".join(captions) + ".")
     return figure
+
+
+def _gallery(n: int, columns: int, title: str) -> tuple[Figure, NDArray[Any], NDArray[Any]]:
+    """Return a figure with axes for `n` pictures, and for the bars below each of them."""
+    rows = -(-n // columns)
+    figure = new_figure(max(1.75 * columns, 4.0), 2.9 * rows + 0.7, title)
+    axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[1.7, 1] * rows)
+    above, below = axes[::2].ravel(), axes[1::2].ravel()
+    for ax in [*above[n:], *below[n:]]:
+        ax.remove()
+    return figure, above, below
 
 
 def weight_templates(W1: ArrayLike, title: str = "What each hidden unit looks for") -> Figure:

@@ -48,9 +48,7 @@ class _Layer(NamedTuple):
 
 
 def network_diagram(
-    shapes: Sequence[tuple[str, Shape]],
-    picture: ArrayLike | None = None,
-    noun: str = "digit",
+    shapes: Sequence[tuple[str, Shape]], picture: ArrayLike | None = None, noun: str = "digit"
 ) -> Figure:
     """Draw the layers of a convolutional network: feature maps to scale, as stacks of squares.
 
@@ -71,9 +69,7 @@ def network_diagram(
     for layer in layers:
         _draw_layer(ax, layer)
     if picture is not None:
-        side = layers[0].shape[-1]
-        (x, y), pixels = layers[0].corner(0), checked("picture", picture, side, side)
-        ax.imshow(pixels, cmap="gray", extent=(x, x + side, y + side, y), zorder=1.5)
+        _draw_picture(ax, layers[0], picture)
     told = layers[0].label()
     for k, (before, after) in enumerate(pairwise(layers)):
         # Up and down in turn, so that what comes from a map is not confused with what goes to it.
@@ -82,6 +78,12 @@ def network_diagram(
         told += f", {step} to {after.label()}"
     figure.set_label(f"{title}. A diagram: {told}.".replace("\n", " "))
     return figure
+
+
+def _draw_picture(ax: Axes, layer: _Layer, picture: ArrayLike) -> None:
+    side = layer.shape[-1]
+    (x, y), pixels = layer.corner(0), checked("picture", picture, side, side)
+    ax.imshow(pixels, cmap="gray", extent=(x, x + side, y + side, y), zorder=1.5)
 
 
 def _lay_out(shapes: Sequence[tuple[str, Shape]]) -> list[_Layer]:

@@ -3,6 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
@@ -57,9 +58,20 @@ def test_the_bands_exclude_a_network_that_learned_too_little():
 
 
 def test_to_band_spans_four_standard_deviations_rounded_outwards():
-    band = to_band([90.0, 91.0, 92.0])
-    assert (band.low, band.high, band.mean, band.sd, band.seeds) == (87.0, 95.0, 91.0, 1.0, 3)
+    away = (19 / 20) ** 0.5  # so that the standard deviation is 1
+    band = to_band(10 * [91 - away, 91 + away])
+    assert (band.low, band.high, band.mean, band.sd, band.seeds) == (87.0, 95.0, 91.0, 1.0, 20)
     assert to_band([99.9, 99.5, 99.7]).high == 100.0
+
+
+def test_fewer_seeds_make_a_wider_band():
+    """Of bands from n seeds, as many hold one more value as of those from 20."""
+    rng = np.random.default_rng(0)
+    for n, width in ((20, 4.0), (4, 14.7)):
+        assert Band(50, 1, n).width == pytest.approx(width, abs=0.1)
+        values = rng.normal(size=(20_000, n + 1))
+        off = np.abs(values[:, n] - values[:, :n].mean(1)) / values[:, :n].std(1, ddof=1)
+        assert (off > Band(50, 1, n).width).mean() == pytest.approx(9e-4, abs=7e-4)
 
 
 def test_every_sanitizer_survives_nbvals_parser():
