@@ -63,7 +63,8 @@ test: data
 
 # What trains, once more in the arithmetic of an older CPU, from weights nudged in their last digits.
 OLDER_CPU := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem NUDGE_WEIGHTS=1
-ROUNDED := notebooks/1_mlp_from_scratch.ipynb $(patsubst %,tests/test_%.py,cnn mlp training recipe checks comparison)
+ROUNDED := notebooks/1_mlp_from_scratch.ipynb tests/checks/test_checks.py \
+    $(patsubst %,tests/helpers/test_%.py,cnn mlp training recipe comparison)
 
 student: $(READY)
 	$(BIN)/python -m tools.student_edition

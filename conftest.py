@@ -11,10 +11,10 @@ import nbval.plugin
 import pytest
 from nbval.plugin import IPyNbCell
 
-from tests.notebook_guard import notebook_faults
-from tests.other_arithmetic import nudge_initial_weights
-from tests.patient_kernel import PatientKernel
-from tests.sanitizers import sanitizer_file
+from tests.notebooks.notebook_guard import notebook_faults
+from tests.notebooks.other_arithmetic import nudge_initial_weights
+from tests.notebooks.patient_kernel import PatientKernel
+from tests.notebooks.sanitizers import sanitizer_file
 
 ROOT = Path(__file__).parent
 FOLDER = pytest.StashKey[tempfile.TemporaryDirectory]()
@@ -50,8 +50,9 @@ class Witness(pytest.Item):
             record = Path(folder, "record.json")
             content = {"outputs": outputs, "alts": committed_alts(self.parent.nb)}
             record.write_text(json.dumps(content), encoding="utf-8")
-            question = f"tests.witness.complaints({self.path.name!r}, globals(), {str(record)!r})"
-            found = self.parent.kernel.ask(question, "import tests.witness")
+            question = f"_witness.complaints({self.path.name!r}, globals(), {str(record)!r})"
+            setup = "import tests.notebooks.witness as _witness"
+            found = self.parent.kernel.ask(question, setup)
         assert not found, "\n".join(found)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], **_: object) -> str:

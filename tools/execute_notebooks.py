@@ -47,7 +47,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
             on_cell_executed=lambda **_: progress.update(),
         )
         client.execute()
-    notebook.metadata["code_digest"] = code_digest(notebook)  # for tests/notebook_guard.py
+    notebook.metadata["code_digest"] = code_digest(notebook)  # for the guard in tests/
     notebook.metadata["language_info"] = {"name": "python"}  # the rest differs between machines
     settle_progress_bars(notebook)
     return notebook

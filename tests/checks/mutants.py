@@ -1,0 +1,421 @@
+"""Mistakes that students make, each put into a right solution, and the cause that it should get.
+
+Run `python -m tests.checks.mutants` for the shares that are caught and named rightly, with `-v` for all
+messages.
+"""
+
+# ruff: noqa: E501  # a table of lines of code, right and wrong
+
+import contextlib
+import io
+import linecache
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from checks.exercises import load_tasks
+from checks.verdicts import Report
+
+TASKS = {task.name: task for task in load_tasks()}
+FORMS = Path(__file__).with_name("student")
+
+SECOND_NOTEBOOK = ("net", "trainNN", "evaluation")
+
+
+def student_module(source: str, name: str) -> ModuleType:
+    """Return a module of this source text, whose lines tracebacks can show."""
+    filename = f"{name.replace(' ', '_')}.py"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    module = ModuleType("student")
+    exec(compile(source, filename, "exec"), module.__dict__)
+    return module
+
+
+def run_check(exercise: str, module: ModuleType, **options: Any) -> Report:
+    """Call the check that belongs to `exercise`, silently."""
+    task = TASKS[exercise]
+    with contextlib.redirect_stdout(io.StringIO()):
+        return task.check(*(getattr(module, name) for name in task.takes), **options)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A mistake in `exercise`: lines of a form that are replaced, or code that comes after it."""
+
+    exercise: str
+    name: str
+    cause: str
+    edits: tuple[tuple[str, str], ...] = ()
+    code: str = ""
+    form: str = ""
+
+    def source(self) -> str:
+        """Return the source text; every edited line must be there exactly once."""
+        form = self.form or ("cnn_plain" if self.exercise in SECOND_NOTEBOOK else "plain")
+        text = (FORMS / f"{form}.py").read_text(encoding="utf-8")
+        for old, new in self.edits:
+            assert text.count(old) == 1, f"{self.name}: {old!r} is there {text.count(old)} times"
+            text = text.replace(old, new)
+        return f"{text}\n\n{self.code}\n"
+
+    def report(self, **options: Any) -> Report:
+        """Return what the check says of it."""
+        return run_check(self.exercise, student_module(self.source(), self.name), **options)
+
+
+def functions(exercise: str, *entries: tuple[str, str, str]) -> list[Mutant]:
+    """Make mutants of whole functions: name, cause, code."""
+    return [Mutant(exercise, name, cause, code=code) for name, cause, code in entries]
+
+
+def edits(exercise: str, *entries: tuple[str, str, str, str], form: str = "") -> list[Mutant]:
+    """Make mutants of one edit: name, cause, the right text, the wrong text."""
+    return [
+        Mutant(exercise, name, cause, ((old, new),), form=form) for name, cause, old, new in entries
+    ]
+
+
+SIGMOID = functions(
+    "sigmoid",
+    ("return forgotten", "nothing returned", "def sigmoid(a):\n    s = 1 / (1 + np.exp(-a))"),
+    ("in place", "input changed",
+     "def sigmoid(a):\n    a *= -1\n    return 1 / (1 + np.exp(a))"),
+    ("misspelled", "raised", "def sigmoid(a):\n    return 1 / (1 + np.exp(-A))"),
+    ("math.exp", "raised", "import math\n\ndef sigmoid(a):\n    return 1 / (1 + math.exp(-a))"),
+)  # fmt: skip
+
+SOFTMAX = functions(
+    "softmax",
+    ("in place", "input changed",
+     "def softmax(a):\n    a -= a.max(axis=-1, keepdims=True)\n    e = np.exp(a)\n"
+     "    return e / e.sum(axis=-1, keepdims=True)"),
+)  # fmt: skip
+
+
+W1_LINE = "self.W1 = rng.normal(0, 0.1, (n_hidden, n_inputs)).astype(dtype)"
+W2_LINE = "self.W2 = rng.normal(0, 0.1, (n_outputs, n_hidden)).astype(dtype)"
+
+
+def both_weights(draw: str) -> tuple[tuple[str, str], ...]:
+    """Return the edits that draw both weights by `draw`, in which SHAPE is the shape."""
+    shapes = {"1": "(n_hidden, n_inputs)", "2": "(n_outputs, n_hidden)"}
+    return tuple(
+        (line, f"self.W{n} = {draw.replace('SHAPE', shape)}")
+        for (n, shape), line in zip(shapes.items(), (W1_LINE, W2_LINE), strict=True)
+    )
+
+
+INITIALIZATION = [
+    *edits(
+        "initialization",
+        ("shared seed", "shared seed", W2_LINE,
+         "rng = np.random.default_rng(seed)\n        " + W2_LINE),
+        ("W1 zero", "zero weights", W1_LINE, "self.W1 = np.zeros((n_hidden, n_inputs))"),
+        ("random biases", "biases not zero", "self.b1 = np.zeros(n_hidden, dtype=dtype)",
+         "self.b1 = rng.normal(0, 0.1, n_hidden)"),
+        ("biases one", "biases not zero", "self.b2 = np.zeros(n_outputs, dtype=dtype)",
+         "self.b2 = np.ones(n_outputs)"),
+        ("W1 transposed", "shape", W1_LINE, "self.W1 = rng.normal(0, 0.1, (n_inputs, n_hidden))"),
+        ("column of biases", "shape", "self.b1 = np.zeros(n_hidden, dtype=dtype)",
+         "self.b1 = np.zeros((n_hidden, 1))"),
+        ("seed fixed", "seed ignored", "        rng = np.random.default_rng(seed)",
+         "        rng = np.random.default_rng(0)"),
+        ("seed not used", "unseeded", "        rng = np.random.default_rng(seed)",
+         "        rng = np.random.default_rng()"),
+        ("equal units", "equal units", W1_LINE, "self.W1 = np.tile(rng.normal(0, 0.1, n_inputs), (n_hidden, 1))"),
+    ),
+    Mutant("initialization", "small letters", "attribute missing", code=(
+        "class MLP:\n    def __init__(self, n_in, n_hidden, n_out, *, seed=0, dtype=float):\n"
+        "        rng = np.random.default_rng(seed)\n"
+        "        self.w1, self.b1 = rng.normal(0, 0.1, (n_hidden, n_in)), np.zeros(n_hidden)\n"
+        "        self.w2, self.b2 = rng.normal(0, 0.1, (n_out, n_hidden)), np.zeros(n_out)\n")),
+    Mutant("initialization", "variance", "variance for standard deviation",
+           both_weights("rng.normal(0, np.sqrt(0.1), SHAPE)")),
+    Mutant("initialization", "squared", "square of the standard deviation",
+           both_weights("rng.normal(0, 0.1**2, SHAPE)")),
+    Mutant("initialization", "standard normal", "not scaled", both_weights("rng.normal(size=SHAPE)")),
+    Mutant("initialization", "zeros", "zero weights", both_weights("np.zeros(SHAPE)")),
+    Mutant("initialization", "uniform", "not Gaussian", both_weights("rng.uniform(-0.1, 0.1, SHAPE)")),
+    Mutant("initialization", "random", "not Gaussian", both_weights("0.1 * rng.random(SHAPE)")),
+    Mutant("initialization", "Xavier", "scaled by layer size",
+           both_weights("rng.normal(0, 1 / np.sqrt(SHAPE[1]), SHAPE)")),
+    Mutant("initialization", "mean 0.1", "mean not 0", both_weights("rng.normal(0.1, 0.1, SHAPE)")),
+]  # fmt: skip
+
+A1_LINE, A2_LINE = "self.a1 = x @ self.W1.T + self.b1", "self.a2 = self.z1 @ self.W2.T + self.b2"
+FORWARD = edits(
+    "forward",
+    ("nothing returned", "nothing returned", "        return self.y_hat\n", ""),
+    ("x in place", "input changed", "        self.x = x\n", "        x -= x.mean()\n        self.x = x\n"),
+)  # fmt: skip
+
+DELTA2 = "delta2 = y_hat - y"
+DELTA1 = "delta1 = (delta2 @ self.W2) * z1 * (1 - z1)"
+G = {
+    "W2": "self.W2_grad += delta2.T @ z1",
+    "b2": "self.b2_grad += delta2.sum(axis=0)",
+    "W1": "self.W1_grad += delta1.T @ x",
+    "b1": "self.b1_grad += delta1.sum(axis=0)",
+}
+
+
+def all_four(change: Callable[[str], str]) -> tuple[tuple[str, str], ...]:
+    """Return the edits that change all four lines that add to the gradients."""
+    return tuple((line, change(line)) for line in G.values())
+
+
+ONE_BY_ONE = "for pixels, h, p, target in zip(self.images, self.hidden, self.p, np.atleast_2d(y), strict=True):"
+UPDATE_GRAD = [
+    Mutant("update_grad", "= for +=", "assigned", all_four(lambda line: line.replace("+=", "="))),
+    Mutant("update_grad", "all by lr", "scaled", all_four(lambda line: line.replace("+= ", "+= 0.001 * "))),
+    Mutant("update_grad", "another name", "attribute missing", (
+        (G["b2"], "self.db2 += delta2.sum(axis=0)"),
+        ("self.b2_grad = np.zeros_like(self.b2)", "self.db2 = np.zeros_like(self.b2)"))),
+    Mutant("update_grad", "biases forgotten", "missing", ((G["b1"], ""), (G["b2"], ""))),
+    *edits(
+        "update_grad",
+        ("twice", "doubled", DELTA2, "delta2 = 2 * (y_hat - y)"),
+        ("slope doubled", "doubled", DELTA1, "delta1 = 2 * (delta2 @ self.W2) * z1 * (1 - z1)"),
+        ("W2_grad used", "W2_grad for W2", DELTA1 + "\n        " + G["W2"],
+         G["W2"] + "\n        delta1 = (delta2 @ self.W2_grad) * z1 * (1 - z1)"),
+        ("W1 assigned", "assigned", G["W1"], "self.W1_grad = delta1.T @ x"),
+        ("b2 forgotten", "missing", G["b2"], ""),
+        ("stale x", "earlier x", "        self.x = x\n",
+         "        if getattr(self, 'x', x[:0]).shape != x.shape:\n            self.x = x\n"),
+        ("y_hat in place", "changed in place", DELTA2, "delta2 = y_hat\n        delta2 -= y"),
+        ("x in place", "changed in place", G["W1"], G["W1"] + "\n        x *= 0.5"),
+        ("y in place", "changed in place", DELTA2, "y -= y_hat\n        delta2 = -y"),
+        ("float32 gradients", "float32", "self.W1_grad = np.zeros_like(self.W1)",
+         "self.W1_grad = np.zeros(self.W1.shape, dtype=np.float32)"),
+        ("float32 forward", "float32", "self.y_hat = softmax(self.a2)",
+         "self.y_hat = softmax(self.a2).astype(np.float32)"),
+        ("reset does nothing", "not reset", "        self.W1_grad = np.zeros_like(self.W1)\n",
+         "        if not hasattr(self, 'W1_grad'):\n            self.W1_grad = np.zeros_like(self.W1)\n"),
+        ("resets itself", "assigned", "x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)",
+         "self.reset_grad()\n        x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)"),
+        ("single image only", "single images only", G["W2"],
+         "self.W2_grad += np.reshape(delta2, (-1, 1)) * self.z1"),
+    ),
+    *edits(
+        "update_grad",
+        ("sum of weights", "unknown", "np.sum(self.W2[:, j] * error)", "np.sum(self.W2[:, j]) * error.max()"),
+        form="loops",
+    ),
+    *edits(
+        "update_grad",
+        form="einsum",
+    ),
+]  # fmt: skip
+
+UPDATE_PARAMS = [
+    *edits(
+        "update_params",
+        ("W1 not reset", "not reset", "        self.W1_grad = np.zeros_like(self.W1)\n",
+         "        if not hasattr(self, 'W1_grad'):\n            self.W1_grad = np.zeros_like(self.W1)\n"),
+        ("parameter reset", "parameters reset", "self.b1_grad = np.zeros_like(self.b1)",
+         "self.b1_grad = np.zeros_like(self.b1)\n        self.b1 = np.zeros_like(self.b1)"),
+        ("own zeros", "shared array", "self.b1_grad = np.zeros_like(self.b1)\n        self.W2_grad",
+         "self.b1_grad = self.W1_grad[:, 0]\n        self.W2_grad"),
+    ),
+]  # fmt: skip
+
+ONE_HOT = functions(
+    "one_hot_encode",
+    ("return forgotten", "nothing returned",
+     "def one_hot_encode(labels, n_classes=10):\n    np.eye(n_classes)[labels]"),
+)  # fmt: skip
+
+ACCURACY = functions(
+    "accuracy",
+    ("printed", "nothing returned", "def accuracy(predicted, true):\n    print(100 * np.mean(predicted == true))"),
+)  # fmt: skip
+
+BATCH = "batch = order[start : start + batch_size]"
+ORDER = "        order = rng.permutation(len(images))\n"
+STARTS = "for start in range(0, len(images), batch_size):"
+TRAIN_NETWORK = [
+    *edits(
+        "train_network",
+        ("not shuffled", "not shuffled", "order = rng.permutation(len(images))", "order = np.arange(len(images))"),
+        ("shuffled once", "shuffled once", "    for epoch in range(n_epochs):\n" + ORDER,
+         ORDER[4:] + "    for epoch in range(n_epochs):\n"),
+        ("same seed each epoch", "shuffled once", "order = rng.permutation", "order = np.random.default_rng(seed).permutation"),
+        ("global generator", "unseeded", "order = rng.permutation", "order = np.random.default_rng().permutation"),
+        ("labels left behind", "labels don't follow", "network.update_grad(targets[batch])",
+         "network.update_grad(targets[start : start + batch_size])"),
+        ("images shuffled alone", "labels don't follow", ORDER,
+         "        order = np.arange(len(images))\n        images = images[rng.permutation(len(images))]\n"),
+        ("last batch dropped", "last batch dropped", STARTS,
+         "for start in range(0, len(images) - batch_size + 1, batch_size):"),
+        ("whole batches", "last batch dropped", STARTS,
+         "for start in np.arange(len(images) // batch_size) * batch_size:"),
+        ("validation too", "trained on validation", "    images, labels = train\n",
+         "    images = np.concatenate([train[0], validation[0]])\n"
+         "    labels = np.concatenate([train[1], validation[1]])\n"),
+        ("on validation", "trained on validation", "    images, labels = train\n", "    images, labels = validation\n"),
+        ("not reset", "not reset", "            network.reset_grad()\n", ""),
+        ("reset each epoch", "not reset", "            network.reset_grad()\n            network.forward(images[batch])",
+         "            if start == 0:\n                network.reset_grad()\n            network.forward(images[batch])"),
+        ("reset too late", "reset too late", "            network.update_params(learning_rate)\n",
+         "            network.reset_grad()\n            network.update_params(learning_rate)\n"),
+        ("updated twice", "updated twice", "            network.update_params(learning_rate)\n",
+         "            network.update_params(learning_rate)\n            network.update_params(learning_rate)\n"),
+        ("never updated", "never updated", "            network.update_params(learning_rate)\n", ""),
+        ("no gradient", "no gradient", "            network.update_grad(targets[batch])\n", ""),
+        ("fixed lr", "lr ignored", "network.update_params(learning_rate)", "network.update_params(0.001)"),
+        ("lr by batch", "lr ignored", "network.update_params(learning_rate)", "network.update_params(learning_rate / len(batch))"),
+        ("fixed batch size", "batch size ignored", BATCH + "\n", "batch = order[start : start + 20]\n"),
+        ("slice too short", "slice off by one", BATCH, "batch = order[start : start + batch_size - 1]"),
+        ("all images at once", "batch size ignored", BATCH, "batch = order"),
+        ("fixed epochs", "epochs ignored", "for epoch in range(n_epochs):", "for epoch in range(100):"),
+        ("one epoch too few", "epochs ignored", "for epoch in range(n_epochs):", "for epoch in range(1, n_epochs):"),
+        ("drawn at random", "drawn with replacement", "order = rng.permutation(len(images))",
+         "order = rng.integers(len(images), size=len(images))"),
+        ("break", "first batch only", "            network.update_params(learning_rate)\n",
+         "            network.update_params(learning_rate)\n            break\n"),
+        ("labels for targets", "labels not one-hot", "network.update_grad(targets[batch])", "network.update_grad(labels[batch])"),
+        ("evaluated in between", "another forward", "            network.update_grad(targets[batch])\n",
+         "            test_network(network, *validation)\n            network.update_grad(targets[batch])\n"),
+        ("fraction", "fraction", "        validation_accuracy = test_network(network, *validation)\n",
+         "        validation_accuracy = test_network(network, *validation) / 100\n"),
+        ("evaluated on training set", "evaluated on training set",
+         "        validation_accuracy = test_network(network, *validation)\n",
+         "        validation_accuracy = test_network(network, *train)\n"),
+        ("recorded once", "not each epoch", "        history.record(total / len(images), train_accuracy, validation_accuracy)\n        print(epoch, history.last())\n",
+         "    history.record(total / len(images), train_accuracy, validation_accuracy)\n"),
+        ("history not returned", "nothing returned", "    return history\n", ""),
+        ("own network", "network not used", "    images, labels = train\n", "    images, labels = train\n    network = MLP()\n"),
+    ),
+    Mutant("train_network", "one image at a time not reset", "not reset",
+           (("            network.reset_grad()\n", ""),), form="loops"),
+]  # fmt: skip
+
+TEST_NETWORK = edits(
+    "test_network",
+    ("fraction", "fraction", "return accuracy(y_hat.argmax(axis=1), labels)", "return np.mean(y_hat.argmax(axis=1) == labels)"),
+    ("least probable", "least probable digit", "y_hat.argmax(axis=1)", "y_hat.argmin(axis=1)"),
+    ("wrong axis", "raised", "return accuracy(y_hat.argmax(axis=1), labels)",
+     "predicted = y_hat.argmax(axis=0)\n    return 100 * sum(predicted[i] == labels[i] for i in range(len(labels))) / len(labels)"),
+    ("trains", "trains", "    y_hat = network.forward(images)\n",
+     "    y_hat = network.forward(images)\n    network.update_grad(one_hot_encode(labels))\n    network.update_params(0.001)\n"),
+    ("percent twice", "percent twice", "return accuracy(y_hat.argmax(axis=1), labels)", "return 100 * accuracy(y_hat.argmax(axis=1), labels)"),
+    ("errors", "error rate", "return accuracy(y_hat.argmax(axis=1), labels)", "return 100 - accuracy(y_hat.argmax(axis=1), labels)"),
+)  # fmt: skip
+
+SAVE = 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name))'
+LOAD = 'setattr(network, name, np.load(f"{filename_prefix}_{name}.npy"))'
+SAVING = [
+    *edits(
+        "saving",
+        ("not assigned", "not assigned", LOAD, 'np.load(f"{filename_prefix}_{name}.npy")'),
+        ("gradients", "gradients saved", SAVE, 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name + "_grad"))'),
+        ("two files only", "files missing", 'for name in ["W1", "b1", "W2", "b2"]:\n        np.save', 'for name in ["W1", "W2"]:\n        np.save'),
+        ("always W1", "mixed up", LOAD, 'setattr(network, name, np.load(f"{filename_prefix}_{name[0]}1.npy"))'),
+        ("extension twice", "files missing", SAVE, 'np.save(f"{filename_prefix}_{name}.npy.gz", getattr(network, name))'),
+        ("rounded", "rounded", SAVE, 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name).round(3))'),
+        ("half precision", "rounded", SAVE, 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name).astype(np.float16))'),
+        ("prefix ignored", "files missing", SAVE, 'np.save(f"mlp_{name}.npy", getattr(network, name))'),
+        ("prefix ignored in load", "prefix ignored", LOAD,
+         'setattr(network, name, np.load(f"{filename_prefix}_{name}.npy".replace("second", "first")))'),
+    ),
+]  # fmt: skip
+
+NET = [
+    *edits(
+        "net",
+        ("flatten size of LeNet", "flatten size", "nn.Linear(16 * 4 * 4, 120)", "nn.Linear(16 * 5 * 5, 120)"),
+        ("one pool forgotten in size", "flatten size", "nn.Linear(16 * 4 * 4, 120)", "nn.Linear(16 * 8 * 8, 120)"),
+        ("view over images", "images mixed", "x = F.max_pool2d(F.relu(self.conv2(x)), 2)\n        x = torch.flatten(x, 1)",
+         "x = F.relu(self.conv2(x))\n        x = x.view(-1, 256)"),
+        ("whole batch flat", "batch flattened", "x = torch.flatten(x, 1)", "x = torch.flatten(x)"),
+        ("pool forgotten", "shrinks differently", "x = F.max_pool2d(F.relu(self.conv2(x)), 2)", "x = F.relu(self.conv2(x))"),
+        ("layer forgotten", "layer sizes", "self.fc2 = nn.Linear(120, 84)", "self.fc2 = nn.Linear(120, 84, bias=False)"),
+        ("padding", "shrinks differently", "nn.Conv2d(1, 6, 5)", "nn.Conv2d(1, 6, 5, padding=2)"),
+        ("kernel 3", "layer sizes", "nn.Conv2d(6, 16, 5)", "nn.Conv2d(6, 16, 3)"),
+        ("not returned", "nothing returned", "        x = self.fc3(x)\n        return x\n", "        x = self.fc3(x)\n"),
+    ),
+]  # fmt: skip
+
+VALIDATE = "validation_accuracy = test_accuracy(network, validation[0], validation[1])"
+TORCH_BATCH = "batch = order[start : start + batch_size]"
+TRAIN_NN = [
+    Mutant("trainNN", "step, zero_grad, backward", "step before backward", (
+        ("            optimizer.zero_grad()\n", ""),
+        ("            loss.backward()\n            optimizer.step()\n",
+         "            optimizer.step()\n            optimizer.zero_grad()\n            loss.backward()\n"))),
+    *edits("trainNN",
+    ("zero_grad forgotten", "no zero_grad", "            optimizer.zero_grad()\n", ""),
+    ("zero_grad each epoch", "no zero_grad", "            optimizer.zero_grad()\n",
+     "            if start == 0:\n                optimizer.zero_grad()\n"),
+    ("zero_grad too late", "no backward", "            loss.backward()\n",
+     "            loss.backward()\n            optimizer.zero_grad()\n"),
+    ("backward forgotten", "no backward", "            loss.backward()\n", ""),
+    ("step forgotten", "never updated", "            optimizer.step()\n", ""),
+    ("step before backward", "no backward", "            loss.backward()\n            optimizer.step()\n",
+     "            optimizer.step()\n            loss.backward()\n"),
+    ("softmax first", "softmax before loss", "loss = criterion(logits, labels[batch])",
+     "loss = criterion(torch.softmax(logits, dim=1), labels[batch])"),
+    ("train forgotten", "train forgotten", "        network.train()\n", ""),
+    ("train only once", "train forgotten", "    for _ in range(epochs):\n        network.train()\n",
+     "    network.train()\n    for _ in range(epochs):\n"),
+    ("not shuffled", "not shuffled", "order = torch.randperm(len(images), generator=generator)", "order = torch.arange(len(images))"),
+    ("images shuffled alone", "labels don't follow", "loss = criterion(logits, labels[batch])",
+     "loss = criterion(logits, labels[start : start + batch_size])"),
+    ("last batch dropped", "last batch dropped", "for start in range(0, len(images), batch_size):",
+     "for start in range(0, len(images) - batch_size, batch_size):"),
+    ("epochs fixed", "epochs ignored", "for _ in range(epochs):", "for _ in range(5):"),
+    ("on validation", "trained on validation", "    images = torch.as_tensor(train[0]).reshape(-1, 1, 28, 28)\n    labels = torch.as_tensor(train[1])\n",
+     "    images = torch.as_tensor(validation[0]).reshape(-1, 1, 28, 28)\n    labels = torch.as_tensor(validation[1])\n"),
+    ("evaluated on training set", "evaluated on training set", VALIDATE,
+     "validation_accuracy = test_accuracy(network, train[0], train[1])"),
+    ("fraction", "fraction", "train_accuracy = 100 * correct / len(images)", "train_accuracy = correct / len(images)"),
+    ("full_data ignored", "full_data ignored", "    if not full_data:\n        images, labels = images[:2000], labels[:2000]\n", ""),
+    ("always mini", "full_data ignored", "    if not full_data:\n", "    if True:\n"),
+    ("full_data inverted", "full_data ignored", "    if not full_data:\n", "    if full_data:\n"),
+    ("history not returned", "nothing returned", "    return history\n", ""),
+    ("arguments swapped", "arguments swapped", "loss = criterion(logits, labels[batch])", "loss = criterion(labels[batch], logits)"),
+    ("eval forgotten", "eval forgotten", "    network.eval()\n", ""),
+    ),
+]  # fmt: skip
+
+EVALUATION = edits(
+    "evaluation",
+    ("eval forgotten", "eval forgotten", "    network.eval()\n", ""),
+    ("fraction", "fraction", "return 100 * correct / len(images)", "return correct / len(images)"),
+    ("last batch only", "images left out", "for start in range(0, len(images), 500):", "for start in range(0, 500, 500):"),
+    ("least probable", "least probable digit", "predicted = logits.argmax(dim=1)", "predicted = logits.argmin(dim=1)"),
+    ("count", "count", "return 100 * correct / len(images)", "return correct"),
+    ("errors", "error rate", "correct += (predicted == ", "correct += (predicted != "),
+    ("return forgotten", "nothing returned", "return 100 * correct / len(images)", "print(100 * correct / len(images))"),
+    ("last batch counted", "unknown", "correct += (predicted ==", "correct = (predicted =="),
+)  # fmt: skip
+
+MUTANTS: list[Mutant] = [
+    *SIGMOID, *SOFTMAX, *INITIALIZATION, *FORWARD, *UPDATE_GRAD, *UPDATE_PARAMS,
+    *ONE_HOT, *ACCURACY, *TRAIN_NETWORK, *TEST_NETWORK, *SAVING, *NET, *TRAIN_NN, *EVALUATION,
+]  # fmt: skip
+
+
+def main(arguments: Iterable[str]) -> None:
+    """Print how many mutants are caught and named rightly, and those that aren't."""
+    # Some mutants save their weights in the current folder.
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        reports = [(mutant, mutant.report()) for mutant in MUTANTS]
+    caught = [mutant for mutant, report in reports if not report.passed]
+    named = [mutant for mutant, report in reports if report.causes == [mutant.cause]]
+    for mutant, report in reports:
+        if mutant not in named or "-v" in arguments:
+            print(f"--- {mutant.exercise}, {mutant.name}: {report.causes}, not {mutant.cause!r}")
+            print(report)
+    exercises = {mutant.exercise for mutant in MUTANTS}
+    print(f"{len(MUTANTS)} mutants of {len(exercises)} exercises:", end=" ")
+    shares = (100 * len(part) / len(MUTANTS) for part in (caught, named))
+    print("{:.1f} % caught, {:.1f} % named rightly.".format(*shares))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,72 @@
+"""Hostile, broken and unusual hand-ins get the marks that they deserve, in bounded time."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+import grading.sandbox.surroundings as surroundings_module
+from grading.archives import HandIn
+from grading.exam import read_exam
+from grading.marking import mark
+from grading.sandbox.limits import Limits
+from grading.sandbox.processes import why_unavailable
+from grading.sandbox.surroundings import Surroundings
+from tests.grading.hand_ins.catalogue import CASES, HOSTILE
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
+
+ROOT = Path(__file__).parents[2]
+LIMITS = Limits(call_seconds=1, hand_in_seconds=20, cpu_seconds=6, memory_mb=512, processes=40)
+REASON = why_unavailable()
+needs_sandbox = pytest.mark.skipif(bool(REASON), reason=f"NO SANDBOX, so NOT TESTED: {REASON}")
+
+
+@pytest.fixture(scope="session")
+def surroundings():
+    return Surroundings()
+
+
+def marked(case, surroundings, seed=7):
+    exam = read_exam()
+    tasks = tuple(task for task in exam.tasks if task.name in case.tasks)
+    exam = replace(exam, tasks=tasks, limits=LIMITS)
+    return mark(HandIn(case.name, dict(case.files)), exam, seed, surroundings)
+
+
+def deserved(case, result):
+    """Return the points by exercise that the case deserves."""
+    maxima = {each["name"]: each["maximum"] for each in result["exercises"]}
+    return maxima | dict.fromkeys(case.lost, 0) | dict(case.partly)
+
+
+def test_the_catalogue_is_large():
+    assert len(HOSTILE) >= 35
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@needs_sandbox
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_each_gets_what_it_deserves(case, surroundings):
+    start = time.monotonic()
+    result = marked(case, surroundings)
+    found = {each["name"]: each["points"] for each in result["exercises"]}
+    assert found == deserved(case, result), [each["text"] for each in result["exercises"]]
+    assert set(found) == set(case.tasks)
+    assert time.monotonic() - start < 300
+    left = [p for p in psutil.process_iter(["cmdline"]) if "98765" in (p.info["cmdline"] or ())]
+    assert not left
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "name", ["the solution", "fork bomb", "os._exit(0)", "fills the disk", "leaves daemons behind"]
+)
+def test_so_they_do_where_each_worker_needs_a_sandbox(name, surroundings, monkeypatch):
+    monkeypatch.setattr(surroundings_module, "can_nest", lambda: False)
+    monkeypatch.setattr(surroundings_module, "fork_sandboxed", None)
+    (case,) = (case for case in CASES if case.name == name)
+    test_each_gets_what_it_deserves(case, surroundings)

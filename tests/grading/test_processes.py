@@ -1,0 +1,141 @@
+"""Workers come from one fork server, and know nothing of each other."""
+
+import platform
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from grading.marking import LIBRARIES
+from grading.sandbox import processes
+from grading.sandbox.bubblewrap import CALLS
+from grading.sandbox.processes import why_failing
+from grading.sandbox.remote import Ended, Session
+from grading.sandbox.surroundings import Surroundings
+from tests.grading.test_hand_ins import LIMITS, needs_sandbox
+
+pytestmark = [needs_sandbox, pytest.mark.skipif(sys.platform != "linux", reason="wants Linux")]
+
+KEYS = CALLS[platform.machine()][-1] if platform.machine() in CALLS else 0
+PLACES = ("/tmp/note", "/dev/shm/note", "note", "/hand-in/note")
+STUDENT = f"""
+import ctypes, os, socket, subprocess, time
+
+C = ctypes.CDLL(None)
+SHARED = 54321
+opened = []
+
+
+def leave():
+    for path in {PLACES}:
+        with open(path, "w") as file:
+            file.write("for the next one")
+    opened.append(socket.socket(socket.AF_UNIX))
+    opened[0].bind("\\0note")
+    opened[0].listen()
+    opened.append(os.openpty())
+    C.shmget(SHARED, 4096, 0o1666)
+    os.environ["NOTE"] = "for the next one"
+    subprocess.Popen(["/usr/bin/sleep", "54321"], start_new_session=True)
+    return found()
+
+
+def found():
+    n_found = sum(os.path.exists(path) for path in {PLACES}) + ("NOTE" in os.environ)
+    n_found += socket.socket(socket.AF_UNIX).connect_ex("\\0note") == 0
+    n_found += C.shmget(SHARED, 4096, 0) >= 0
+    n_found += sum(name.isdigit() for name in os.listdir("/dev/pts"))
+    return n_found + sum(name.isdigit() for name in os.listdir("/proc")) - 2
+
+
+def rights():
+    status = dict(line.split(":\\t", 1) for line in open("/proc/self/status"))
+    return [int(status[f"Cap{{kind}}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")].count(0)
+
+
+def new_namespaces():
+    return [C.unshare(kind) for kind in (0x20000, 0x10000000, 0x20000000)].count(-1)
+
+
+def keyrings():
+    made = C.syscall({KEYS}, b"user", b"note", b"x", 1, -4)
+    return [made, C.syscall({KEYS} + 2, 0, -4, 0)].count(-1)
+
+
+def wait():
+    time.sleep(54321)
+"""
+
+
+@contextmanager
+def new_session():
+    libraries = LIBRARIES["numpy"]
+    with Surroundings().worker(libraries, LIMITS) as process:
+        files = {"helpers/__init__.py": b"", "helpers/mlp.py": STUDENT.encode()}
+        yield Session(process, files, libraries, LIMITS)
+
+
+def call(session, name):
+    return session.load("mlp", name)()
+
+
+def test_nothing_reaches_a_worker_from_another_one_before_or_beside_it():
+    with new_session() as session:
+        assert call(session, "leave") == len(PLACES) + 5
+        with new_session() as beside:
+            assert call(beside, "found") == 0
+    with new_session() as session:
+        assert call(session, "found") == 0
+
+
+def test_a_worker_has_no_rights_and_cannot_get_any():
+    with new_session() as session:
+        assert call(session, "rights") == 4
+        assert call(session, "new_namespaces") == 3
+
+
+@pytest.mark.skipif(not KEYS, reason="no filter of system calls for this machine")
+def test_a_worker_has_no_keyrings():
+    with new_session() as session:
+        assert call(session, "keyrings") == 2
+
+
+def test_with_a_worker_all_that_it_started_ends():
+    with new_session() as session:
+        call(session, "leave")
+        family = [session.process.guard, *session.process.guard.children(recursive=True)]
+    assert len(family) == 4
+    assert not psutil.wait_procs(family, timeout=60)[1]
+
+
+def test_without_its_guard_a_worker_ends():
+    with new_session() as session:
+        family = session.process.guard.children(recursive=True)
+        session.process.guard.kill()
+        assert not psutil.wait_procs(family, timeout=60)[1]
+        with pytest.raises(Ended):
+            call(session, "found")
+
+
+def test_a_fork_server_that_was_killed_is_replaced():
+    with new_session() as session:
+        server = session.process.server
+        server.process.kill()
+        with pytest.raises(Ended):
+            call(session, "wait")
+    with new_session() as session:
+        assert call(session, "found") == 0
+        assert session.process.server is not server
+
+
+def test_a_system_that_forbids_nesting_is_noticed(monkeypatch):
+    def without_rights(*args, **kwargs):
+        place = in_sandbox(*args, **kwargs)
+        return replace(place, command=[p.replace("SYS_ADMIN", "SYS_TIME") for p in place.command])
+
+    in_sandbox = processes.in_sandbox
+    assert why_failing(nested=True) == ""
+    monkeypatch.setattr(processes, "in_sandbox", without_rights)
+    assert "not permitted" in why_failing(nested=True)

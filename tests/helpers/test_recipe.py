@@ -1,0 +1,151 @@
+"""The recipe for the record: what it does to images, and that it trains what it says it trains."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.cnn import Net
+from helpers.mlp import MLP
+from helpers.recipe import RECIPES, Deformation, _rise_and_fall, deform, perceptron, train_recipe
+from helpers.record import describe, load_record
+
+FAR = Deformation(matrix=0.12, shift=1.0, bend=0.8)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def centre_of_mass(images: torch.Tensor) -> torch.Tensor:
+    """Return the mean (row, column) of the ink of each image, (B, 2)."""
+    places = torch.stack(torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij"))
+    ink = images / images.sum(dim=(2, 3), keepdim=True)
+    return (ink * places.unsqueeze(0)).sum(dim=(2, 3))
+
+
+def blob(count: int) -> torch.Tensor:
+    images = torch.zeros(count, 1, 28, 28)
+    images[:, :, 10:18, 12:16] = 1
+    return images
+
+
+def test_without_strength_images_stay_as_they_are(generator):
+    images = torch.rand(3, 1, 28, 28, generator=generator)
+    torch.testing.assert_close(deform(images, generator, FAR.scaled(0)), images, atol=1e-5, rtol=0)
+
+
+def test_every_image_is_deformed_in_its_own_way_and_stays_near_its_place(generator):
+    images = blob(200)
+    deformed = deform(images, generator, FAR)
+    assert deformed.shape == images.shape
+    assert len(torch.unique(deformed.flatten(1), dim=0)) == len(images)
+    moves = centre_of_mass(deformed) - centre_of_mass(images)
+    assert moves.mean(dim=0).abs().max() < 0.25  # to no side in particular
+    assert 0.3 < moves.std() < 1.5
+    assert moves.abs().max() < 4
+    assert deformed.min() >= 0
+    assert deformed.max() <= 1 + 1e-6
+
+
+def test_deformations_weaken_with_their_strength(generator):
+    images = blob(200)
+    weak, strong = (
+        deform(images, generator, FAR.scaled(strength)) - images for strength in (0.2, 1.0)
+    )
+    assert weak.abs().mean() < 0.5 * strong.abs().mean()
+
+
+def test_deformations_repeat_with_the_generator():
+    images = blob(4)
+    first, again = (deform(images, torch.Generator().manual_seed(7), FAR) for _ in range(2))
+    assert torch.equal(first, again)
+
+
+def test_the_perceptron_is_that_of_notebook_1():
+    reference = MLP(seed=0)
+    shapes = [tuple(values.shape) for values in perceptron().parameters()]
+    assert shapes == [
+        reference.W1.shape,
+        reference.b1.shape,
+        reference.W2.shape,
+        reference.b2.shape,
+    ]
+    network, x = perceptron(), np.random.default_rng(0).random((3, 784))
+    names = ("W1", "b1", "W2", "b2")
+    for name, values in zip(names, network.parameters(), strict=True):
+        setattr(reference, name, values.detach().numpy().astype(float))
+    logits = network(torch.tensor(x, dtype=torch.float32).view(-1, 1, 28, 28))
+    np.testing.assert_allclose(logits.softmax(dim=1).detach(), reference.forward(x), atol=1e-6)
+
+
+def learnable(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images (count, 784) of ten bars, one for each digit, and the digits (count,)."""
+    labels = np.random.default_rng(0).integers(0, 10, count)
+    pictures = np.zeros((count, 28, 28), np.float32)
+    for picture, label in zip(pictures, labels, strict=True):
+        picture[4:24, 2 * label + 4 : 2 * label + 6] = 1
+    return pictures.reshape(count, 784), labels
+
+
+def test_the_step_size_rises_for_a_tenth_of_the_steps_and_falls_to_nothing():
+    shares = [_rise_and_fall(step, 1000) for step in range(1001)]
+    assert shares[0] == pytest.approx(0.01)
+    assert shares[99] == max(shares) == pytest.approx(1, abs=0.002)
+    assert np.all(np.diff(shares[:100]) > 0)
+    assert np.all(np.diff(shares[100:]) < 0)
+    assert shares[1000] == 0
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_another_seed_is_another_network(name):
+    first, again, other = (
+        next(RECIPES[name].make_network(seed).parameters()) for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_each_recipe_trains_its_network_and_repeats(name):
+    recipe = dataclasses.replace(RECIPES[name], epochs=8, deformation=FAR.scaled(0.2))
+    images, labels = learnable(1000)
+    first, again = (train_recipe(recipe, (images, labels), seed=3) for _ in range(2))
+    assert isinstance(first, Net if name == "CNN" else torch.nn.Sequential)
+    assert not first.training
+    x = torch.tensor(images).view(-1, 1, 28, 28)
+    right = first(x).argmax(dim=1).numpy() == labels
+    assert right.mean() > 0.9
+    for a, b in zip(first.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+    other = train_recipe(dataclasses.replace(recipe, epochs=1), (images, labels), seed=4)
+    assert not torch.equal(next(first.parameters()), next(other.parameters()))
+
+
+def test_the_recipe_leaves_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    recipe = dataclasses.replace(RECIPES["MLP"], epochs=1)
+    train_recipe(recipe, learnable(100), seed=1)
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize(("name", "least"), [("MLP", 98.4), ("CNN", 99.6)])
+def test_the_record_on_file_has_five_seeds_and_keeps_its_promise(name, least):
+    runs = load_record(name)
+    assert len(runs) >= 5
+    test = [run["test"] for run in runs]
+    assert np.mean(test) >= least
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"{np.mean(test):.2f} ± {np.std(test, ddof=1):.2f} %" in readme
+
+
+def test_a_record_is_described_by_mean_and_spread():
+    runs = [{"test": 98.0, "validation": 98.5}, {"test": 99.0, "validation": 98.7}]
+    assert describe("X", runs) == (
+        "X: test accuracy 98.50 ± 0.71 % over 2 seeds, 98.00 to 99.00 % (validation 98.60 %)"
+    )

@@ -1,0 +1,156 @@
+"""The witness must be silent on a right run, and speak on one with a fault that a program drew.
+
+The notebooks run on a small data set, once; then single cells are run again, each time with another
+fault in a function that they call. nbval would compare what is printed; the rest is the witness's.
+"""
+
+import ast
+import copy
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell
+
+from conftest import committed_alts
+from tests.notebooks.sanitizers import sanitizer
+
+ROOT = Path(__file__).parents[2]
+SEEDS = int(os.environ.get("WITNESS_FAULTS", 1))  # for each function that a cell calls
+
+PRELUDE = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+import tests.notebooks.toy_mnist, tests.notebooks.witness.corruption
+import tests.notebooks.witness as _witness
+_witness.watch()
+tests.notebooks.toy_mnist.install()
+"""
+SANITIZE = sanitizer()
+# What trains, waits or decides where things lie; and what no fault in numbers can touch.
+NOT_DRAWN = ("check_", "train", "show_", "output_folder", "load_mnist", "export", "follow", "Net")
+
+
+class Notebook:
+    """A notebook that has been run on the toy digits, in a kernel that still lives."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self.path, self.folder = path, folder
+        self.notebook = nbformat.read(path, as_version=4)
+        self.cells = [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+        self.client = NotebookClient(
+            self.notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}
+        )
+
+    def run(self, source: str) -> list[dict]:
+        """Run code in the kernel and return its outputs."""
+        cell = new_code_cell(source)
+        self.notebook.cells.append(cell)
+        try:
+            self.client.execute_cell(cell, len(self.notebook.cells) - 1)
+        finally:
+            self.notebook.cells.pop()
+        return cell.outputs
+
+    def value(self, expression: str) -> object:
+        outputs = self.run(f"print(__import__('json').dumps({expression}))")
+        return json.loads(
+            "".join(output["text"] for output in outputs if output.get("name") == "stdout")
+        )
+
+    def run_all(self) -> None:
+        self.run(PRELUDE)
+        self.outputs = [self.run(cell.source) for cell in self.cells]
+        self.alts = committed_alts({"cells": [{"outputs": outputs} for outputs in self.outputs]})
+
+    def complaints(self, outputs: list[list[dict]]) -> list[str]:
+        record = self.folder / "record.json"
+        record.write_text(json.dumps({"outputs": outputs, "alts": self.alts}))
+        name = self.path.name
+        return self.value(f"_witness.complaints({name!r}, globals(), {str(record)!r})")
+
+    def faults(self) -> Iterator[tuple[int, str, str]]:
+        """Each cell with a helper's function that it calls, by module and name."""
+        modules: dict[str, str] = {}
+        for k, cell in enumerate(self.cells):
+            tree = ast.parse(cell.source)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and node.module.startswith(("helpers", "skl")):
+                    modules |= {alias.name: node.module for alias in node.names}
+            calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            for name in dict.fromkeys(call.id for call in calls if isinstance(call, ast.Name)):
+                if name in modules and not name.startswith(NOT_DRAWN) and name != "MLP":
+                    yield k, modules[name], name
+                if name in ("train_network", "trainNN"):
+                    yield k, modules[name], "train_epoch"
+                    yield k, "helpers.training", "History.record"
+
+    def judge(self, k: int, module: str, name: str, seed: int) -> tuple[str, str]:
+        """Run cell `k` with a fault; return what the fault was and who saw it, "" if nobody."""
+        source, outputs = self.cells[k].source, copy.copy(self.outputs)
+        self.run(f"for old in figures.glob('*'):\n    old.stem in {source!r} and old.unlink()")
+        self.run(f"FAULT = _witness.corruption.Fault({module!r}, {name!r}, globals(), {seed})")
+        self.run("FAULT.install()")
+        try:
+            outputs[k] = self.run(source)
+            seen = "nbval" if printed(outputs[k]) != printed(self.outputs[k]) else ""
+            seen = seen or "; ".join(self.complaints(outputs))
+        except CellExecutionError as error:
+            seen = f"an error: {error.ename}"
+        self.run("FAULT.remove()")
+        # What leaves everything that a reader sees as it was is no fault.
+        same = outputs[k] == self.outputs[k] != [] and name != "show"
+        change = "" if same and not seen else str(self.value("FAULT.change"))
+        self.run(source)
+        return change, seen
+
+
+def printed(outputs: list[dict]) -> str:
+    """What nbval compares of a cell's outputs: the printed text."""
+    return SANITIZE("".join(output.get("text", "") for output in outputs))
+
+
+@pytest.fixture(scope="module", params=["1_mlp_from_scratch", "2_cnn_pytorch"])
+def notebook(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("witness")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("DIGITS_OUTPUT", str(folder))
+    patch.setenv("DIGITS_DEVICE", "cpu")
+    ready = Notebook(ROOT / "notebooks" / f"{request.param}.ipynb", folder)
+    with ready.client.setup_kernel():
+        ready.run_all()
+        yield ready
+    patch.undo()
+
+
+def test_the_witness_is_silent_on_a_right_run(notebook):
+    assert notebook.complaints(notebook.outputs) == []
+
+
+def test_faults_that_a_program_drew_are_seen(notebook):
+    missed, drawn = [], 0
+    for k, module, name in notebook.faults():
+        for seed in range(SEEDS):
+            change, seen = notebook.judge(k, module, name, seed)
+            drawn += bool(change)
+            if change and not seen:
+                missed.append(f"{name} in code cell {k + 1}, seed {seed}: {change}")
+    assert drawn >= 10 * SEEDS
+    assert not missed, f"{len(missed)} of {drawn}:\n" + "\n".join(missed)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_digits_that_are_not_those_of_the_files_are_seen(notebook, seed):
+    change = f"_witness.corruption.corrupted(tuple(digits), numpy.random.default_rng({seed}))"
+    notebook.run(
+        "import numpy, helpers.mnist\nRIGHT = digits\n"
+        f"digits = helpers.mnist.Digits(*{change}[0], 'MNIST')"
+    )
+    found = notebook.complaints(notebook.outputs)
+    notebook.run("digits = RIGHT")
+    assert any(text.startswith("digits_are_those_of_the_files") for text in found)

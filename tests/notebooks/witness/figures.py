@@ -1,0 +1,412 @@
+"""What each figure holds, by its axes, against the arrays of the run; and what its alt text tells.
+
+An alt text is right if it has the words of the committed figure and the numbers of the run.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.text import Annotation, Text
+
+from tests.notebooks.witness.events import parameters_of
+from tests.notebooks.witness.results import Array, cnn_maps, confusion, equal
+from tests.notebooks.witness.run import ROOT, Run, png_description
+
+CHECKS: dict[str, list[Callable[[Run], None]]] = {"1": [], "2": []}
+NUMBER = re.compile(r"[<>+−-]?\d+(?:,\d{3})*(?:\.\d+)?")
+Numbers = list[str]
+
+
+def figure_of(notebook: str, name: str) -> Callable[[Callable[[Run, "Drawn"], Numbers]], Any]:
+    """Register what looks at the figure `name` and returns the numbers of its alt text."""
+
+    def register(look: Callable[[Run, Drawn], Numbers]) -> Any:
+        def check(run: Run) -> None:
+            drawn = Drawn(run, name, k)
+            drawn.tells(look(run, drawn))
+
+        k = len(CHECKS[notebook])
+        check.__name__ = name
+        CHECKS[notebook].append(check)
+        return look
+
+    return register
+
+
+class Drawn:
+    """A figure of the run, as it was saved and displayed: the `k`-th of its notebook."""
+
+    def __init__(self, run: Run, name: str, k: int) -> None:
+        saved = (Path(run.figures) / f"{name}.png").read_bytes()
+        found = [figure for figure, png in run.events.figures if png == saved]
+        assert found, "what was saved is no figure of this run"
+        self.figure: Figure = found[-1]
+        displayed, self.alt = run.pictures()[k]
+        assert displayed == saved, "what is displayed is not what was saved"
+        assert png_description(saved) == self.alt, "the file has another alt text"
+        self.committed = run.alts[k]
+
+    def all(self, kind: type, inside: Any = None) -> list[Any]:
+        """Every visible artist of a kind, in the order of drawing."""
+        artists = (inside or self.figure).findobj(kind)
+        return [artist for artist in artists if artist.get_visible() and _opaque(artist)]
+
+    def texts(self, inside: Any = None) -> list[str]:
+        return [text.get_text() for text in self.all(Text, inside) if text.get_text()]
+
+    def images(self) -> list[Array]:
+        return [np.asarray(image.get_array()) for image in self.all(AxesImage)]
+
+    def tiles(self, number: int = 0) -> list[Array]:
+        """The pictures of a mosaic, the `number`-th image: its blocks between gaps of NaN."""
+        mosaic = np.ma.filled(self.all(AxesImage)[number].get_array().astype(float), np.nan)
+        ink = np.isfinite(mosaic)
+        rows, columns = _runs(ink.any(axis=1)), _runs(ink.any(axis=0))
+        blocks = [mosaic[r, c] for r in rows for c in columns]
+        return [block for block in blocks if np.isfinite(block).all()]
+
+    def tells(self, numbers: Numbers) -> None:
+        """Assert the words and the numbers of the alt text."""
+        words, committed = (
+            " ".join(NUMBER.sub("#", alt).split()) for alt in (self.alt, self.committed)
+        )
+        assert words == committed, f"alt text says {words!r}, the committed one {committed!r}"
+        told = NUMBER.findall(self.alt)
+        assert told == numbers, f"alt text has the numbers {told}, wanted {numbers}"
+
+
+def _opaque(artist: Any) -> bool:
+    return artist.get_alpha() is None or np.all(np.asarray(artist.get_alpha()) > 0.3)
+
+
+def _runs(flags: Array) -> list[slice]:
+    """The stretches of True."""
+    edges = np.flatnonzero(np.diff(np.r_[0, flags.astype(int), 0]))
+    return [slice(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _number(text: str) -> list[int]:
+    return [int(n) for n in re.findall(r"\d+", text)]
+
+
+def _grey_from_black(image: AxesImage) -> None:
+    assert image.get_cmap().name == "gray", "not in grey"
+    low, high = image.get_clim()
+    assert low < high, "black and white exchanged"
+
+
+def pictures_with_labels(drawn: Drawn, pictures: Array, labels: Iterable[int]) -> Numbers:
+    """A grid of digits under their labels; return its numbers."""
+    axes = [ax for ax in drawn.all(Axes) if ax.images]
+    equal([ax.images[0].get_array() for ax in axes], pictures, "pictures")
+    captions = [ax.get_title() for ax in axes]
+    assert captions == [str(label) for label in labels], f"labels {captions}"
+    for ax in axes:
+        _grey_from_black(ax.images[0])
+    return [str(len(axes)), *captions]
+
+
+@figure_of("1", "figure_0_digits")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    train = run.digits.train
+    numbers = pictures_with_labels(drawn, train.images[:30].reshape(-1, 28, 28), train.labels[:30])
+    return [numbers[0], *numbers]
+
+
+def curves(run: Run, drawn: Drawn, epochs: int) -> Numbers:
+    """Training and validation accuracy of both trainings; return the numbers of the alt text."""
+    numbers = []
+    panels = {ax.get_title().splitlines()[0]: ax for ax in drawn.all(Axes)}
+    for title, images in (("mini: 2,000 images", "2,000"), ("full: 50,000 images", "50,000")):
+        history, ax = getattr(run, title[:4]), panels[title]
+        ends = []
+        for line, label in zip(ax.lines, ("training", "validation"), strict=True):
+            values = history.train_accuracy if label == "training" else history.validation_accuracy
+            assert line.get_label() == label, f"{line.get_label()} in place of {label}"
+            equal(line.get_xdata(), np.arange(1, epochs + 1), "epochs")
+            equal(line.get_ydata(), values, f"{label} of {title}", 1e-9)
+            (note,) = (text for text in drawn.all(Annotation, ax) if label in text.get_text())
+            assert note.get_text() == f"{label}\n{values[-1]:.1f} %", note.get_text()
+            assert note.xy == (epochs, values[-1]), f"{label} stands at another line"
+            assert note.get_color() == line.get_color(), f"{label} has another line's colour"
+            ends.append(values[-1])
+        gap = f"{ends[0] - ends[1]:.1f}"
+        assert ax.get_title().endswith(f"gap at the end: {gap} points"), ax.get_title()
+        numbers += [images, f"{ends[0]:.1f}", f"{ends[1]:.1f}", str(epochs), gap]
+    labels = {ax.get_xlabel() for ax in panels.values()}, drawn.all(Axes)[0].get_ylabel()
+    assert labels == ({"epoch"}, "accuracy (%)"), f"axes are labelled {labels}"
+    return numbers
+
+
+@figure_of("1", "figure_1_overfitting")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    return curves(run, drawn, 100)
+
+
+def matrix(drawn: Drawn, counts: Array, top: float | None = None) -> Numbers:
+    """A confusion matrix, rows the true digit; return the numbers of the alt text."""
+    ax = drawn.all(Axes)[0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted digit", "true digit"), "axes' labels"
+    written = {
+        (round(text.get_position()[1] - 0.5), round(text.get_position()[0] - 0.5)): text.get_text()
+        for text in ax.texts
+    }
+    equal([[int(written[i, j]) for j in range(10)] for i in range(10)], counts, "numbers written")
+    assert ax.yaxis_inverted(), "the rows stand upside down"
+    for axis in (ax.xaxis, ax.yaxis):
+        names = [label.get_text() for label in axis.get_ticklabels()]
+        assert names == [str(k) for k in range(10)], f"ticks are named {names}"
+    mistakes = counts - np.diag(counts.diagonal())
+    mesh = drawn.all(QuadMesh)[0]
+    equal(np.ma.filled(mesh.get_array().reshape(10, 10), 0), mistakes, "colours")
+    limits = [float(limit) for limit in mesh.get_clim()]
+    equal(limits, [0.0, float(top or max(1, mistakes.max()))], "the colours' scale", 1e-9)
+    i, j = np.unravel_index(mistakes.argmax(), mistakes.shape)
+    return [f"{mistakes.sum():,}", f"{counts.sum():,}", str(i), str(j), str(mistakes.max())]
+
+
+@figure_of("1", "figure_2_confusion")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    return matrix(drawn, confusion(run.digits.test.labels, run.probabilities))
+
+
+@figure_of("1", "figure_2b_worst_mistakes")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    labels, beliefs = run.digits.test.labels, run.probabilities
+    said = beliefs.argmax(axis=1)
+    wrong = np.flatnonzero(said != labels)
+    worst = wrong[np.argsort(-beliefs[wrong].max(axis=1), kind="stable")][:12]
+    axes = [ax for ax in drawn.all(Axes) if ax.images]
+    bars = [ax for ax in drawn.all(Axes) if ax.patches and not ax.images]
+    n, columns = len(worst), min(6, len(worst))
+    equal([ax.images[0].get_array() for ax in _by_place(axes)],
+          run.digits.test.images[worst].reshape(-1, 28, 28), "pictures")  # fmt: skip
+    numbers, captions = [str(n)], [ax.get_title() for ax in _by_place(axes)]
+    for k, (ax, caption) in enumerate(zip(_by_place(bars), captions, strict=True)):
+        image = worst[k]
+        truth, guess = int(labels[image]), int(said[image])
+        belief = [_percent(beliefs[image, digit]) for digit in (truth, guess)]
+        wanted = f"true {truth}: {belief[0]} %\nsays {guess}: {belief[1]} %"
+        assert caption == wanted, f"{caption!r}, wanted {wanted!r}"
+        heights = [bar.get_height() for bar in ax.patches]
+        equal(heights, 100 * beliefs[image], f"bars of picture {k}", 1e-3)
+        (mark,) = ax.lines
+        equal(mark.get_xdata(), [truth], f"the mark of picture {k}")
+        assert ax.patches[guess].get_hatch(), f"bar {guess} of picture {k} is not hatched"
+        numbers += [str(truth), belief[0], str(guess), belief[1]]
+    assert columns, "no mistakes"
+    return numbers
+
+
+def _by_place(axes: list[Axes]) -> list[Axes]:
+    """Sort from top left, row by row."""
+    return sorted(axes, key=lambda ax: (-round(ax.get_position().y0, 2), ax.get_position().x0))
+
+
+def _percent(belief: float) -> str:
+    percent = 100 * belief
+    return "<1" if percent < 1 else ">99" if percent > 99 else f"{percent:.0f}"
+
+
+@figure_of("1", "figure_3_templates")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    W1 = run.mlp_full.W1
+    equal(drawn.tiles(), W1.reshape(-1, 28, 28), "templates", 1e-7)
+    _grey_from_black(drawn.all(AxesImage)[0])
+    equal(_labels_of_tiles(drawn.all(Axes)[0]), np.arange(len(W1)), "numbers of the units")
+    limit = np.abs(W1).max()
+    equal(drawn.all(AxesImage)[0].get_clim(), (-limit, limit), "scale", 1e-6)
+    strongest = int(np.abs(W1).max(axis=1).argmax())
+    return [str(len(W1)), "1", "28", "28", f"-{limit:.2f}", f"{limit:.2f}", str(strongest)]
+
+
+def _labels_of_tiles(ax: Axes) -> list[int]:
+    """The numbers written in a mosaic, sorted by where they stand, row by row."""
+    texts = [text for text in ax.texts if text.get_visible()]
+    places = [getattr(text, "xy", text.get_position()) for text in texts]
+    order = sorted(range(len(texts)), key=lambda k: (round(places[k][1], 2), places[k][0]))
+    return [int(texts[k].get_text()) for k in order]
+
+
+@figure_of("2", "figure_4a_network")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    equal(drawn.images()[0], run.digits.test.images[0].reshape(28, 28), "the input")
+    shapes = [(1, 28, 28), (6, 24, 24), (6, 12, 12), (16, 8, 8), (16, 4, 4), (120,), (84,), (10,)]
+    assert [shape for _, shape in run.shapes] == shapes, f"shapes {run.shapes}"
+    titles = " ".join(drawn.texts())
+    for name, shape in run.shapes:
+        assert f"{name}\n{' × '.join(map(str, shape))}" in titles, f"{name} is not named"
+    return re.findall(NUMBER, drawn.committed)  # the architecture, which no run changes
+
+
+@figure_of("2", "figure_4_overfitting")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    return curves(run, drawn, 40)
+
+
+@figure_of("2", "figure_5_filters")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    filters = parameters_of(run.myNet_full)["layers.conv1.weight"][:, 0]
+    equal(drawn.tiles(), filters, "filters", 1e-7)
+    _grey_from_black(drawn.all(AxesImage)[0])
+    equal(_labels_of_tiles(drawn.all(Axes)[0]), np.arange(6), "numbers of the filters")
+    limit = np.abs(filters).max()
+    strongest = int(np.abs(filters).max(axis=(1, 2)).argmax())
+    return ["6", "5", "5", f"-{limit:.2f}", f"{limit:.2f}", str(strongest)]
+
+
+@figure_of("2", "figure_6_feature_maps")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    image = run.digits.test.images[:1]
+    equal(drawn.images()[0], image.reshape(28, 28), "the input")
+    numbers = ["0"]
+    layers = zip((1, 2), cnn_maps(parameters_of(run.myNet_full), image), strict=True)
+    for k, maps in layers:
+        values = maps[0].numpy()
+        equal(drawn.tiles(k), values, f"maps of conv{k}", 1e-4)
+        ax = drawn.all(AxesImage)[k].axes
+        assert ax.get_title().startswith(f"conv{k}: {len(values)} maps"), ax.get_title()
+        equal(_labels_of_tiles(ax), np.arange(len(values)), f"numbers of conv{k}'s maps")
+        peaks, side = values.max(axis=(1, 2)), str(values.shape[1])
+        black = str((peaks == 0).sum())
+        peak = [str(peaks.argmax()), f"{peaks.max():.2f}"]
+        numbers += [str(k), str(len(values)), side, side, *peak, black]
+    return numbers
+
+
+@figure_of("2", "figure_7_confusion")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    labels = run.digits.test.labels
+    mlp, cnn = (confusion(labels, np.eye(10)[says]) for says in (run.mlp_says, run.cnn_says))
+    return matrix(drawn, cnn, top=(mlp - np.diag(mlp.diagonal())).max())
+
+
+@figure_of("2", "figure_8_duel")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    labels, names = run.digits.test.labels, list(run.outcome)
+    counts = [f"{len(run.outcome[name]):,}" for name in names]
+    numbers, wanted, captions = [f"{len(labels):,}", *counts], [], []
+    for name in names[1:]:
+        for i in run.outcome[name][:8]:
+            row = [str(values[i]) for values in (labels, run.mlp_says, run.cnn_says)]
+            wanted.append(run.digits.test.images[i].reshape(28, 28))
+            captions.append(f"true {row[0]}\nMLP {row[1]}, CNN {row[2]}")
+            numbers += row
+    axes = [ax for ax in drawn.all(Axes) if ax.images]
+    equal([ax.images[0].get_array() for ax in axes], wanted, "examples")
+    assert [ax.get_title() for ax in axes] == captions, "captions of the examples"
+    texts = drawn.texts()
+    for name, count in zip(names, counts, strict=True):
+        assert count in texts, f"{count} ({name}) is not in the table"
+        share = f"{name}\n{100 * len(run.outcome[name]) / len(labels):.2f} %"
+        assert share in texts, f"{share!r} is not in the table"
+    table = drawn.all(Axes)[0]
+    corner = {
+        "both right": (0, 0),
+        "only MLP wrong": (0, 1),
+        "only CNN wrong": (1, 0),
+        "both wrong": (1, 1),
+    }
+    for text in table.texts[::2]:
+        name = next(n for n in names if _cell(text) == corner[n])
+        assert text.get_text() == counts[names.index(name)], f"the table's {name}"
+    ticks = [
+        label.get_text() for axis in (table.xaxis, table.yaxis) for label in axis.get_ticklabels()
+    ]
+    assert ticks == ["CNN right", "CNN wrong", "MLP right", "MLP wrong"], (
+        f"the table's sides {ticks}"
+    )
+    return numbers
+
+
+def _cell(text: Text) -> tuple[int, int]:
+    x, y = text.get_position()
+    return int(x), int(y)
+
+
+def _named_lines(drawn: Drawn) -> dict[str, Array]:
+    """The y values of the lines that are called after a network, with their colours apart."""
+    lines = [line for ax in drawn.all(Axes) for line in ax.lines]
+    return {line.get_label(): np.asarray(line.get_ydata()) for line in lines}
+
+
+@figure_of("2", "figure_9_shift")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    told = {name: run.by_shift[name] for name in ("MLP", "CNN")}
+    numbers = [str(k) for k in range(7)]
+    ax = drawn.all(Axes)[0]
+    for name, values in told.items():
+        (line,) = (line for line in ax.lines if line.get_label() == name)
+        equal(line.get_xdata(), np.arange(7), "shifts")
+        equal(line.get_ydata(), values, f"curve of the {name}", 1e-9)
+        (note,) = (text for text in drawn.all(Annotation) if text.get_text().startswith(name))
+        assert note.get_text() == f"{name} {values[-1]:.1f} %", note.get_text()
+        assert note.xy == (6, values[-1]), f"{name} stands at another curve"
+        assert note.get_color() == line.get_color(), f"{name} has another curve's colour"
+        numbers += [f"{value:.1f}" for value in values]
+    return numbers
+
+
+@figure_of("2", "figure_10_permuted")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    after = {"MLP": run.mlp_after, "CNN": run.cnn_after}
+    before = {"MLP": run.mlp_before.validation_accuracy[-1], "CNN": run.full.validation_accuracy[9]}
+    ax, numbers = drawn.all(Axes)[0], []
+    for row, name in enumerate(before):
+        pair = [before[name], after[name].validation_accuracy[-1]]
+        both, hollow = ax.lines[2 * row], ax.lines[2 * row + 1]
+        equal(both.get_xdata(), pair, f"dots of the {name}", 1e-9)
+        equal(both.get_ydata(), [row, row], f"row of the {name}")
+        equal(hollow.get_xdata(), pair[1:], f"hollow dot of the {name}", 1e-9)
+        assert hollow.get_markerfacecolor() == "white", "permuted is not hollow"
+        for value, word in zip(pair, ("original", "permuted"), strict=True):
+            notes = [note for note in ax.texts if note.xy == (value, row)]
+            words = [note.get_text() for note in notes]
+            assert f"{word} {value:.1f} %" in words, f"{word} of the {name}: {words}"
+        cost = f"{pair[1] - pair[0]:+.1f}".replace("-", "−")
+        assert ax.get_yticklabels()[row].get_text() == f"{name}\n{cost} points", "the cost"
+        numbers += [f"{pair[0]:.1f}", f"{pair[1]:.1f}", cost]
+    return numbers
+
+
+@figure_of("2", "figure_11_deformed")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    deformed = run.deformed.cpu().numpy()[:, 0]
+    original = run.digits.train.images[0].reshape(28, 28)
+    labels = [run.digits.train.labels[0]] * 20
+    numbers = pictures_with_labels(drawn, deformed, labels)
+    for k, picture in enumerate(deformed):
+        change = np.abs(picture - original).mean()
+        ink = picture.sum() / original.sum()
+        assert 0 < change < 0.4, f"copy {k} differs by {change:.2f} on average"
+        assert 0.5 < ink < 1.6, f"copy {k} has {ink:.2f} times the ink"
+    return numbers
+
+
+@figure_of("2", "figure_12_record")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    ax, numbers = drawn.all(Axes)[0], []
+    bands = json.loads((ROOT / "helpers" / "bands.json").read_text(encoding="utf-8"))["MNIST"]
+    for row, name in enumerate(("MLP", "CNN")):
+        file = ROOT / "helpers" / f"record_{name.lower()}.json"
+        runs = json.loads(file.read_text(encoding="utf-8")).values()
+        errors = [100 - run_["test"] for run_ in runs]
+        plain = 100 - bands[f"{name} full, test accuracy"]["mean"]
+        hollow, filled = ax.lines[2 * row], ax.lines[2 * row + 1]
+        equal(hollow.get_xdata(), [plain], f"plain {name}", 1e-9)
+        equal(filled.get_xdata(), errors, f"records of the {name}", 1e-9)
+        equal(filled.get_ydata(), [row] * len(errors), f"row of the {name}")
+        assert ax.get_yticklabels()[row].get_text() == name, "names of the rows"
+        means = [f"{plain:.2f}", f"{np.mean(errors):.2f}"]
+        words = [note.get_text() for note in ax.texts[2 * row : 2 * row + 2]]
+        assert words == [f"plain {means[0]} %", f"record {means[1]} %"], f"{words}"
+        numbers += [*means, str(len(errors))]
+    return numbers

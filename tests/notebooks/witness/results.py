@@ -1,0 +1,484 @@
+"""What a notebook claims, computed again from its data and weights in a few lines of our own."""
+
+import json
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from tests.notebooks.witness import run as witness_run
+from tests.notebooks.witness.events import Epoch, Parameters, parameters_of
+from tests.notebooks.witness.run import Run
+
+Array = np.ndarray
+Check = Callable[[Run], None]
+CHECKS: dict[str, list[Check]] = {"1": [], "2": []}
+SLACK = 0.021  # points: on another CPU two of 10,000 images may fall on the other side
+
+
+def check_of(*notebooks: str) -> Callable[[Check], Check]:
+    """Register a check for these notebooks."""
+
+    def register(check: Check) -> Check:
+        for notebook in notebooks:
+            CHECKS[notebook].append(check)
+        return check
+
+    return register
+
+
+def equal(found: Any, wanted: Any, what: str, tolerance: float = 0.0) -> None:
+    """Assert that all of `found` is as `wanted`, to an absolute `tolerance`."""
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert found.shape == wanted.shape, f"{what}: shape {found.shape}, wanted {wanted.shape}"
+    if tolerance or found.dtype.kind == "f":
+        wrong = ~(np.abs(found - wanted) <= tolerance)
+    else:
+        wrong = found != wanted
+    if wrong.any():
+        first = tuple(np.argwhere(wrong)[0])
+        raise AssertionError(f"{what}: {found[first]} at {first}, wanted {wanted[first]}")
+
+
+# ---- Two networks, once more ------------------------------------------------------------------
+
+
+def mlp_hidden(p: Parameters, images: Array) -> Array:
+    return 1 / (1 + np.exp(-(images @ p["W1"].T + p["b1"])))
+
+
+def mlp_logits(p: Parameters, images: Array) -> Array:
+    return mlp_hidden(p, images) @ p["W2"].T + p["b2"]
+
+
+def softmax(logits: Array) -> Array:
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def mlp_gradients(p: Parameters, images: Array, labels: Array) -> Parameters:
+    hidden = mlp_hidden(p, images)
+    d_a2 = softmax(mlp_logits(p, images)) - np.eye(10)[labels]
+    d_a1 = d_a2 @ p["W2"] * hidden * (1 - hidden)
+    return {"W1": d_a1.T @ images, "b1": d_a1.sum(0), "W2": d_a2.T @ hidden, "b2": d_a2.sum(0)}
+
+
+def cnn_maps(p: Parameters, images: Array) -> tuple[torch.Tensor, torch.Tensor]:
+    """What both convolutions give, after ReLU and before pooling."""
+    t = {name.removeprefix("layers."): torch.from_numpy(values) for name, values in p.items()}
+    x = torch.tensor(images.reshape(-1, 1, 28, 28))
+    first = F.conv2d(x, t["conv1.weight"], t["conv1.bias"]).relu()
+    second = F.conv2d(F.max_pool2d(first, 2), t["conv2.weight"], t["conv2.bias"]).relu()
+    return first, second
+
+
+def cnn_logits(p: Parameters, images: Array) -> Array:
+    t = {name.removeprefix("layers."): torch.from_numpy(values) for name, values in p.items()}
+    parts = []
+    for start in range(0, len(images), 1000):
+        x = F.max_pool2d(cnn_maps(p, images[start : start + 1000])[1], 2).flatten(1)
+        for name in ("fc1", "fc2"):
+            x = F.linear(x, t[f"{name}.weight"], t[f"{name}.bias"]).relu()
+        parts.append(F.linear(x, t["fc3.weight"], t["fc3.bias"]))
+    return torch.cat(parts).numpy()
+
+
+def logits_of(network: Any, images: Array) -> Array:
+    p = parameters_of(network)
+    return (mlp_logits if "W1" in p else cnn_logits)(p, images)
+
+
+def percent_right(logits: Array, labels: Array) -> float:
+    return 100 * float((logits.argmax(axis=1) == labels).mean())
+
+
+def says(run: Run, name: str, value: float, tolerance: float = SLACK) -> None:
+    """Assert that the verdict on `name` is about `value`."""
+    equal(run.verdict_of(name), value, f"verdict on {name}", tolerance + 0.005)
+
+
+# ---- The data and the trainings ---------------------------------------------------------------
+
+
+@check_of("1", "2")
+def digits_are_those_of_the_files(run: Run) -> None:
+    images, labels, test_images, test_labels = witness_run.originals(run.digits.source)
+    n = len(images) - witness_run.VALIDATION
+    wanted = {"train": slice(0, n), "validation": slice(n, None)}
+    for part, rows in wanted.items():
+        found = getattr(run.digits, part)
+        equal(found.labels, labels[rows], f"{part} labels")
+        equal(found.images * 255, images[rows].reshape(-1, 784), f"{part} images", 1e-3)
+    equal(run.digits.test.labels, test_labels, "test labels")
+    equal(run.digits.test.images * 255, test_images.reshape(-1, 784), "test images", 1e-3)
+
+
+def follows(
+    run: Run, network: Any, history: Any, train: Any, *, epochs: int, batch: int, settings: Array
+) -> None:
+    """Assert that a history tells of the training that was asked for, and that it tells the truth.
+
+    `train` are images and labels, `settings` what each step uses: the learning rate, and momentum.
+    """
+    seen: list[Epoch] = run.events.epochs.get(network, [])
+    assert len(seen) == len(history.loss) == epochs, f"{len(seen)} epochs, wanted {epochs}"
+    n = len(train[1])
+    sizes = [min(batch, n - start) for start in range(0, n, batch)]
+    pixels = float(train[0].sum(dtype=float))
+    for k, epoch in enumerate(seen):
+        equal([step.n_images for step in epoch.steps], sizes, f"batches of epoch {k + 1}")
+        all_pixels = sum(step.pixels for step in epoch.steps)
+        equal(all_pixels / pixels, 1.0, f"images of epoch {k + 1}", 1e-5)
+        assert {step.settings for step in epoch.steps} == {tuple(settings)}, "settings of the steps"
+        loss = sum(step.loss for step in epoch.steps) / n
+        equal(history.loss[k], loss, f"loss of epoch {k + 1}", 1e-5 + 1e-4 * loss)
+    for name, values in parameters_of(network).items():
+        equal(values, seen[-1].parameters[name], f"{name} after the last epoch")
+
+
+def accuracies_are_true(run: Run, network: Any, history: Any, train: Any, held_out: Any) -> None:
+    """Assert that the accuracies on record are those of the network after the epoch.
+
+    Those of the CNN on its training images are taken along the way, before each step.
+    """
+    seen = run.events.epochs[network]
+    logits = mlp_logits if "W1" in seen[0].parameters else cnn_logits
+    for k in {0, len(seen) // 3, len(seen) - 1}:
+        steps, parameters = seen[k]
+        validation = percent_right(logits(parameters, held_out[0]), held_out[1])
+        equal(history.validation_accuracy[k], validation, f"validation, epoch {k + 1}", SLACK)
+        along = 100 * sum(step.n_correct for step in steps) / len(train[1])
+        after = (
+            along if logits is cnn_logits else percent_right(logits(parameters, train[0]), train[1])
+        )
+        equal(history.train_accuracy[k], after, f"training, epoch {k + 1}", SLACK)
+    if logits is cnn_logits:
+        along = [100 * sum(s.n_correct for s in e.steps) / len(train[1]) for e in seen]
+        equal(history.train_accuracy, along, "training accuracies", SLACK)
+
+
+MLP_SETTINGS: dict[str, Any] = {"epochs": 100, "batch": 256, "settings": (1e-3,)}
+CNN_SETTINGS: dict[str, Any] = {"epochs": 40, "batch": 64, "settings": (0.01, 0.9)}
+
+
+def first_images(split: Any, n: int | None) -> tuple[Array, Array]:
+    return split.images[:n], split.labels[:n]
+
+
+@check_of("1")
+def mlp_trainings_are_as_asked_and_told(run: Run) -> None:
+    for name, n in (("mini", 2000), ("full", None)):
+        network, history = getattr(run, f"mlp_{name}"), getattr(run, name)
+        train = first_images(run.digits.train, n)
+        follows(run, network, history, train, **MLP_SETTINGS)
+        accuracies_are_true(run, network, history, train, run.digits.validation)
+
+
+@check_of("2")
+def cnn_trainings_are_as_asked_and_told(run: Run) -> None:
+    for name, n in (("mini", 2000), ("full", None)):
+        network, history = getattr(run, f"myNet_{name}"), getattr(run, name)
+        train = first_images(run.digits.train, n)
+        follows(run, network, history, train, **CNN_SETTINGS)
+        accuracies_are_true(run, network, history, train, run.digits.validation)
+
+
+@check_of("2")
+def trainings_on_permuted_pixels_are_as_asked_and_told(run: Run) -> None:
+    train, held_out = run.permuted["train"], run.permuted["validation"]
+    order = _order_of_pixels(
+        [run.digits.train.images, run.digits.validation.images], [train[0], held_out[0]]
+    )
+    assert (order != np.arange(784)).mean() > 0.9, "the pixels are hardly permuted"
+    for part, (images, labels) in run.permuted.items():
+        split = getattr(run.digits, part)
+        equal(images, split.images[:, order], f"permuted {part} images")
+        equal(labels, split.labels, f"permuted {part} labels")
+    ten = CNN_SETTINGS | {"epochs": 10}
+    follows(run, run.cnn_permuted, run.cnn_after, train, **ten)
+    accuracies_are_true(run, run.cnn_permuted, run.cnn_after, train, held_out)
+    assert len(run.mlp_before) == len(run.mlp_after) == 10, "epochs of the MLPs"
+
+
+def _order_of_pixels(original: list[Array], permuted: list[Array]) -> Array:
+    """Where each pixel of `permuted` comes from; pixels that are always equal are exchangeable."""
+
+    def columns(parts: list[Array]) -> list[bytes]:
+        return [b"".join(part[:, k].tobytes() for part in parts) for k in range(784)]
+
+    places = {column: k for k, column in enumerate(columns(original))}
+    order = [places.get(column, -1) for column in columns(permuted)]
+    assert -1 not in order, f"pixel {order.index(-1)} comes from nowhere"
+    return np.array(order)
+
+
+# ---- Notebook 1 -------------------------------------------------------------------------------
+
+
+@check_of("1")
+def the_first_cells_tell_the_truth(run: Run) -> None:
+    digits, text = run.digits, run.printed()
+    equal(run.x, digits.train.images[0], "x")
+    equal(run.y, np.eye(10)[digits.train.labels[0]], "y")
+    one_hot = " ".join(f"{value:.0f}." for value in np.eye(10)[digits.train.labels[0]])
+    assert f"y: [{one_hot}] for the digit {digits.train.labels[0]}\n" in text, "y is not printed"
+    images, labels = first_images(digits.validation, None)
+    untrained = percent_right(logits_of(run.network, images), labels)
+    says(run, "MLP untrained, validation accuracy", untrained)
+    images, labels = first_images(digits.train, 1000)
+    probabilities = softmax(logits_of(run.network, images))
+    loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
+    assert f"untrained network: {loss:.2f} nats" in text, f"the untrained loss is {loss:.2f}"
+
+
+@check_of("1")
+def gradients_are_right_and_their_judges_are_judges(run: Run) -> None:
+    from checks import autograd_gradients, numerical_gradients
+    from helpers.mlp import MLP
+
+    images, labels = run.digits.train.images[:32].astype(float), run.digits.train.labels[:32]
+    true = mlp_gradients(parameters_of(run.exact), images, labels)
+    for name, values in true.items():
+        equal(run.gradients[name], values, f"gradient of {name}", 1e-9)
+
+    class Wrong(MLP):
+        def update_grad(self, y: Array) -> None:
+            for name in true:
+                setattr(self, f"{name}_grad", np.full(getattr(self, name).shape, 7.0))
+
+    network = Wrong(n_hidden=2, seed=1, dtype=np.float64)
+    true = mlp_gradients(parameters_of(network), images[:3], labels[:3])
+    targets = np.eye(10)[labels[:3]]
+    for judge in (numerical_gradients, autograd_gradients):
+        for name, values in judge(network, images[:3], targets).items():
+            equal(values, true[name], f"{judge.__name__} of {name}", 1e-6)
+
+
+@check_of("1")
+def the_relative_differences_are_those_of_the_gradients(run: Run) -> None:
+    """Every line of compare_gradients: what is right, and the planted mistake of one per cent."""
+    lines = re.findall(
+        r"^(\w+)_grad against ([\w ]+): relative difference (\S+), (\w+)$", run.printed(), re.M
+    )
+    verdicts = [(name, oracle, float(d) < 1e-7, word) for name, oracle, d, word in lines]
+    names, oracles = ("W1", "b1", "W2", "b2"), ("central differences", "autograd")
+    right = [(name, oracle, True, "right") for oracle in oracles for name in names]
+    planted = [
+        (name, oracle, name != "W1", "suspicious" if name == "W1" else "right")
+        for oracle in oracles
+        for name in names
+    ]
+    assert verdicts == right + planted, f"the judges say {verdicts}"
+
+
+@check_of("1")
+def saved_networks_are_the_trained_ones(run: Run) -> None:
+    for name in ("full", "mini"):
+        trained = parameters_of(getattr(run, f"mlp_{name}"))
+        loaded = parameters_of(getattr(run, f"saved_{name}"))
+        for parameter, values in trained.items():
+            equal(loaded[parameter], values, f"loaded {parameter} of {name}")
+            file = np.load(run.weights / f"mlp_{name}_{parameter}.npy", allow_pickle=False)
+            equal(file, values, f"{parameter} of {name} on file")
+
+
+@check_of("1")
+def mlp_verdicts_are_on_what_they_name(run: Run) -> None:
+    _verdicts_on_histories(run, "MLP")
+    for name in ("full", "mini"):
+        logits = logits_of(getattr(run, f"mlp_{name}"), run.digits.test.images)
+        says(run, f"MLP {name}, test accuracy", percent_right(logits, run.digits.test.labels))
+    probabilities = softmax(logits_of(run.mlp_full, run.digits.test.images))
+    equal(run.probabilities, probabilities, "probabilities of the test images", 1e-4)
+    equal(run.counts, confusion(run.digits.test.labels, run.probabilities), "confusion matrix")
+    _hardest_digits_are_told(run, "MLP", run.counts)
+
+
+def _verdicts_on_histories(run: Run, network: str) -> None:
+    gaps = {}
+    for name in ("mini", "full"):
+        history = getattr(run, name)
+        training, validation = history.train_accuracy[-1], history.validation_accuracy[-1]
+        gaps[name] = training - validation
+        says(run, f"{network} {name}, training accuracy", training, 0)
+        says(run, f"{network} {name}, validation accuracy", validation, 0)
+        says(run, f"{network} {name}, gap", gaps[name], 0)
+    more, less = sorted(gaps, key=lambda name: -gaps[name])
+    told = f"{more} over-fits more: it is {gaps[more]:.1f} points better"
+    assert told in run.printed(), f"wanted: {told}"
+    assert f"{less} only {gaps[less]:.1f} points." in run.printed(), f"gap of {less}"
+
+
+def confusion(labels: Array, probabilities: Array) -> Array:
+    counts = np.zeros((10, 10), int)
+    np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+    return counts
+
+
+def _hardest_digits_are_told(run: Run, network: str, counts: Array) -> None:
+    """Every "digit 9: 95.7 % right, most often taken for 4 (12 images)", and their order."""
+    pattern = r"digit (\d): (\S+) % right, most often taken for (\d) \((\d+) images\)"
+    told = re.findall(pattern, run.printed())
+    assert len(told) >= 3, "the hardest digits are not told"
+    recalls = 100 * counts.diagonal() / counts.sum(axis=1)
+    equal(
+        [float(t[1]) for t in told], [round(recalls[int(t[0])], 1) for t in told], "recalls", 0.06
+    )
+    ranked = sorted(recalls)
+    wanted = ranked[:3] + ranked[-1:] * (len(told) - 3)
+    equal([recalls[int(t[0])] for t in told], wanted, "the ranking of the digits", 1e-9)
+    for digit, _, other, times in told:
+        row = np.delete(counts[int(digit)], int(digit))
+        equal([int(times), counts[int(digit), int(other)]], [row.max()] * 2, "taken for")
+        assert digit != other, f"{digit} taken for itself"
+    says(run, f"{network} full, hardest digit", ranked[0], 0)
+
+
+@check_of("1")
+def blank_pixels_are_counted_and_untouched(run: Run) -> None:
+    blank = ~run.digits.train.images.any(axis=0)
+    assert f"{blank.sum()} of 784 pixels never have ink." in run.printed(), f"{blank.sum()} blank"
+    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs[run.mlp_full])
+    equal(last[:, blank], first[:, blank], "weights of blank pixels")
+    assert (last[:, ~blank] != first[:, ~blank]).any(), "no weight was ever touched"
+
+
+def claims(run: Run, wanted: dict[str, bool]) -> None:
+    """Assert that the sentences which the notebook ends with True or False are these."""
+    printed = dict(re.findall(r"^(.*): (True|False)$", run.printed(), re.M))
+    told = {sentence: answer == "True" for sentence, answer in printed.items()}
+    assert told == wanted, f"{told}, wanted {wanted}"
+
+
+def same_parameters(one: Any, other: Any) -> bool:
+    """Whether two networks are the same to the last bit."""
+    p, q = parameters_of(one), parameters_of(other)
+    return all(np.array_equal(p[name], q[name]) for name in p)
+
+
+IDENTICAL = "The probabilities of all 10,000 test images are identical"
+
+
+@check_of("1")
+def the_claims_of_notebook_1_hold(run: Run) -> None:
+    blank = ~run.digits.train.images.any(axis=0)
+    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs[run.mlp_full])
+    untouched = "Their weights are exactly as they were at the start"
+    wanted = {IDENTICAL: same_parameters(run.saved_full, run.mlp_full)}
+    claims(run, wanted | {untouched: np.array_equal(first[:, blank], last[:, blank])})
+
+
+@check_of("2")
+def the_claims_of_notebook_2_hold(run: Run) -> None:
+    cost = {
+        "MLP": run.mlp_before.validation_accuracy[-1] - run.mlp_after.validation_accuracy[-1],
+        "CNN": run.full.validation_accuracy[9] - run.cnn_after.validation_accuracy[-1],
+    }
+    ahead = all(run.by_shift["CNN"][k] > run.by_shift["MLP"][k] for k in (1, 2, 3))
+    wanted = {
+        IDENTICAL: same_parameters(run.reloaded, run.myNet_full),
+        "The CNN is ahead of the MLP at shifts of 1, 2 and 3 pixels": ahead,
+        "Permuting costs the CNN more than the MLP": cost["CNN"] > cost["MLP"],
+        "Permuting costs the MLP less than one point": abs(cost["MLP"]) < 1,
+    }
+    claims(run, wanted)
+
+
+@check_of("1", "2")
+def the_page_holds_these_networks(run: Run) -> None:
+    page = (run.figures / "playground.html").read_text(encoding="utf-8")
+    data = json.loads(re.findall(r'id="networks">(.*?)</script>', page, re.S)[0])
+    mlp = parameters_of(run.names.get("saved_full", run.names.get("mlp")))
+    for name, values in mlp.items():
+        equal(_unpacked(data["mlp"][name]), values, f"the page's {name}")
+    for digit, sample in enumerate(data["samples"]):
+        first = int(np.flatnonzero(run.digits.test.labels == digit)[0])
+        equal(_unpacked(sample), run.digits.test.images[first], f"the page's sample {digit}")
+    if "reloaded" in run.names:
+        layers = {layer["name"]: layer for layer in data["cnn"]}
+        for name, values in parameters_of(run.reloaded).items():
+            _, layer, kind = name.split(".")
+            equal(_unpacked(layers[layer][kind]), values, f"the page's {layer} {kind}")
+
+
+def _unpacked(packed: dict[str, Any]) -> Array:
+    return np.frombuffer(b64decode(packed["base64"]), "<f4").reshape(packed["shape"])
+
+
+# ---- Notebook 2 -------------------------------------------------------------------------------
+
+
+@check_of("2")
+def the_reloaded_network_is_the_trained_one(run: Run) -> None:
+    file = torch.load(run.weights / "myNet_full.pth", weights_only=True)
+    loaded = parameters_of(run.reloaded)
+    for name, values in parameters_of(run.myNet_full).items():
+        equal(loaded[name], values, f"reloaded {name}")
+        equal(file[name].numpy(), values, f"{name} on file")
+
+
+@check_of("2")
+def cnn_verdicts_are_on_what_they_name(run: Run) -> None:
+    _verdicts_on_histories(run, "CNN")
+    test = run.digits.test
+    for name in ("full", "mini"):
+        logits = logits_of(getattr(run, f"myNet_{name}"), test.images)
+        says(run, f"CNN {name}, test accuracy", percent_right(logits, test.labels))
+    logits = logits_of(run.myNet_full, test.images)
+    equal(run.probabilities, softmax(logits), "probabilities of the test images", 1e-4)
+    equal(run.cnn_says, run.probabilities.argmax(axis=1), "what the CNN says")
+    mlp_logits_ = logits_of(run.mlp, test.images)
+    share = (run.mlp_says == mlp_logits_.argmax(axis=1)).mean()
+    assert share > 0.999, f"what the MLP says: {share:.2%} agree"
+    for name, said in (("mlp", run.mlp_says), ("cnn", run.cnn_says)):
+        counts = confusion(test.labels, np.eye(10)[said])
+        equal(getattr(run, f"{name}_counts"), counts, f"confusion matrix of the {name}")
+    _hardest_digits_are_told(run, "CNN", run.cnn_counts)
+
+
+@check_of("2")
+def the_mlp_of_notebook_1_is_trained(run: Run) -> None:
+    test = run.digits.test
+    cnn = percent_right(logits_of(run.myNet_full, test.images), test.labels)
+    mlp = percent_right(logits_of(run.mlp, test.images), test.labels)
+    assert mlp > cnn - 10, f"the MLP reads {mlp:.1f} % rightly, the CNN {cnn:.1f} %"
+
+
+@check_of("2")
+def shifted_digits_are_read_as_told(run: Run) -> None:
+    test = run.digits.test
+    for name, network in (("MLP", run.mlp), ("CNN", run.reloaded)):
+        told = run.by_shift[name]
+        assert len(told) == 7, f"{len(told)} shifts"
+        for step in (0, 3):
+            ways = [(step, 0), (-step, 0), (0, step), (0, -step)][: 4 if step else 1]
+            right = [
+                percent_right(logits_of(network, _shifted(test.images, *way)), test.labels)
+                for way in ways
+            ]
+            equal(told[step], np.mean(right), f"{name} at a shift of {step}", SLACK)
+
+
+def _shifted(images: Array, down: int, right: int) -> Array:
+    """Move the pictures in a wide frame of zeros, so that nothing wraps around."""
+    framed = np.pad(images.reshape(-1, 28, 28), ((0, 0), (28, 28), (28, 28)))
+    moved = np.roll(framed, (down, right), axis=(1, 2))
+    return moved[:, 28:56, 28:56].reshape(-1, 784)
+
+
+@check_of("2")
+def images_are_sorted_by_who_errs(run: Run) -> None:
+    labels = run.digits.test.labels
+    mlp_errs, cnn_errs = run.mlp_says != labels, run.cnn_says != labels
+    wanted = {
+        "both right": ~mlp_errs & ~cnn_errs,
+        "only MLP wrong": mlp_errs & ~cnn_errs,
+        "only CNN wrong": ~mlp_errs & cnn_errs,
+        "both wrong": mlp_errs & cnn_errs,
+    }
+    for name, which in wanted.items():
+        equal(run.outcome[name], np.flatnonzero(which), name)
