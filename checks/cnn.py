@@ -101,50 +101,26 @@ RAW = "Return the last layer's numbers as they are: the loss function applies so
 RELU = "Send the result of every layer but the last through relu."
 NET_FAULTS = (
     _row("relu on logits", "the logits go through ReLU.", RAW, Wiring(output=torch.relu)),
-    _row(
-        "softmax in Net",
-        "the logits go through softmax.",
-        RAW,
-        Wiring(output=lambda a: a.softmax(dim=1)),
-    ),
-    _row(
-        "softmax in Net",
-        "the logits go through log_softmax.",
-        RAW,
-        Wiring(output=lambda a: a.log_softmax(dim=1)),
-    ),
-    _row(
-        "softmax in Net",
-        "the logits go through softmax, over the images.",
-        RAW,
-        Wiring(output=lambda a: a.softmax(dim=0)),
-    ),
-    _row(
-        "sigmoid on logits", "the logits go through the sigmoid.", RAW, Wiring(output=torch.sigmoid)
-    ),
+    _row("softmax in Net", "the logits go through softmax.", RAW,
+         Wiring(output=lambda a: a.softmax(dim=1))),
+    _row("softmax in Net", "the logits go through log_softmax.", RAW,
+         Wiring(output=lambda a: a.log_softmax(dim=1))),
+    _row("softmax in Net", "the logits go through softmax, over the images.", RAW,
+         Wiring(output=lambda a: a.softmax(dim=0))),
+    _row("sigmoid on logits", "the logits go through the sigmoid.", RAW,
+         Wiring(output=torch.sigmoid)),
     _row("relu missing", "no layer has its ReLU.", RELU, Wiring(linear_from=0)),
     _row("relu missing", "the fully connected layers have no ReLU.", RELU, Wiring(linear_from=2)),
-    _row(
-        "relu missing",
-        "the last two fully connected layers have no ReLU between them.",
-        RELU,
-        Wiring(linear_from=3),
-    ),
+    _row("relu missing", "the last two fully connected layers have no ReLU between them.", RELU,
+         Wiring(linear_from=3)),
     _row("another activation", "the layers use the sigmoid.", RELU, Wiring(hidden=torch.sigmoid)),
     _row("another activation", "the layers use tanh.", RELU, Wiring(hidden=torch.tanh)),
-    _row(
-        "mean pooling",
-        "the pools take the mean of four pixels.",
-        "Use max-pooling, which takes the largest.",
-        Wiring(pool=functional.avg_pool2d),
-    ),
-    _row(
-        "mean pooling",
-        "the pools take the mean of four pixels, after ReLU.",
-        "Use max-pooling, which takes the largest.",
-        Wiring(pool=lambda x, size: functional.avg_pool2d(x.relu(), size)),
-    ),
-)
+    _row("mean pooling", "the pools take the mean of four pixels.",
+         "Use max-pooling, which takes the largest.", Wiring(pool=functional.avg_pool2d)),
+    _row("mean pooling", "the pools take the mean of four pixels, after ReLU.",
+         "Use max-pooling, which takes the largest.",
+         Wiring(pool=lambda x, size: functional.avg_pool2d(x.relu(), size))),
+)  # fmt: skip
 
 
 @check(NET)

@@ -63,22 +63,16 @@ SPREADS: dict[Fault, Callable[[int, int], float]] = {
         "the numbers are standard normal, with standard deviation 1.",
         "Multiply by 0.1, or pass it to `normal` as its second argument.",
     ): lambda n_out, n_in: 1.0,
-    Fault(
-        "scaled by layer size",
-        "the standard deviation depends on the size of the layer.",
-        "Use 0.1 for both layers, as the section says.",
-    ): lambda n_out, n_in: n_in**-0.5,
-    Fault(
-        "scaled by layer size",
-        "the standard deviation follows the sizes of the layer.",
-        "Use 0.1 for both layers, as the section says.",
-    ): lambda n_out, n_in: (2 / n_in) ** 0.5,
+    Fault("scaled by layer size", "the standard deviation depends on the size of the layer.",
+          "Use 0.1 for both layers, as the section says."): lambda n_out, n_in: n_in**-0.5,
+    Fault("scaled by layer size", "the standard deviation follows the sizes of the layer.",
+          "Use 0.1 for both layers, as the section says."): lambda n_out, n_in: (2 / n_in) ** 0.5,
     Fault(
         "scaled by layer size",
         "the standard deviation follows both sizes of the layer.",
         "Use 0.1 for both layers, as the section says.",
     ): lambda n_out, n_in: (2 / (n_in + n_out)) ** 0.5,
-}
+}  # fmt: skip
 NOT_GAUSSIAN = Fault(
     "not Gaussian",
     "the weights are spread evenly over an interval.",
@@ -249,85 +243,41 @@ FORWARD_FAULTS = (
     Fault("b1 missing", "b1 is not added.", BIAS_MISSING, _without("b1")),
     Fault("b2 missing", "b2 is not added.", BIAS_MISSING, _without("b2")),
     Fault("biases missing", "b1 and b2 are not added.", BIAS_MISSING, _without("b1", "b2")),
-    Fault(
-        "sigmoid missing",
-        "the sigmoid is missing between the layers.",
-        "Send a1 through the sigmoid before the second layer.",
-        lambda p, x, first: _forward(p, x, hidden=None),
-    ),
-    Fault(
-        "wrong activation",
-        "the hidden units use ReLU.",
-        "Use the sigmoid, as the formula says.",
-        lambda p, x, first: _forward(p, x, hidden="relu"),
-    ),
-    Fault(
-        "wrong activation",
-        "the hidden units use tanh.",
-        "Use the sigmoid, as the formula says.",
-        lambda p, x, first: _forward(p, x, hidden="tanh"),
-    ),
-    Fault(
-        "softmax in the hidden layer",
-        "softmax is applied in the hidden layer.",
-        "The hidden layer uses the sigmoid; only the output uses softmax.",
-        lambda p, x, first: _forward(p, x, hidden="softmax"),
-    ),
-    Fault(
-        "softmax missing",
-        "these are the logits: softmax is missing.",
-        "Return softmax(a2), the probabilities.",
-        lambda p, x, first: _forward(p, x, output=None),
-    ),
-    Fault(
-        "sigmoid at the output",
-        "the output uses the sigmoid.",
-        "Use softmax at the output.",
-        lambda p, x, first: _forward(p, x, output="sigmoid"),
-    ),
-    Fault(
-        "wrong axis",
-        "softmax runs over the images, not over the outputs.",
-        "See that check_softmax passes for a batch.",
-        lambda p, x, first: _forward(p, x, axis=0),
-    ),
-    Fault(
-        "whole batch",
-        "softmax runs over the whole batch, not over each row.",
-        "See that check_softmax passes for a batch.",
-        lambda p, x, first: _forward(p, x, axis=None),
-    ),
-    Fault(
-        "W1 not transposed",
-        "W1 is used the wrong way round.",
-        "Each row of W1 belongs to a hidden unit: see which two axes must meet in the product.",
-        lambda p, x, first: _forward(p | {"W1": p["W1"].T}, x),
-    ),
-    Fault(
-        "W2 not transposed",
-        "W2 is used the wrong way round.",
-        "Each row of W2 belongs to an output: see which two axes must meet in the product.",
-        lambda p, x, first: _forward(p | {"W2": p["W2"].T}, x),
-    ),
-    Fault(
-        "weights not transposed",
-        "W1 and W2 are used the wrong way round.",
-        "Each row of W1 belongs to a hidden unit: see which two axes must meet in the product.",
-        lambda p, x, first: _forward(p | {"W1": p["W1"].T, "W2": p["W2"].T}, x),
-    ),
-    Fault(
-        "digit returned",
-        "the most probable digit is returned.",
-        "Return all probabilities.",
-        lambda p, x, first: _forward(p, x).argmax(axis=-1),
-    ),
-    Fault(
-        "earlier x",
-        "the result is that of an earlier x.",
-        "Compute everything anew in each call, from the x that is passed in.",
-        lambda p, x, first: _forward(p, first),
-    ),
-)
+    Fault("sigmoid missing", "the sigmoid is missing between the layers.",
+          "Send a1 through the sigmoid before the second layer.",
+          lambda p, x, first: _forward(p, x, hidden=None)),
+    Fault("wrong activation", "the hidden units use ReLU.", "Use the sigmoid, as the formula says.",
+          lambda p, x, first: _forward(p, x, hidden="relu")),
+    Fault("wrong activation", "the hidden units use tanh.", "Use the sigmoid, as the formula says.",
+          lambda p, x, first: _forward(p, x, hidden="tanh")),
+    Fault("softmax in the hidden layer", "softmax is applied in the hidden layer.",
+          "The hidden layer uses the sigmoid; only the output uses softmax.",
+          lambda p, x, first: _forward(p, x, hidden="softmax")),
+    Fault("softmax missing", "these are the logits: softmax is missing.",
+          "Return softmax(a2), the probabilities.",
+          lambda p, x, first: _forward(p, x, output=None)),
+    Fault("sigmoid at the output", "the output uses the sigmoid.", "Use softmax at the output.",
+          lambda p, x, first: _forward(p, x, output="sigmoid")),
+    Fault("wrong axis", "softmax runs over the images, not over the outputs.",
+          "See that check_softmax passes for a batch.", lambda p, x, first: _forward(p, x, axis=0)),
+    Fault("whole batch", "softmax runs over the whole batch, not over each row.",
+          "See that check_softmax passes for a batch.",
+          lambda p, x, first: _forward(p, x, axis=None)),
+    Fault("W1 not transposed", "W1 is used the wrong way round.",
+          "Each row of W1 belongs to a hidden unit: see which two axes must meet in the product.",
+          lambda p, x, first: _forward(p | {"W1": p["W1"].T}, x)),
+    Fault("W2 not transposed", "W2 is used the wrong way round.",
+          "Each row of W2 belongs to an output: see which two axes must meet in the product.",
+          lambda p, x, first: _forward(p | {"W2": p["W2"].T}, x)),
+    Fault("weights not transposed", "W1 and W2 are used the wrong way round.",
+          "Each row of W1 belongs to a hidden unit: see which two axes must meet in the product.",
+          lambda p, x, first: _forward(p | {"W1": p["W1"].T, "W2": p["W2"].T}, x)),
+    Fault("digit returned", "the most probable digit is returned.", "Return all probabilities.",
+          lambda p, x, first: _forward(p, x).argmax(axis=-1)),
+    Fault("earlier x", "the result is that of an earlier x.",
+          "Compute everything anew in each call, from the x that is passed in.",
+          lambda p, x, first: _forward(p, first)),
+)  # fmt: skip
 
 
 FORWARD_PARTS: dict[str, tuple[int, ...]] = {
@@ -425,7 +375,7 @@ STEPS = (
         lambda p, d, lr: d,
     ),
     Fault("lr divides", "the gradient is divided by lr.", STEP, lambda p, d, lr: p + d / lr**2),
-)
+)  # fmt: skip
 
 
 @check(UPDATE_PARAMS, goes_on=True)
