@@ -18,8 +18,10 @@ import playground.export
 from helpers.cnn import Net, feature_maps, predict_probabilities
 from helpers.mlp import MLP
 from helpers.mnist import Digits, Split, load_mnist
+from helpers.training import train_network
 from playground.export import SOURCE, assemble, export_playground, show_playground
 from playground.handwriting import as_mnist
+from plotting.figures import weight_templates
 from tests.playground.playground_reference import (
     PAGE,
     networks_text,
@@ -121,6 +123,21 @@ def test_hidden_activations_and_contributions_make_up_the_logits(javascript, ima
     np.testing.assert_allclose(z1, mlp.z1, atol=1e-5)
     added = [javascript("contributions(mlp, z1, digit)", z1=z1, digit=k) for k in range(10)]
     np.testing.assert_allclose(np.sum(added, axis=1) + mlp.b2, mlp.a2, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_hidden", [1, 7, 16, 128])
+def test_a_perceptron_of_any_size_is_computed_and_shown(javascript, tmp_path, n_hidden):
+    mlp = MLP(n_hidden=n_hidden, seed=n_hidden)
+    train_network(mlp, *2 * [(SPLIT.images, SPLIT.labels)], n_epochs=2, batch_size=8)
+    export_playground(tmp_path / "page.html", DIGITS, mlp, None)
+    packed = unpack(json.loads(networks_text((tmp_path / "page.html").read_text())))["mlp"]
+    xs = SPLIT.images[:5]
+    found = javascript("xs.map((x) => runMlp(mlp, x).probabilities)", mlp=packed, xs=xs.tolist())
+    np.testing.assert_allclose(found, mlp.forward(xs), rtol=0, atol=1e-5)
+    z1 = javascript("runMlp(mlp, x).activations", mlp=packed, x=xs[0].tolist())
+    added = javascript("contributions(mlp, z1, 3)", mlp=packed, z1=z1)
+    assert len(z1) == len(added) == n_hidden
+    assert f"the {n_hidden} rows of W1" in weight_templates(mlp.W1).get_label()
 
 
 def test_feature_maps_agree_with_pytorch(javascript, images):
