@@ -20,21 +20,6 @@ TITLES = {
     "waiting": "What people wait for",
 }
 SIZE_NAMES = {"images": "images", "hidden": "hidden units", "batch": "images in a batch"}
-REASONS = """\
-What stands between ours and the goals that are not met, as far as profiler and comparison tell:
-
-- **MLP, floor and JAX**: beside the two products, a batch has to be gathered from all over \
-memory, and NumPy goes through its small arrays once for every step of a formula. JAX compiles a \
-whole step into one program, and its own matrix products are faster than OpenBLAS's. What could \
-still be saved in NumPy is below 5 % at each place, and would cost the page that students read.
-- **MLP, bare loop**: 30 times is the distance to the loop as the assignment's text has it, with \
-a network's methods; a loop without their checks is the faster one.
-- **CNN**: nearly all of our time goes into the network's own operations, on which the usual \
-loop spends as much. What it spends beside them, on loading and transforming images, is not \
-twice as much again. `torch.compile` is ahead where it takes two cores; ours keeps to one, \
-because beside a busy neighbour two threads lose more than the factor allowed.
-- **Waiting**: training alone takes most of it, and its time is that of the machine and of who \
-else is on it."""
 START, END = "<!-- speed: written by `make benchmarks` -->", "<!-- end of speed -->"
 
 
@@ -47,7 +32,6 @@ def to_markdown(results: Results) -> str:
         "medians over the rounds, ratios are medians of the ratio within a round.",
         "## Goals",
         table(("goal", "measured", ""), goals),
-        REASONS,
     ]
     bodies = {
         "mlp": contest_part,
