@@ -7,18 +7,18 @@ import torch
 
 from benchmarks import cnn_torch
 from benchmarks.cnn_torch import BATCH, as_tensors, batches, training_parts
-from benchmarks.measure import Task, UnavailableError
+from benchmarks.measure import Timed, UnavailableError
 from benchmarks.torch_loop import usual_epoch
 from helpers.cnn import Net
 
-Preparation = Callable[[int], Task]
+Preparation = Callable[[int], Timed]
 
 
 def on_gpu(prepare: Preparation) -> Preparation:
     """Make a preparation refuse where there is no GPU, and its task wait for the GPU."""
 
     @wraps(prepare)
-    def prepare_on_gpu(n: int) -> Task:
+    def prepare_on_gpu(n: int) -> Timed:
         if not torch.cuda.is_available():
             raise UnavailableError("no GPU at hand")
         task = prepare(n)
@@ -33,19 +33,19 @@ def on_gpu(prepare: Preparation) -> Preparation:
 
 
 @on_gpu
-def ours(n: int) -> Task:
+def ours(n: int) -> Timed:
     """What `trainNN` does in an epoch."""
     return cnn_torch.ours(n)
 
 
 @on_gpu
-def usual_loop(n: int) -> Task:
+def usual_loop(n: int) -> Timed:
     """The usual loop, in which two processes prepare the batches."""
     return cnn_torch.usual_loop(n, n_workers=2, device="cuda")
 
 
 @on_gpu
-def eager(n: int) -> Task:
+def eager(n: int) -> Timed:
     """Step by step on tensors, asking for the loss after each."""
     images, labels = (values.cuda() for values in as_tensors(n))
     parts = training_parts(Net(seed=0).cuda())
@@ -53,7 +53,7 @@ def eager(n: int) -> Task:
 
 
 @on_gpu
-def cuda_graph(n: int) -> Task:
+def cuda_graph(n: int) -> Timed:
     """One step recorded as a CUDA graph and replayed; a last batch that is not full is left out."""
     images, labels = (values.cuda() for values in as_tensors(n))
     network, optimizer, criterion = training_parts(Net(seed=0).cuda())
@@ -76,7 +76,7 @@ def cuda_graph(n: int) -> Task:
     return epoch
 
 
-def recorded(step: Task) -> torch.cuda.CUDAGraph:
+def recorded(step: Timed) -> torch.cuda.CUDAGraph:
     """Record `step` after a few runs beside the main stream, as PyTorch's notes ask for."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())

@@ -8,11 +8,11 @@ import jax  # noqa: F401  # should it be missing, this says so better than Keras
 import keras
 from keras import layers
 
-from benchmarks.measure import Task
+from benchmarks.measure import Timed
 from helpers.mnist import load_mnist
 
 
-def fit(n: int) -> Task:
+def fit(n: int) -> Timed:
     """An epoch of Keras' `fit` with the layers of `Net` on the first `n` images."""
     images, labels = load_mnist().train.first(n)
     pictures = images.reshape(-1, 28, 28, 1)

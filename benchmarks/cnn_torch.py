@@ -9,7 +9,7 @@ from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from benchmarks.measure import Task, UnavailableError
+from benchmarks.measure import Timed, UnavailableError
 from benchmarks.torch_loop import usual_epoch
 from helpers import cnn
 from helpers.cnn import Net, place, train_epoch
@@ -36,7 +36,7 @@ def batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     return ((images[rows], labels[rows]) for rows in order.split(BATCH))
 
 
-def ours(n: int) -> Task:
+def ours(n: int) -> Timed:
     """What `trainNN` does in an epoch, without the validation accuracy."""
     network = Net(seed=0)
     device = place(network)
@@ -50,12 +50,12 @@ def ours(n: int) -> Task:
     return epoch
 
 
-def usual_loop_with_workers(n: int) -> Task:
+def usual_loop_with_workers(n: int) -> Timed:
     """The usual loop, in which two processes prepare the batches."""
     return usual_loop(n, n_workers=2)
 
 
-def usual_loop(n: int, n_workers: int = 0, device: str = "cpu") -> Task:
+def usual_loop(n: int, n_workers: int = 0, device: str = "cpu") -> Timed:
     """The loop of the tutorials: torchvision's data set, transforms, DataLoader, `.item()`."""
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, SD)])
     try:
@@ -72,7 +72,7 @@ def usual_loop(n: int, n_workers: int = 0, device: str = "cpu") -> Task:
     return epoch
 
 
-def compiled(n: int) -> Task:
+def compiled(n: int) -> Timed:
     """The network compiled, on tensors that hold all images."""
     if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++", "cl"))):
         raise UnavailableError("not available: torch.compile needs a C++ compiler")

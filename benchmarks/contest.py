@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks.measure import Contestant, Timings, Worker, add_round, available_cores, say, workers
+from benchmarks.measure import Contestant, Runner, Timings, add_round, available_cores, say, workers
 
 OURS = "ours"
 OURS_THREADED = "ours, a thread on each core"
@@ -20,7 +20,7 @@ def contest(
     """
     timings: dict[str, Timings] = {AS_IT_COMES: {}, ONE_CORE: {}}
     with ExitStack() as stack:
-        ready: dict[str, list[Worker]] = {}
+        ready: dict[str, list[Runner]] = {}
         missing: dict[str, str] = {}
         for setting, contestants in settings(entries, n_images, environment).items():
             ready[setting], absent = stack.enter_context(workers(contestants))

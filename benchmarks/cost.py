@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Contestant, Task, Worker, say
+from benchmarks.measure import Contestant, Runner, Timed, say
 from helpers.mlp import MLP
 from helpers.threads import few_threads
 from helpers.training import one_hot_encode, test_network, train_epoch
@@ -32,7 +32,7 @@ def run(repeats: int, n_images: int) -> dict[str, Any]:
 
 def measure_point(sizes: dict[str, int], repeats: int) -> dict[str, float]:
     """Return median seconds and peak memory in MB of a process of its own."""
-    worker = Worker(Contestant(str(sizes), "benchmarks.cost:epoch_of_size", tuple(sizes.values())))
+    worker = Runner(Contestant(str(sizes), "benchmarks.cost:epoch_of_size", tuple(sizes.values())))
     try:
         seconds = median(worker.seconds() for _ in range(repeats))
         return {"seconds": seconds, "peak_mb": worker.peak_memory()}
@@ -40,7 +40,7 @@ def measure_point(sizes: dict[str, int], repeats: int) -> dict[str, float]:
         worker.close()
 
 
-def epoch_of_size(images: int, hidden: int, batch: int) -> Task:
+def epoch_of_size(images: int, hidden: int, batch: int) -> Timed:
     """An epoch of ours, and the accuracy after it, on random images: time asks for no digits."""
     rng = np.random.default_rng(0)
     X, labels = rng.random((images, 784), dtype=np.float32), rng.integers(10, size=images)

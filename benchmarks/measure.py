@@ -24,7 +24,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 UNWANTED = (*THREAD_VARIABLES, "OPENBLAS_CORETYPE", "PYTHONDONTWRITEBYTECODE")
 N_CORES = 2  # what everything is measured on, also where there are more
 
-Task = Callable[[], object]
+Timed = Callable[[], object]
 Timings = dict[str, list[float]]  # the seconds of each contestant, one number a round
 
 
@@ -34,7 +34,7 @@ class UnavailableError(RuntimeError):
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something to be timed: `prepare`, as "module:function", is called and gives the task.
+    """Something to be timed: `prepare`, as "module:function", is called and gives what is timed.
 
     It is named, not given, so that only the contestant's own process imports the library that it
     needs. `environment` is added to that of its process, in which no variable limits the threads;
@@ -48,7 +48,7 @@ class Contestant:
     one_core: bool = False
 
 
-class Worker:
+class Runner:
     """A process in which a contestant is prepared and has run once, ready to be timed.
 
     Raises UnavailableError if it cannot take part.
@@ -67,7 +67,7 @@ class Worker:
             raise
 
     def seconds(self) -> float:
-        """Run the task once more and return how long it took."""
+        """Run it once more and return how long it took."""
         return self._pool.submit(_timed_run).result()
 
     def peak_memory(self) -> float:
@@ -80,14 +80,14 @@ class Worker:
 
 
 @contextmanager
-def workers(contestants: Iterable[Contestant]) -> Iterator[tuple[list[Worker], dict[str, str]]]:
+def workers(contestants: Iterable[Contestant]) -> Iterator[tuple[list[Runner], dict[str, str]]]:
     """Give a worker for each contestant, and the reasons why others are missing, by their names."""
     ready, missing = [], {}
     with ExitStack() as stack:
         for contestant in contestants:
             say(f"preparing {contestant.name}")
             try:
-                ready.append(Worker(contestant))
+                ready.append(Runner(contestant))
             except UnavailableError as reason:
                 missing[contestant.name] = str(reason)
             else:
@@ -95,7 +95,7 @@ def workers(contestants: Iterable[Contestant]) -> Iterator[tuple[list[Worker], d
         yield ready, missing
 
 
-def add_round(timings: Timings, ready: Iterable[Worker]) -> None:
+def add_round(timings: Timings, ready: Iterable[Runner]) -> None:
     """Let every worker run once more, in turn, and add its seconds to `timings`."""
     for worker in ready:
         timings.setdefault(worker.name, []).append(worker.seconds())
@@ -170,19 +170,19 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-_task: Task
+_timed: Timed
 
 
 def _prepare(contestant: Contestant) -> None:
-    global _task
+    global _timed
     multiprocessing.set_start_method(None, force=True)  # for DataLoaders: as in any other program
     if contestant.one_core:
         keep_to_cores(1)
-    _task = resolve_name(contestant.prepare)(*contestant.arguments)
-    _task()
+    _timed = resolve_name(contestant.prepare)(*contestant.arguments)
+    _timed()
 
 
 def _timed_run() -> float:
     start = time.perf_counter()
-    _task()
+    _timed()
     return time.perf_counter() - start

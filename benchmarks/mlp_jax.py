@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from benchmarks.measure import Task
+from benchmarks.measure import Timed
 from benchmarks.mlp_ours import BATCH, LEARNING_RATE, training_images
 from helpers.mlp import MLP, PARAMETERS
 
@@ -47,7 +47,7 @@ def data(n: int) -> tuple[Parameters, Array, Array]:
     return parameters, jnp.array(images), jnp.array(labels)
 
 
-def jit_of_step(n: int) -> Task:
+def jit_of_step(n: int) -> Timed:
     """An epoch of compiled steps, each of which picks its batch itself."""
     parameters, images, labels = data(n)
     compiled, rng = jax.jit(step), np.random.default_rng(0)
@@ -64,7 +64,7 @@ def jit_of_step(n: int) -> Task:
     return epoch
 
 
-def jit_of_epoch(n: int) -> Task:
+def jit_of_epoch(n: int) -> Timed:
     """An epoch compiled as a whole."""
     parameters, images, labels = data(n)
     rng = np.random.default_rng(0)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measure import Task
+from benchmarks.measure import Timed
 from helpers.mlp import MLP, Array, cross_entropy, sigmoid, sigmoid_derivative, softmax
 from helpers.mnist import Split, load_mnist
 from helpers.threads import few_threads
@@ -23,7 +23,7 @@ def training_images(n: int) -> Split:
     return load_mnist().train.first(n)
 
 
-def floor(n: int) -> Task:
+def floor(n: int) -> Timed:
     """The products X W1ᵀ and d_a1ᵀ X of every batch, which no implementation can do without."""
     images = training_images(n).images
     W1 = MLP(seed=0).W1
@@ -38,7 +38,7 @@ def floor(n: int) -> Task:
     return products
 
 
-def ours(n: int) -> Task:
+def ours(n: int) -> Timed:
     """What `train_network` does in an epoch, without the accuracies."""
     network, rng = MLP(seed=0), np.random.default_rng(0)
     images, labels = training_images(n)
@@ -52,7 +52,7 @@ def ours(n: int) -> Task:
     return epoch
 
 
-def ours_evaluating(n: int) -> Task:
+def ours_evaluating(n: int) -> Timed:
     """What `train_network` does in an epoch, with the accuracies."""
     network, rng, digits = MLP(seed=0), np.random.default_rng(0), load_mnist()
     train = digits.train.first(n)
@@ -67,17 +67,17 @@ def ours_evaluating(n: int) -> Task:
     return epoch
 
 
-def loop_with_methods(n: int) -> Task:
+def loop_with_methods(n: int) -> Timed:
     """An image at a time, as the assignment's text describes, with the methods of our MLP."""
     return image_at_a_time(n, MLP_gradient)
 
 
-def loop_bare(n: int) -> Task:
+def loop_bare(n: int) -> Timed:
     """The same in bare NumPy, without the checks in the MLP's methods."""
     return image_at_a_time(n, bare_gradient)
 
 
-def image_at_a_time(n: int, add_gradient: GradientOfOne) -> Task:
+def image_at_a_time(n: int, add_gradient: GradientOfOne) -> Timed:
     """An epoch that adds up the gradients of one image after another."""
     network, rng = MLP(seed=0), np.random.default_rng(0)
     images, labels = training_images(n)

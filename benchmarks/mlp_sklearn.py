@@ -4,11 +4,11 @@ import warnings
 
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.measure import Task
+from benchmarks.measure import Timed
 from benchmarks.mlp_ours import BATCH, LEARNING_RATE, training_images
 
 
-def classifier(n: int) -> Task:
+def classifier(n: int) -> Timed:
     """scikit-learn's MLPClassifier, epoch by epoch."""
     images, labels = training_images(n)
     network = MLPClassifier(

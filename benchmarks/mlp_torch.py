@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.measure import Task
+from benchmarks.measure import Timed
 from benchmarks.mlp_ours import BATCH, LEARNING_RATE, training_images
 from benchmarks.torch_loop import usual_epoch
 
 
-def eager(n: int) -> Task:
+def eager(n: int) -> Timed:
     """An epoch on tensors that hold all images."""
     images, labels = (torch.tensor(values) for values in training_images(n))
     network = new_network()
@@ -23,7 +23,7 @@ def eager(n: int) -> Task:
     return epoch
 
 
-def dataloader(n: int) -> Task:
+def dataloader(n: int) -> Timed:
     """An epoch with the DataLoader of PyTorch's tutorials, on the same tensors."""
     dataset = TensorDataset(*(torch.tensor(values) for values in training_images(n)))
     loader = DataLoader(dataset, batch_size=BATCH, shuffle=True)

@@ -18,7 +18,7 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
-from benchmarks.measure import Contestant, Task, Worker, environment, say
+from benchmarks.measure import Contestant, Runner, Timed, environment, say
 from helpers.mnist import load_mnist
 from helpers.notebook import ROOT
 
@@ -104,19 +104,19 @@ def wait_for_picture(path: Path) -> Wait:
 
 def task(name: str) -> Wait:
     """Measure the second run of a task in a process of its own."""
-    worker = Worker(Contestant(name, name))
+    worker = Runner(Contestant(name, name))
     try:
         return Wait(worker.seconds(), worker.peak_memory())
     finally:
         worker.close()
 
 
-def cached_data() -> Task:
+def cached_data() -> Timed:
     """Load the data as it lies on the disk."""
     return load_mnist
 
 
-def offline_data() -> Task:
+def offline_data() -> Timed:
     """Make the stand-in anew."""
     os.environ["MNIST_MIRROR"] = "stand-in"
 

@@ -15,7 +15,7 @@ from IPython.display import Markdown, display
 
 ROOT = Path(__file__).parent.parent
 SOLUTION_MARK = re.compile(r" *### (BEGIN|END) SOLUTION\n")
-UNFINISHED = "is yours to write"  # in every message of an exercise that is not done yet
+YOURS_TO_WRITE = "is yours to write"  # in every message of an exercise that is not done yet
 
 
 def output_folder(kind: str, source: str) -> Path:
@@ -53,6 +53,6 @@ def _show_unfinished(
     tb_offset: int | None = None,
 ) -> None:
     """Show an exercise that is not done yet by its message alone, other errors as ever."""
-    if UNFINISHED in str(error):
+    if YOURS_TO_WRITE in str(error):
         error._render_traceback_ = str(error).splitlines  # type: ignore[attr-defined]  # IPython's
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)

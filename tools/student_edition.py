@@ -20,7 +20,7 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor, ClearOutputPrepro
 
 from grading.answers import ANSWER
 from helpers.files import atomic_write
-from helpers.notebook import UNFINISHED
+from helpers.notebook import YOURS_TO_WRITE
 
 ROOT = Path(__file__).parent.parent
 FOLDER = "digits-by-hand"  # in the zip
@@ -123,7 +123,7 @@ def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, int, int]
 def _raise(function: str, section: str, file: str, indent: str) -> str:
     """Return the statement that stands in a function until its exercise is done."""
     message = (
-        f"Exercise {function} {UNFINISHED}.\n",
+        f"Exercise {function} {YOURS_TO_WRITE}.\n",
         f"It is explained in {section}.\n",
         f"Put your code in {file}, save it, and run this again.",
     )

@@ -176,14 +176,14 @@ def test_without_a_sandbox_right_work_is_marked_if_asked(surroundings):
         assert {e["name"]: e["points"] for e in result["exercises"]} == deserved(case, result)
 
 
-UNFINISHED = "def softmax(a):\n    raise NotImplementedError('softmax: write it')\n"
+EMPTY = "def softmax(a):\n    raise NotImplementedError('softmax: write it')\n"
 MISSPELLED = "def softmax(a):\n    total = 1\n    return a / totall\n"
 IN_LIBRARY = "import numpy as np\n\n\ndef softmax(a):\n    return np.linalg.inv(a)\n"
 WHOLE_BATCH = "import numpy as np\n\n\ndef softmax(a):\n    return np.exp(a) / np.exp(a).sum()\n"
 
 
 @needs_sandbox
-@pytest.mark.parametrize("source", [UNFINISHED, MISSPELLED, IN_LIBRARY, WHOLE_BATCH])
+@pytest.mark.parametrize("source", [EMPTY, MISSPELLED, IN_LIBRARY, WHOLE_BATCH])
 def test_verdicts_are_the_same_as_in_the_students_own_process(source, surroundings):
     case = Case("x", {"mlp.py": source.encode()}, (), ("softmax",))
     (exercise,) = marked(case, surroundings)["exercises"]
