@@ -6,39 +6,42 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from checks.asking import StudentError, ask, quiet
+from checks.check import Part, check
 from checks.functions import N_SAMPLES
-from checks.history import PERCENTAGE_FAULTS, ROUNDED, judge_history
+from checks.history import PERCENTAGE_FAULTS, ROUNDED, judge_history, percent_right
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
-    N_VALIDATION,
     Album,
     Finding,
+    LabelledImages,
     Note,
     Plan,
     Spy,
     Step,
+    album_of,
     judge_steps,
     numbers_of,
+    untouched,
 )
 from checks.training import percentage, plan_of
 from checks.verdicts import (
+    CLOSE,
     NOTHING_RETURNED,
     RAISED,
     UNKNOWN,
     Exercise,
     Fault,
-    Part,
     Sample,
-    StudentError,
     Verdict,
-    ask,
-    check,
+    asked_why,
+    describe,
     distance,
-    quiet,
 )
 
 NET = Exercise("net", "Net")
@@ -79,6 +82,7 @@ class Wiring(NamedTuple):
     pool: Callable[[Tensor, int], Tensor] = functional.max_pool2d
     output: Callable[[Tensor], Tensor] = torch.clone
     linear_from: int = 5  # the number of the first layer whose activation is left out
+    without: int | None = None  # the number of one layer whose activation is left out
 
 
 def wired(weights: Sequence[tuple[Tensor, Tensor]], x: Tensor, wiring: Wiring) -> Tensor:
@@ -88,7 +92,7 @@ def wired(weights: Sequence[tuple[Tensor, Tensor]], x: Tensor, wiring: Wiring) -
             x = wiring.pool(functional.conv2d(x, weight, bias), 2)
         else:
             x = functional.linear(x.flatten(1), weight, bias)
-        if number < min(len(weights) - 1, wiring.linear_from):
+        if number < min(len(weights) - 1, wiring.linear_from) and number != wiring.without:
             x = wiring.hidden(x)
     return wiring.output(x)
 
@@ -111,8 +115,8 @@ NET_FAULTS = (
          Wiring(output=torch.sigmoid)),
     _row("relu missing", "no layer has its ReLU.", RELU, Wiring(linear_from=0)),
     _row("relu missing", "the fully connected layers have no ReLU.", RELU, Wiring(linear_from=2)),
-    _row("relu missing", "the last two fully connected layers have no ReLU between them.", RELU,
-         Wiring(linear_from=3)),
+    *(_row("relu missing", f"there is no ReLU after {name}.", RELU, Wiring(without=number))
+      for number, name in enumerate(("conv1", "conv2", "fc1", "fc2"))),
     _row("another activation", "the layers use the sigmoid.", RELU, Wiring(hidden=torch.sigmoid)),
     _row("another activation", "the layers use tanh.", RELU, Wiring(hidden=torch.tanh)),
     _row("mean pooling", "the pools take the mean of four pixels.",
@@ -134,6 +138,60 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
     }
     yield from _layers(state)
     yield partial(_logits, network, state, seed)
+    yield partial(_walked, network)
+    yield partial(_same_in_training, network, seed)
+    yield partial(_net_seeds, Net, seed)
+
+
+def _net_seeds(Net: Callable[..., nn.Module], seed: int) -> Iterator[Verdict]:
+    """See that initial weights come from the seed."""
+    networks = [ask("Net(seed=…)", Net, seed=each) for each in (seed, seed, seed + 1)]
+    weights = [next(iter(network.state_dict().values())) for network in networks]
+    if not torch.equal(weights[0], weights[1]):
+        yield NET.wrong("seed", "other weights for the same seed.", "the same.", NET_SEED)
+    elif torch.equal(weights[0], weights[2]):
+        yield NET.wrong("seed", "the same weights for different seeds.", "others.", NET_SEED)
+
+
+NET_SEED = Fault(
+    "seed ignored",
+    "the initial weights do not come from the argument seed.",
+    "Make the layers after `torch.manual_seed(seed)`, and set no other seed.",
+)
+NAMES = ("conv1", "conv2", "fc1", "fc2", "fc3")
+NOT_NAMED = Fault(
+    "layers not named",
+    "the network has no `layers` with these names, which the notebook walks through.",
+    "Make `self.layers` an nn.Sequential of an OrderedDict with the names of the docstring.",
+)
+RANDOM = Fault(
+    "random in training",
+    "something in the network is random in training mode, as dropout is.",
+    "Use the layers of the table alone.",
+)
+
+
+def _walked(network: nn.Module) -> Iterator[Verdict]:
+    """See that one layer after the other, by name, gives what the network gives."""
+    layers = dict(getattr(network, "layers", nn.Sequential()).named_children())
+    if not set(NAMES) <= set(layers):
+        found = f"{', '.join(layers) or 'no layers'}."
+        yield NET.wrong("names", found, f"{', '.join(NAMES)} among others.", NOT_NAMED)
+        return
+    x = torch.linspace(0, 1, 784).reshape(1, 1, 28, 28)
+    whole, walked = ask("Net()(x)", network, x), x
+    for name, layer in layers.items():
+        walked = ask(f"layers.{name}(x)", layer, walked)
+    sample = Sample(walked, NET.numbers("logits", whole), ())
+    yield NET.judge("layers, one by one", [sample])
+
+
+def _same_in_training(network: nn.Module, seed: int) -> Iterator[Verdict]:
+    x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
+    evaluated = NET.numbers("logits", ask("Net()(x)", network.eval(), x))
+    trained = NET.numbers("logits", ask("Net()(x) in training mode", network.train(), x))
+    if not distance(trained, evaluated) < CLOSE:
+        yield NET.wrong("training mode", describe(trained), describe(evaluated), RANDOM)
 
 
 def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Iterator[Verdict]:
@@ -147,7 +205,7 @@ def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Itera
         try:
             found = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, x.clone()))
         except StudentError as error:
-            yield NET.error(error, _net_error_cause(network))
+            yield NET.error(error, _net_error_cause(network) if asked_why() else RAISED)
             return
         if found.shape != (4, DIGITS):
             NET.halt(
@@ -291,11 +349,13 @@ class SpyOptimizer(Spy):
         """Forget the gradient."""
         self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
 
-    def step(self) -> None:
-        """Note the gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401
+        """Note the gradient; `closure` may compute it first."""
+        loss = closure() if closure else None
         gradient = self.weight.grad
         self.gradients.append(None if gradient is None else gradient.detach().cpu().tolist())
         self.notes.append(Note("step"))
+        return loss
 
 
 # trainNN
@@ -307,6 +367,11 @@ SOFTMAX_FIRST = Fault(
 )
 SWAPPED = Fault(
     "arguments swapped", "logits and labels are swapped.", "The order is criterion(logits, labels)."
+)
+UNSEEDED = Fault(
+    "unseeded",
+    "the order does not come from a generator made with the seed.",
+    "Shuffle with `torch.Generator().manual_seed(seed)`, made once before the loop.",
 )
 NO_EVAL = Fault(
     "eval forgotten",
@@ -340,27 +405,46 @@ MINI = 2000
 def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """Train a spy in place of Net, and read from its notes what the loop did."""
     plan = plan_of(seed, rate=0)
-    network, optimizer, history = _train(trainNN, plan, True, seed)
+    given = plan.data()
+    network, optimizer, history = _train(trainNN, plan, True, seed, given)
+    yield from untouched(TRAIN_NN, plan, given)
     if finding := _loss_input(network.notes) or _gradient_finding(network, optimizer):
         yield TRAIN_NN.wrong("steps", *finding)
     steps = net_steps(network.notes)
     yield from judge_steps(TRAIN_NN, network.notes, steps, plan)
     yield _modes(network.notes)
+    yield partial(_seeded, trainNN, plan, seed, steps)
     yield partial(judge_history, TRAIN_NN, history, plan, steps)
     yield partial(_sizes, trainNN, seed)
 
 
+def _seeded(
+    trainNN: Callable[..., Any], plan: Plan, seed: int, steps: list[Step]
+) -> Iterator[Verdict]:
+    torch.rand(7)  # a training that draws from the global generator differs after this
+    again, _, _ = _train(trainNN, plan, True, seed)
+    if net_steps(again.notes) != steps:
+        yield TRAIN_NN.wrong(
+            "seed", "another order with the same seed.", "the same order.", UNSEEDED
+        )
+
+
 def _train(
-    trainNN: Callable[..., Any], plan: Plan, full_data: bool, seed: int
+    trainNN: Callable[..., Any],
+    plan: Plan,
+    full_data: bool,
+    seed: int,
+    data: tuple[LabelledImages, LabelledImages] | None = None,
 ) -> tuple[SpyNet, SpyOptimizer, Any]:
+    train, validation = data or plan.data()
     network = SpyNet(plan.album).eval()  # a loop that forgets train() is seen at once
     optimizer = SpyOptimizer(network)
     with quiet():
         history = ask(
             "trainNN(network, optimizer, epochs, criterion, …)",
             trainNN, network, optimizer, plan.n_epochs, SpyLoss(network.notes), full_data,
-            train=plan.album.images(0, plan.n_images),
-            validation=plan.album.images(FIRST_VALIDATION, N_VALIDATION),
+            train=train,
+            validation=validation,
             batch_size=plan.batch_size,
             seed=seed,
         )  # fmt: skip
@@ -453,7 +537,7 @@ def _modes(notes: Sequence[Note]) -> Verdict:
 def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
-        plan = Plan(MINI + 80, batch_size=520, n_epochs=1, rate=0, album=Album(seed))
+        plan = Plan(MINI + 80, batch_size=520, n_epochs=1, rate=0, album=album_of(seed))
         network, _, _ = _train(trainNN, plan, full_data, seed)
         used = {number for step in net_steps(network.notes) for number in step.images}
         if used != set(range(wanted)):
@@ -480,25 +564,105 @@ IMAGES_LEFT_OUT = Fault(
 )
 
 
-@check(EVALUATION)
+STILL_GRADIENTS = Fault(
+    "gradients kept",
+    "the result still carries what backward would need: gradients are not switched off.",
+    "Compute it within `with torch.inference_mode():` or `torch.no_grad()`.",
+)
+MODE_LOST = Fault(
+    "mode not restored",
+    "the network is left in another mode than the one in which it came.",
+    "Note `network.training` first, and call `network.train(was_training)` at the end.",
+)
+LOGITS_FAULTS = (
+    Fault("softmax in evaluate", "the logits went through softmax.",
+          "Return the network's logits as they are.",
+          lambda logits: functional.softmax(torch.tensor(logits), dim=1).numpy()),
+    Fault("softmax in evaluate", "the logits went through log_softmax.",
+          "Return the network's logits as they are.",
+          lambda logits: functional.log_softmax(torch.tensor(logits), dim=1).numpy()),
+    Fault("digits returned", "the digits are returned in place of their logits.",
+          "Leave argmax to those who call evaluate.",
+          lambda logits: logits.argmax(axis=1)),
+)  # fmt: skip
+
+
+def right_evaluate(network: nn.Module, images: Any) -> Tensor:  # noqa: ANN401
+    """Stand in for evaluate."""
+    values = torch.as_tensor(np.array(images), dtype=torch.float32).reshape(-1, 1, 28, 28)
+    was_training = network.training
+    with torch.inference_mode():
+        logits: Tensor = network.eval()(values.to(next(network.parameters()).device))
+    network.train(was_training)
+    return logits
+
+
+def right_test_accuracy(network: nn.Module, images: Any, labels: Any) -> float:  # noqa: ANN401
+    """Stand in for test_accuracy."""
+    predicted = right_evaluate(network, images).argmax(dim=1).cpu().numpy()
+    return round(float(percent_right(predicted, np.asarray(labels))), 2)
+
+
+@check(EVALUATION, stand_ins={"evaluate": right_evaluate, "test_accuracy": right_test_accuracy})
 def check_evaluation(
-    test_accuracy: Callable[..., float], *, seed: int = 0
+    evaluate: Callable[..., Any], test_accuracy: Callable[..., float], *, seed: int = 0
 ) -> Iterator[Verdict | Part]:
-    """See that `test_accuracy(network, images, labels)` is the percentage of right digits."""
-    album, first = Album(seed), FIRST_VALIDATION
+    """See that `evaluate` gives logits, and `test_accuracy` the percentage of right digits."""
+    album = album_of(seed)
+    for n in (23, 1003) if asked_why() else (501 + seed % 9,):
+        for training in (True, False):
+            network, (images, _) = SpyNet(album).train(training), album.images(2000, n)
+            logits = ask("evaluate(network, images)", evaluate, network, images)
+            yield from _evaluated(network, logits, album, np.arange(2000, 2000 + n), training)
+    yield EVALUATION.right("logits")
+    yield partial(_test_accuracy, test_accuracy, album, seed)
+
+
+def _evaluated(
+    network: SpyNet,
+    found: Any,  # noqa: ANN401  # a student's result
+    album: Album,
+    numbers: NDArray[np.integer],
+    training: bool,
+) -> Iterator[Verdict]:
+    """See what evaluate returned, and how it left the network."""
+    yield from _all_seen(network, len(numbers))
+    logits = EVALUATION.numbers("logits", found)
+    wanted = logits_of(album, numbers, 0).numpy()
+    verdict = EVALUATION.judge("logits", [Sample(logits, wanted, (wanted,))], LOGITS_FAULTS)
+    if not verdict.passed:
+        yield verdict
+    if any(note.state == "training" for note in network.notes):
+        yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
+    if getattr(found, "requires_grad", False):
+        came = "logits that ask for gradients."
+        yield EVALUATION.wrong("gradients", came, "none.", STILL_GRADIENTS)
+    if network.training != training:
+        words = {True: "training mode.", False: "evaluation mode."}
+        before = f"as before: {words[training]}"
+        yield EVALUATION.wrong("mode, afterwards", words[network.training], before, MODE_LOST)
+
+
+def _all_seen(network: SpyNet, n: int) -> Iterator[Verdict]:
+    seen = {number for note in network.notes for number in note.images}
+    if len(seen) < n:
+        found = f"{len(seen)} of {n} images were looked at."
+        EVALUATION.halt("images", found, "all of them.", IMAGES_LEFT_OUT)
+    yield from ()
+
+
+def _test_accuracy(
+    test_accuracy: Callable[..., float], album: Album, seed: int
+) -> Iterator[Verdict]:
     samples, spies = [], []
-    for n in (23, 1003):
-        network, (images, labels) = SpyNet(album).train(), album.images(first, n)
-        value = ask(
-            "test_accuracy(network, images, labels)", test_accuracy, network, images, labels
-        )
+    for n in (23, 1003) if asked_why() else (502 + seed % 9,):
+        network, data = SpyNet(album).train(), album.images(FIRST_VALIDATION, n)
+        call = "test_accuracy(network, images, labels)"
+        value = ask(call, test_accuracy, network, *data)
         if value is None:
             EVALUATION.halt("images", "None.", "an accuracy in percent.", NOTHING_RETURNED)
-        seen = {number for note in network.notes for number in note.images}
-        if len(seen) < n:
-            found = f"{len(seen)} of {n} images were looked at."
-            EVALUATION.halt("images", found, "all of them.", IMAGES_LEFT_OUT)
-        samples.append(percentage(album, value, first, n))
+        yield from _all_seen(network, n)
+        samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
     yield EVALUATION.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED)
     if any(note.state == "training" for network in spies for note in network.notes):

@@ -1,6 +1,6 @@
 """The gradient detective: which mistake gives just these gradients?
 
-Each usual fault is put into a copy of the network in PyTorch, where autograd computes the
+Each usual fault is put into a copy of the network, where HIPS autograd computes the
 gradient that comes of it. A fault whose gradients equal the student's in every observation, to six
 digits, explains them. The student's source text is never looked at.
 """
@@ -8,12 +8,11 @@ digits, explains them. The student's source text is never looked at.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import autograd.numpy as anp
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy, linear, one_hot
+from autograd import elementwise_grad, grad, make_vjp
 
 from checks.gradients import PARAMETERS, Gradients
 from checks.verdicts import SAME, Array, Fault, distance
@@ -171,7 +170,7 @@ TRUNCATED = Fault(
 
 
 class Graph:
-    """One pass, forward and back, through the network in PyTorch, with room for faults.
+    """One pass, forward and back, through the network, derived by autograd, with room for faults.
 
     `x` is (n,) or (B, n), `y` one-hot; `W2_after` is what W2 was after the student's update_grad.
     """
@@ -179,45 +178,32 @@ class Graph:
     def __init__(
         self, parameters: Mapping[str, Array], x: Array, y: Array, W2_after: Array | None = None
     ) -> None:
-        tensors = [_tensor(parameters[name]).requires_grad_() for name in PARAMETERS]
-        self.W1, self.b1, self.W2, self.b2 = tensors
-        self.W2_after = _tensor(parameters["W2"] if W2_after is None else W2_after)
-        self.x, self.y = torch.atleast_2d(_tensor(x)), torch.atleast_2d(_tensor(y))
+        self.W1, self.b1, self.W2, self.b2 = (parameters[name] for name in PARAMETERS)
+        self.W2_after = self.W2 if W2_after is None else W2_after
+        self.x, self.y = np.atleast_2d(x), np.atleast_2d(y)
         self.a1 = linear(self.x, self.W1, self.b1)
-        self.z1 = self.a1.sigmoid()
+        self.z1 = logistic(self.a1)
         self.a2 = linear(self.z1, self.W2, self.b2)
-        self.y_hat = self.a2.softmax(dim=1)
-        self.loss = cross_entropy(self.a2, self.y, reduction="sum")
-        (self.error,) = self.derive(self.loss, self.a2)
+        self.y_hat = normalized(self.a2)
+        self.error = grad(cross_entropy)(self.a2, self.y)
         self.sent = self.through(self.W2)
 
-    @staticmethod
-    def derive(output: Tensor, *inputs: Tensor, signal: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Return what autograd sends from `output` back to `inputs` when `signal` arrives there."""
-        # As a sum, not as grad_outputs, for which PyTorch would import SymPy.
-        total = output.sum() if signal is None else (output * signal.detach()).sum()
-        return torch.autograd.grad(total, inputs, retain_graph=True)
-
-    def through(self, W2: Tensor, error: Tensor | None = None) -> Tensor:
+    def through(self, W2: Array, error: Array | None = None) -> Array:
         """Return what `error` (B, K) becomes on its way back through `W2`: (B, H)."""
-        error = self.error if error is None else error
-        (sent,) = self.derive(linear(self.z1, W2, self.b2), self.z1, signal=error)
-        return sent
+        return back(linear, 0, (self.z1, W2, self.b2), self.error if error is None else error)
 
-    def slope(self, a: Tensor) -> Tensor:
-        """Return the slope of the sigmoid at `a`, by autograd."""
-        a = a.detach().requires_grad_()
-        (slope,) = self.derive(a.sigmoid().sum(), a)
-        return slope
+    def slope(self, a: Array) -> Array:
+        """Return the slope of the sigmoid at `a`."""
+        return elementwise_grad(logistic)(a)
 
-    def gradients(self, error: Tensor | None = None, back: Tensor | None = None) -> Gradients:
-        """Return the gradients if `error` (B, K) arrived at a2, and `back` (B, H) at a1."""
+    def gradients(self, error: Array | None = None, arrived: Array | None = None) -> Gradients:
+        """Return the gradients if `error` (B, K) arrived at a2, and `arrived` (B, H) at a1."""
         error = self.error if error is None else error
-        if back is None:
-            (back,) = self.derive(self.z1, self.a1, signal=self.through(self.W2, error))
-        lower = self.derive(self.a1, self.W1, self.b1, signal=back)
-        upper = self.derive(self.a2, self.W2, self.b2, signal=error)
-        return {name: value.numpy() for name, value in zip(PARAMETERS, lower + upper, strict=True)}
+        if arrived is None:
+            arrived = self.through(self.W2, error) * self.slope(self.a1)
+        lower = back(linear, (1, 2), (self.x, self.W1, self.b1), arrived)
+        upper = back(linear, (1, 2), (self.z1, self.W2, self.b2), error)
+        return dict(zip(PARAMETERS, (*lower, *upper), strict=True))
 
     @cached_property
     def true(self) -> Gradients:
@@ -225,13 +211,37 @@ class Graph:
         return self.gradients()
 
     @cached_property
-    def back(self) -> Tensor:
+    def arrived(self) -> Array:
         """What truly arrives at a1, (B, H)."""
-        return self.derive(self.z1, self.a1, signal=self.sent)[0]
+        return self.sent * self.slope(self.a1)
 
 
-def _tensor(values: Array) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64)
+def linear(x: Array, W: Array, b: Array) -> Array:
+    """Return what a layer makes of rows `x`."""
+    return anp.dot(x, anp.transpose(W)) + b
+
+
+def logistic(a: Array) -> Array:
+    """Return the sigmoid."""
+    return 1 / (1 + anp.exp(-a))
+
+
+def normalized(a: Array) -> Array:
+    """Return the softmax of each row."""
+    e = anp.exp(a - anp.max(a, axis=1, keepdims=True))
+    return e / anp.sum(e, axis=1, keepdims=True)
+
+
+def cross_entropy(a: Array, y: Array) -> Array:
+    """Return the summed loss of logits against one-hot rows."""
+    return -anp.sum(y * anp.log(normalized(a)))
+
+
+def back(
+    function: Callable[..., Array], to: int | tuple[int, ...], args: tuple[Any, ...], signal: Array
+) -> Any:  # noqa: ANN401  # an array, or one for each number in `to`
+    """Return what autograd sends back to the arguments number `to` when `signal` arrives."""
+    return make_vjp(function, to)(*args)[0](signal)
 
 
 @dataclass
@@ -305,60 +315,50 @@ def _swapped(g: Graph) -> Prediction:
 
 
 def _softmax_jacobian(g: Graph) -> Prediction:
-    return g.gradients(error=g.derive(g.y_hat, g.a2, signal=g.error)[0])
+    return g.gradients(error=back(normalized, 0, (g.a2,), g.error))
 
 
 def _slope_along_y_hat(g: Graph) -> Prediction:
-    y_hat = g.y_hat.detach().requires_grad_()
-    return g.gradients(error=g.derive(-(g.y * y_hat.log()).sum(), y_hat)[0])
+    return g.gradients(error=grad(lambda y_hat: -anp.sum(g.y * anp.log(y_hat)))(g.y_hat))
 
 
 def _most_probable(g: Graph) -> Prediction:
-    n_classes = g.y.shape[1]
-    return g.gradients(error=one_hot(g.y_hat.argmax(dim=1), n_classes).double() - g.y)
+    certain = np.eye(g.y.shape[1])[g.y_hat.argmax(axis=1)]
+    return g.gradients(error=certain - g.y)
 
 
 def _not_transposed(g: Graph) -> Prediction:
     if g.W2.shape[0] != g.W2.shape[1]:
         return {}
-    sent = g.through(g.W2.T)
-    return g.gradients(back=sent * g.slope(g.a1))
+    return g.gradients(arrived=g.through(g.W2.T) * g.slope(g.a1))
 
 
 def _updated_first(g: Graph) -> Prediction:
-    return g.gradients(back=g.through(g.W2_after) * g.slope(g.a1))
+    return g.gradients(arrived=g.through(g.W2_after) * g.slope(g.a1))
 
 
 def _a1_for_z1(g: Graph) -> Prediction:
-    (W2,) = g.derive(linear(g.a1.detach(), g.W2), g.W2, signal=g.error)
-    return {"W2": W2.numpy()}
+    return {"W2": back(linear, 1, (g.a1, g.W2, g.b2), g.error)}
 
 
 def _rows(g: Graph, rows: slice) -> Prediction:
-    kept = torch.zeros(len(g.x), 1, dtype=torch.float64)
+    kept = np.zeros((len(g.x), 1))
     kept[rows] = 1
     return g.gradients(error=g.error * kept)
 
 
 def _per_image(g: Graph) -> Prediction:
-    names = {name: [] for name in PARAMETERS}  # type: dict[str, list[Array]]
-    for row in range(len(g.x)):
-        for name, gradient in _rows(g, slice(row, row + 1)).items():
-            names[name].append(gradient)
-    return {name: np.stack(gradients) for name, gradients in names.items()}
+    each = [_rows(g, slice(row, row + 1)) for row in range(len(g.x))]
+    return {name: np.stack([one[name] for one in each]) for name in PARAMETERS}
 
 
 def _outer_of_batch(g: Graph) -> Prediction:
-    pairs = {"W1": (g.back, g.x), "W2": (g.error, g.z1)}
-    return {
-        name: torch.outer(signal.flatten(), values.flatten()).detach().numpy()
-        for name, (signal, values) in pairs.items()
-    }
+    return {"W1": np.outer(g.arrived, g.x), "W2": np.outer(g.error, g.z1)}
 
 
-def _bias(rule: Callable[[Tensor], Tensor]) -> OfGraph:
+def _bias(rule: Callable[[Array], Array]) -> OfGraph:
     """Return the fault of making each bias gradient from its signal (B, units) by `rule`."""
-    return lambda g: {"b1": rule(g.back).numpy(), "b2": rule(g.error).numpy()}
+    return lambda g: {"b1": np.asarray(rule(g.arrived)), "b2": np.asarray(rule(g.error))}
 
 
 def _bias_from_weights(rule: Callable[[Array], Array]) -> OfGraph:
@@ -381,13 +381,13 @@ PASS_FAULTS = (
     WRONG_VARIABLE._replace(wrong=_slope_along_y_hat),
     ROUNDED._replace(wrong=_most_probable),
     OUTPUT_SLOPE._replace(wrong=lambda g: g.gradients(error=g.error * g.slope(g.a2))),
-    NO_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent)),
-    WRONG_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * g.slope(g.z1))),
-    WRONG_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * (g.a1 - g.a1**2))),
-    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * g.z1)),
-    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * (1 - g.z1))),
-    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * (1 - g.z1**2))),
-    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(back=g.sent * g.slope(g.a1) ** 2)),
+    NO_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent)),
+    WRONG_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * g.slope(g.z1))),
+    WRONG_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * (g.a1 - g.a1**2))),
+    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * g.z1)),
+    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * (1 - g.z1))),
+    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * (1 - g.z1**2))),
+    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * g.slope(g.a1) ** 2)),
     NOT_TRANSPOSED._replace(wrong=_not_transposed),
     W2_UPDATED._replace(wrong=_updated_first),
     A1_USED._replace(wrong=_a1_for_z1),
@@ -397,8 +397,8 @@ PASS_FAULTS = (
     NOT_SUMMED._replace(wrong=_per_image),
     OUTER_OF_BATCH._replace(wrong=_outer_of_batch),
     SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: signal.sum())),
-    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: signal.sum().expand(signal.shape[1]))),
-    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: signal.sum(dim=1))),
+    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: np.full(signal.shape[1], signal.sum()))),
+    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: signal.sum(axis=1))),
     LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights)),
     LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights.sum(axis=1))),
     LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights.mean(axis=1))),
@@ -435,8 +435,7 @@ def _x_of(earlier: Callable[[int], int]) -> Predict:
             graph, x = seen.passes[number], seen.passes[earlier(number)].x
             if x.shape != graph.x.shape:
                 return {}
-            (W1,) = graph.derive(linear(x, graph.W1), graph.W1, signal=graph.back)
-            total += W1.numpy()
+            total += back(linear, 1, (x, graph.W1, graph.b1), graph.arrived)
         return {"W1": total}
 
     return predict
@@ -446,7 +445,7 @@ def _W2_grad_for_W2(seen: Observation) -> Prediction:
     passes = seen.passes[seen.start :]
     so_far = np.cumsum([graph.true["W2"] for graph in passes], axis=0)
     return added(
-        graph.gradients(back=graph.through(_tensor(W2_grad)) * graph.slope(graph.a1))
+        graph.gradients(arrived=graph.through(W2_grad) * graph.slope(graph.a1))
         for graph, W2_grad in zip(passes, so_far, strict=True)
     )
 

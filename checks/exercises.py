@@ -9,13 +9,18 @@ from typing import Any, Protocol
 
 FILE = Path(__file__).with_name("exercises.toml")
 MODULES = ("mlp", "training", "cnn")
-KEYS = {"name", "section", "module", "takes", "writes", "check", "points"}
+KEYS = {"name", "section", "module", "takes", "writes", "needs", "check", "points"}
 
 
 class AnyCheck(Protocol):
     """What all checks are: called with the student's functions, they give a report."""
 
     def __call__(self, *functions: Any, **options: Any) -> Any:  # noqa: ANN401
+        ...
+
+    stand_ins: dict[str, Any]
+
+    def run(self, *functions: Any, **options: Any) -> Any:  # noqa: ANN401
         ...
 
     def every_part(self, *functions: Any, **options: Any) -> Any:  # noqa: ANN401
@@ -31,6 +36,7 @@ class Task:
     module: str
     takes: tuple[str, ...]
     writes: tuple[str, ...]
+    needs: tuple[str, ...]
     check_module: str
     points: dict[str, float]
 
@@ -79,10 +85,11 @@ def _task(entry: dict[str, Any]) -> Task:
         if not (isinstance(value, (int, float)) and value >= 0):
             raise ValueError(f"{name}: {part!r} is worth {value!r}; wanted a number.")
     takes = tuple(entry["takes"])
-    writes = tuple(entry.get("writes", takes))
+    writes, needs = tuple(entry.get("writes", takes)), tuple(entry.get("needs", ()))
     return Task(
-        name, entry["section"], entry["module"], takes, writes, entry["check"], entry["points"]
-    )
+        name, entry["section"], entry["module"], takes, writes, needs, entry["check"],
+        entry["points"],
+    )  # fmt: skip
 
 
 def section_of(name: str) -> str:

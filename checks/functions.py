@@ -9,19 +9,16 @@ import numpy as np
 from scipy.special import expit, log_softmax, logsumexp
 from scipy.special import softmax as scipy_softmax
 
+from checks.asking import Halt, StudentError, ask
+from checks.check import Part, check
 from checks.verdicts import (
     INPUT_CHANGED,
     RAISED,
     Array,
     Exercise,
     Fault,
-    Halt,
-    Part,
     Sample,
-    StudentError,
     Verdict,
-    ask,
-    check,
     describe,
     find_fault,
 )
@@ -49,6 +46,7 @@ class Judge:
     faults: tuple[Fault, ...]
     overflow: Mapping[str, Fault] = field(default_factory=dict)
     near: float = 0.0  # how far off a result may be, say by rounding
+    close: float = 1e-6  # the largest relative difference of a right result
 
     def parts(
         self, function: Callable[..., Any], draws: Mapping[str, Draw], seed: int
@@ -82,7 +80,7 @@ class Judge:
             fault = self.overflow.get(name)
             if fault and _overflows(found, sample, fault):
                 return self.exercise.wrong(name, describe(found), describe(sample.wanted), fault)
-        return self.exercise.judge(name, samples, self.faults, self.near)
+        return self.exercise.judge(name, samples, self.faults, self.near, self.close)
 
 
 def _overflows(found: Array, sample: Sample, fault: Fault) -> bool:
@@ -146,7 +144,7 @@ SIGMOID_PARTS = {
 JUDGE_SIGMOID = Judge(SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW})
 
 
-@check(SIGMOID)
+@check(SIGMOID, stand_ins={"sigmoid": expit})
 def check_sigmoid(sigmoid: Callable[[Array], Array], *, seed: int = 0) -> Iterator[Part]:
     """Compare `sigmoid` with SciPy's on moderate and on very large numbers."""
     yield from JUDGE_SIGMOID.parts(sigmoid, SIGMOID_PARTS, seed)
@@ -224,7 +222,7 @@ JUDGE_SOFTMAX = Judge(
 )
 
 
-@check(SOFTMAX)
+@check(SOFTMAX, stand_ins={"softmax": _softmax})
 def check_softmax(softmax: Callable[[Array], Array], *, seed: int = 0) -> Iterator[Part]:
     """Compare `softmax` with SciPy's on one row, on batches, and on very large logits."""
     for part in JUDGE_SOFTMAX.parts(softmax, SOFTMAX_PARTS, seed):
@@ -260,7 +258,7 @@ def _log_p(a: Array) -> Array:
 
 
 def _loss(a: Array, y: Array) -> Array:
-    return np.asarray(-_log_p(a)[y == 1].sum())
+    return np.asarray(-_log_p(a)[np.asarray(y) == 1].sum())
 
 
 def _n_images(a: Array) -> int:
@@ -311,6 +309,17 @@ CROSS_ENTROPY_FAULTS = (
           "Use the last axis: `axis=-1, keepdims=True`.",
           lambda a, y: -log_softmax(a)[y == 1].sum()),
 )  # fmt: skip
+# A small number that keeps the logarithm finite, and bounds the loss.
+EPSILONS = tuple(
+    Fault("epsilon", f"{epsilon:g} is added within the logarithm, which bounds the loss.",
+          "Use the right-hand form of the formula: there, no logarithm of 0 can come up.", wrong)
+    for epsilon in (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16, 1e-20, 1e-100, 1e-300)
+    for wrong in (
+        lambda a, y, e=epsilon: -np.log(_softmax(a) + e)[y == 1].sum(),
+        lambda a, y, e=epsilon: -np.log(np.clip(_softmax(a), e, 1))[y == 1].sum(),
+        lambda a, y, e=epsilon: -np.log(np.clip(_softmax(a), e, 1 - e))[y == 1].sum(),
+    )
+)  # fmt: skip
 LOG_0 = Fault(
     "log 0",
     "a probability was rounded to 0 before the logarithm, or exp of a logit is infinite.",
@@ -333,11 +342,12 @@ CROSS_ENTROPY_PARTS = {
     "large numbers": _logits_and_targets(6, scale=2000.0, n=3),
 }
 JUDGE_CROSS_ENTROPY = Judge(
-    CROSS_ENTROPY, "cross_entropy(a, y)", _loss, CROSS_ENTROPY_FAULTS, {"large numbers": LOG_0}
-)
+    CROSS_ENTROPY, "cross_entropy(a, y)", _loss, (*CROSS_ENTROPY_FAULTS, *EPSILONS),
+    {"large numbers": LOG_0},
+)  # fmt: skip
 
 
-@check(CROSS_ENTROPY)
+@check(CROSS_ENTROPY, stand_ins={"cross_entropy": lambda a, y: float(_loss(a, y))})
 def check_cross_entropy(
     cross_entropy: Callable[[Array, Array], float], *, seed: int = 0
 ) -> Iterator[Part]:

@@ -6,17 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from checks.check import Part
 from checks.spies import FIRST_VALIDATION, N_VALIDATION, Plan, Step
-from checks.verdicts import (
-    NOTHING_RETURNED,
-    Array,
-    Exercise,
-    Fault,
-    Part,
-    Sample,
-    Verdict,
-    distance,
-)
+from checks.verdicts import NOTHING_RETURNED, Array, Exercise, Fault, Sample, Verdict, distance
 
 ROUNDED = 0.0051  # how far off a percentage is that was rounded to two decimals
 
@@ -136,6 +128,10 @@ ARGUMENTS = "The order is record(loss, train_accuracy, validation_accuracy)."
 MEAN = "Add up the losses of all images of the epoch, and divide by their number."
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "train_accuracy": (
+        Fault("fraction", "this is a fraction, not a percentage.", "Multiply by 100.",
+              lambda e: e.accuracy(e.training, e.n_after) / 100),
+        Fault("fraction", "this is a fraction, not a percentage.", "Multiply by 100.",
+              lambda e: e.accuracy_along() / 100),
         Fault("evaluated on validation set",
               "the training accuracy is taken on the validation images.",
               "Pass the training images and labels to the evaluation.",
@@ -149,6 +145,8 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
               lambda e: e.accuracy(np.array(e.steps[-1].images), e.n_after - 1)),
     ),
     "validation_accuracy": (
+        Fault("fraction", "this is a fraction, not a percentage.", "Multiply by 100.",
+              lambda e: e.accuracy(e.validation, e.n_after) / 100),
         Fault("evaluated on training set",
               "the validation accuracy is taken on the training images.",
               "Pass the validation images and labels to the evaluation.",

@@ -7,26 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
-from scipy.special import softmax as scipy_softmax
+from scipy.special import ndtr
 
-from checks.back_propagation import BATCH, random_network, random_parameters, random_sizes
+from checks.asking import StudentError, ask
+from checks.check import Part, check
 from checks.functions import N_SAMPLES
 from checks.gradients import PARAMETERS, Network, read_parameters
+from checks.small_networks import (
+    BATCH,
+    layers,
+    random_network,
+    random_parameters,
+    random_sizes,
+    right_forward,
+    right_reset_grad,
+    right_update_params,
+)
 from checks.spies import Spy
 from checks.verdicts import (
+    CLOSE,
     INPUT_CHANGED,
     RAISED,
     UNKNOWN,
     Array,
     Exercise,
     Fault,
-    Part,
     Sample,
-    StudentError,
     Verdict,
-    ask,
-    check,
+    compared,
     describe,
     distance,
     find_fault,
@@ -78,6 +86,11 @@ NOT_GAUSSIAN = Fault(
     "the weights are spread evenly over an interval.",
     "Use `rng.normal`, the Gaussian, rather than `rng.random` or `rng.uniform`.",
 )
+OTHER_FORM = Fault(
+    "not Gaussian",
+    "mean and standard deviation are right, and the distribution is not that of a Gaussian.",
+    "Draw all weights by `rng.normal`.",
+)
 OFF_CENTRE = Fault(
     "mean not 0", "the weights do not lie around 0.", "Use `rng.normal` with the mean 0."
 )
@@ -99,6 +112,16 @@ EQUAL_ROWS = Fault(
     "equal units",
     "all hidden units start with the same weights.",
     "Draw a whole matrix of numbers, (units, inputs), not one row.",
+)
+DUPLICATES = Fault(
+    "equal units",
+    "numbers come several times: not each weight was drawn by itself.",
+    "Draw a whole matrix of numbers, (units, inputs), in one call.",
+)
+DTYPE_IGNORED = Fault(
+    "dtype ignored",
+    "the parameters don't have the type of the argument dtype.",
+    "Convert what was drawn: `.astype(self.dtype)`, and `np.zeros(n, self.dtype)`.",
 )
 SEED_IGNORED = Fault(
     "seed ignored",
@@ -125,6 +148,20 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
             yield INITIALIZATION.wrong(name, describe(biases), "zeros.", BIASES)
     yield from _seeds(MLP, read_parameters(network), seed)
     yield partial(_default_sizes, MLP)
+    yield partial(_dtypes, MLP)
+
+
+def _dtypes(make: Callable[..., Network]) -> Iterator[Verdict]:
+    """See that the argument dtype is obeyed; check_update_grad asks for 64-bit numbers."""
+    for dtype in (np.float64, np.float32):
+        call, wanted = f"MLP(4, 3, 2, dtype=np.{dtype.__name__})", f"{np.dtype(dtype)}, all four."
+        network = ask(call, make, 4, 3, 2, dtype=dtype)
+        for name in PARAMETERS:
+            found = INITIALIZATION.attribute(network, name).dtype
+            if found != dtype:
+                yield INITIALIZATION.wrong(f"{name} of {call}", f"{found}.", wanted, DTYPE_IGNORED)
+                return
+    yield INITIALIZATION.right("dtype")
 
 
 def _default_sizes(make: Callable[..., Network]) -> Iterator[Verdict]:
@@ -168,18 +205,35 @@ def _spread(name: str, weights: Array) -> Verdict:
     if spread and ((weights == weights[0]).all() or (weights == weights[:, :1]).all()):
         return INITIALIZATION.wrong(name, found, wanted, EQUAL_ROWS)
     if abs(spread - 0.1) <= 0.1 * error:
-        kurtosis = ((weights - weights.mean()) ** 4).mean() / spread**4
         if abs(weights.mean()) > 0.1 * 6 / weights.size**0.5:
             return INITIALIZATION.wrong(name, found, wanted, OFF_CENTRE)
-        if kurtosis < 2.3:  # 3 for a Gaussian, 1.8 for even spread
+        different = len(np.unique(weights))
+        if different < 0.9 * weights.size:  # a few are equal by rounding
+            told = f"{different} different numbers among {weights.size}."
+            return INITIALIZATION.wrong(name, told, f"{weights.size} of them.", DUPLICATES)
+        if _kurtosis(weights) < 2.3:
             return INITIALIZATION.wrong(name, found, wanted, NOT_GAUSSIAN)
+        if not _looks_gaussian(weights):
+            return INITIALIZATION.wrong(name, found, wanted, OTHER_FORM)
         return INITIALIZATION.right(name, "mean 0, standard deviation 0.1: right")
     return INITIALIZATION.wrong(name, found, wanted, _spread_cause(weights, error))
 
 
+def _kurtosis(weights: Array) -> float:
+    """Return a measure of the tails: 3 for a Gaussian, 1.8 for even spread."""
+    return float(((weights - weights.mean()) ** 4).mean() / weights.std() ** 4)
+
+
+def _looks_gaussian(weights: Array) -> bool:
+    """The test of Kolmogorov and Smirnov, which refuses three Gaussians of 10 million."""
+    steps = (np.arange(weights.size) + 0.5) / weights.size
+    apart = np.abs(ndtr(np.sort(weights.ravel()) / 0.1) - steps).max()
+    return bool(apart * weights.size**0.5 < 2.8)
+
+
 def _spread_cause(weights: Array, error: float) -> Fault:
     spread = weights.std()
-    if spread and ((weights - weights.mean()) ** 4).mean() / spread**4 < 2.3:
+    if spread and _kurtosis(weights) < 2.3:
         return NOT_GAUSSIAN
     for fault, expected in SPREADS.items():
         wanted = expected(*weights.shape)
@@ -212,26 +266,8 @@ def _seeds(
 # forward
 
 
-ACTIVATIONS: dict[str | None, Callable[[Array], Array]] = {
-    "sigmoid": expit,
-    "tanh": np.tanh,
-    "relu": lambda a: np.maximum(a, 0),
-    None: lambda a: a,
-}
-
-
-def _forward(
-    parameters: Mapping[str, Array],
-    x: Array,
-    hidden: str | None = "sigmoid",
-    output: str | None = "softmax",
-    axis: int | None = -1,
-) -> Array:
-    """Return what a network with these activations gives; `axis` is that of the softmax."""
-    a = np.einsum("...i,hi->...h", x, parameters["W1"]) + parameters["b1"]
-    z = scipy_softmax(a, axis=-1) if hidden == "softmax" else ACTIVATIONS[hidden](a)
-    a = np.einsum("...h,oh->...o", z, parameters["W2"]) + parameters["b2"]
-    return scipy_softmax(a, axis=axis) if output == "softmax" else ACTIVATIONS[output](a)
+def _forward(p: Mapping[str, Array], x: Array, **activations: Any) -> Array:  # noqa: ANN401
+    return layers(p, x, **activations)["y_hat"]
 
 
 def _without(*names: str) -> Callable[..., Array]:
@@ -285,7 +321,7 @@ FORWARD_PARTS: dict[str, tuple[int, ...]] = {
 }  # fmt: skip
 
 
-@check(FORWARD)
+@check(FORWARD, stand_ins={"MLP.forward": right_forward})
 def check_forward(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Part]:
     """Compare `MLP.forward` with the formulas in SciPy, on single images and on batches."""
     for part, batch in FORWARD_PARTS.items():
@@ -303,11 +339,37 @@ def _forward_part(
     except StudentError as error:
         yield _forward_error(make, part, error, batch, seed)
         return
-    for sample, given in found:
+    for sample, given, _ in found:
         x = sample.inputs[1]
         if not np.array_equal(given, x):
             yield FORWARD.wrong("x, after forward(x)", describe(given), describe(x), INPUT_CHANGED)
-    yield FORWARD.judge(part, [sample for sample, _ in found], FORWARD_FAULTS)
+    verdict = FORWARD.judge(part, [sample for sample, _, _ in found], FORWARD_FAULTS)
+    yield verdict
+    if verdict.passed:
+        for sample, _, network in found:
+            yield from _kept(network, part, layers(*sample.inputs[:2]))
+
+
+def _kept(network: Network, part: str, wanted: Mapping[str, Array]) -> Iterator[Verdict]:
+    """See that forward leaves what `loss` and `update_grad` will need."""
+    for name, values in wanted.items():
+        title = f"self.{name}, after forward(x) for {part}"
+        value = getattr(network, name, None)
+        if value is None:
+            fault = Fault(
+                "not kept", f"forward doesn't keep {name} in the network.",
+                f"`loss` and `update_grad` read it: assign it to `self.{name}`.",
+            )  # fmt: skip
+            yield FORWARD.wrong(title, f"no {name}.", describe(values), fault)
+            return
+        found = FORWARD.numbers(title, value)
+        if found.shape != values.shape and found.shape[:1] == (1,):
+            found = found[0]  # a single image may be kept as a batch of one
+        if not distance(found, values) < CLOSE:
+            likely = f"what forward keeps as {name} is not {name} of the last x."
+            fault = Fault("kept wrongly", likely, "Compare with the formula above the exercise.")
+            yield FORWARD.wrong(title, *compared(found, values), fault)
+            return
 
 
 def _forward_sample(
@@ -316,14 +378,14 @@ def _forward_sample(
     batch: tuple[int, ...],
     sizes: tuple[int, int, int],
     seed: int,
-) -> tuple[Sample, Array]:
-    """Return what the second of two forward passes gave, and x as it was afterwards."""
+) -> tuple[Sample, Array, Network]:
+    """Return what the second of two passes gave, x as it was afterwards, and the network."""
     network, parameters = random_network(FORWARD, make, sizes, seed), random_parameters(sizes, seed)
     first, x = np.random.default_rng(seed).uniform(0, 1, (2, *batch, sizes[0]))
     given = x.copy()
     ask(f"forward(x) for {part}", network.forward, first.copy())
     value = FORWARD.numbers(part, ask(f"forward(x) for {part}", network.forward, given))
-    return Sample(value, _forward(parameters, x), (parameters, x, first)), given
+    return Sample(value, _forward(parameters, x), (parameters, x, first)), given, network
 
 
 def _forward_error(
@@ -350,6 +412,15 @@ NO_RESET = Fault(
     "reset_grad leaves this gradient as it was.",
     "Set all four gradients to zero.",
     lambda gradient: gradient,
+)
+ZEROS = "Make arrays of zeros in the shapes of the parameters: np.zeros_like(self.W1)."
+RESETS = (
+    NO_RESET,
+    Fault(
+        "a number", "a plain number stands where an array of zeros should.", ZEROS, lambda g: 0.0
+    ),
+    Fault("ones", "the gradient starts at ones.", ZEROS, np.ones_like),
+    Fault("wrong shape", "the zeros have the wrong shape.", ZEROS, lambda g: np.zeros(g.T.shape)),
 )
 RESETS_PARAMETERS = Fault(
     "parameters reset",
@@ -378,7 +449,11 @@ STEPS = (
 )  # fmt: skip
 
 
-@check(UPDATE_PARAMS, goes_on=True)
+@check(
+    UPDATE_PARAMS,
+    goes_on=True,
+    stand_ins={"MLP.reset_grad": right_reset_grad, "MLP.update_params": right_update_params},
+)
 def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """See that reset_grad zeroes all gradients, and update_params(lr) takes one step downhill."""
     sizes = random_sizes(seed)
@@ -396,7 +471,8 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
                 samples[name].append(Sample(found, before[name] - lr * gradients[name], inputs))
             before = read_parameters(network)
     for name in PARAMETERS:
-        yield UPDATE_PARAMS.judge(name, samples[name], (*STEPS, _other_length(samples[name][0])))
+        faults = (*STEPS, _other_length(samples[name][0]))
+        yield UPDATE_PARAMS.judge(name, samples[name], faults, close=1e-9)
 
 
 def _other_length(sample: Sample) -> Fault:
@@ -439,7 +515,7 @@ def _reset_verdicts(
         part = f"{name}_grad, after reset_grad"
         found = UPDATE_PARAMS.attribute(network, f"{name}_grad")
         sample = Sample(found, np.zeros(parameters[name].shape), (gradients[name],))
-        verdict = UPDATE_PARAMS.judge(part, [sample], (NO_RESET,))
+        verdict = UPDATE_PARAMS.judge(part, [sample], RESETS)
         if not verdict.passed:
             all_zero = False
             yield verdict
@@ -474,12 +550,15 @@ def _shared_arrays(network: Network) -> Iterator[Verdict]:
 # saving and loading
 
 
+PREFIXES = ("first", "second.v2")
+
+
 class Parameters(Spy):
     """A network for saving and loading: the four parameters and their gradients, nothing else."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, size: int = 4) -> None:
         rng = np.random.default_rng(seed)
-        shapes = {"W1": (4, 4), "b1": (4,), "W2": (4, 4), "b2": (4,)}
+        shapes = {"W1": (size, size), "b1": (size,), "W2": (size, size), "b2": (size,)}
         for name, shape in shapes.items():
             setattr(self, name, rng.normal(0, 1, shape).astype(np.float32))
             setattr(self, f"{name}_grad", rng.normal(0, 1, shape).astype(np.float32))
@@ -509,6 +588,11 @@ MIXED_UP = Fault(
     "the parameters are mixed up: one is read into the place of another.",
     "See which name each file is written under, and which it is read from.",
 )
+TAKES_ANYTHING = Fault(
+    "takes anything",
+    "files that don't fit are not refused as the docstring promises: all four are loaded, or none.",
+    "Read all four first, compare each shape with the network's, and only then assign.",
+)
 PREFIX_IGNORED = Fault(
     "prefix ignored",
     "the file names don't depend on the prefix, so one network overwrites another.",
@@ -525,14 +609,15 @@ def check_saving(
 ) -> Iterator[Verdict]:
     """Save two networks and read them back; every digit must return to its place."""
     with tempfile.TemporaryDirectory() as folder:
-        networks = {name: Parameters(seed + k) for k, name in enumerate(("first", "second"))}
+        networks = {name: Parameters(seed + k) for k, name in enumerate(PREFIXES)}
         for name, network in networks.items():
-            ask("save_weights(network, prefix)", save_weights, network, str(Path(folder, name)))
+            prefix = str(Path(folder, name)) if name == "first" else Path(folder, name)
+            ask("save_weights(network, prefix)", save_weights, network, prefix)
         yield from _files(Path(folder))
         for name, network in networks.items():
             fresh = Parameters(seed + 2)
-            ask("load_weights(network, prefix)", load_weights, fresh, str(Path(folder, name)))
-            other = networks["second" if name == "first" else "first"]
+            ask("load_weights(network, prefix)", load_weights, fresh, Path(folder, name))
+            other = networks[PREFIXES[1] if name == PREFIXES[0] else PREFIXES[0]]
             wrong = [
                 verdict
                 for parameter in PARAMETERS
@@ -541,17 +626,38 @@ def check_saving(
                 ).passed
             ]
             yield from wrong or [SAVING.right(f"{name} network")]
+        yield _refused(load_weights, "another size", Path(folder, "first"), Parameters(seed + 3, 3))
+        Path(folder, "first_b2.npy").unlink()
+        yield _refused(load_weights, "a missing file", Path(folder, "first"), Parameters(seed + 3))
+
+
+def _refused(
+    load_weights: Callable[..., None], part: str, prefix: Path, network: Parameters
+) -> Verdict:
+    """See that files that don't fit are refused, and that the network stays as it was."""
+    before = {name: np.array(getattr(network, name)) for name in PARAMETERS}
+    kind = ValueError if part == "another size" else OSError
+    try:
+        ask("load_weights(network, prefix)", load_weights, network, prefix)
+        found = "no exception."
+    except StudentError as error:
+        same = all(np.array_equal(getattr(network, n), v) for n, v in before.items())
+        if isinstance(error.error, kind) and same:
+            return SAVING.right(part)
+        found = f"{error}." if same else f"{error}, with some parameters loaded already."
+    name = "ValueError" if kind is ValueError else "FileNotFoundError"
+    return SAVING.wrong(part, found, f"a {name}, and the network as it was.", TAKES_ANYTHING)
 
 
 def _files(folder: Path) -> Iterator[Verdict]:
     found = {path.name for path in folder.iterdir()}
-    wanted = {f"{prefix}_{name}.npy" for prefix in ("first", "second") for name in PARAMETERS}
+    wanted = {f"{prefix}_{name}.npy" for prefix in PREFIXES for name in PARAMETERS}
     if wanted <= found:
         yield SAVING.right("files")
         return
     yield SAVING.wrong(
         "files",
-        f"{', '.join(sorted(found)) or 'none'}, for the prefixes first and second.",
+        f"{', '.join(sorted(found)) or 'none'}, for the prefixes {' and '.join(PREFIXES)}.",
         f"{', '.join(sorted(wanted))}.",
         FILES_MISSING,
     )

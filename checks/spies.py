@@ -8,18 +8,22 @@ checks read of them is `notes`.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from checks.verdicts import Array, Exercise, Fault, Verdict
+from checks.verdicts import UNKNOWN, Array, Exercise, Fault, Verdict
 
 PIXELS, DIGITS = 784, 10
 FIRST_VALIDATION = 3000  # the number of the first validation image
 N_VALIDATION = 31
 SCALE = 4096  # an image's number, divided by this, is its first pixel
 SHARE_RIGHT = 0.6  # of the images are surely recognized, and some of the others by chance
+
+
+LabelledImages = tuple[Array, Array]
 
 
 class Note(NamedTuple):
@@ -71,6 +75,12 @@ def numbers_of(images: ArrayLike) -> Array:
     pixels = np.asarray(images)
     first = pixels.reshape(-1, PIXELS)[:, 0] if pixels.size % PIXELS == 0 else pixels.ravel()[:1]
     return np.rint(first * SCALE).astype(int)
+
+
+@cache
+def album_of(seed: int) -> Album:
+    """Return the album of a seed; nobody changes it."""
+    return Album(seed)
 
 
 class Spy:
@@ -136,6 +146,28 @@ class Plan(NamedTuple):
     rate: float
     album: Album
 
+    def data(self) -> tuple[LabelledImages, LabelledImages]:
+        """Return training and validation data, each made anew."""
+        validation = self.album.images(FIRST_VALIDATION, N_VALIDATION)
+        return self.album.images(0, self.n_images), validation
+
+
+DATA_CHANGED = Fault(
+    "input changed",
+    "the arrays that were passed in were changed in place, as by shuffle.",
+    "Shuffle numbers, and index with them: the caller's images stay in their order.",
+)
+
+
+def untouched(
+    exercise: Exercise, plan: Plan, given: tuple[LabelledImages, LabelledImages]
+) -> Iterator[Verdict]:
+    """See that a training leaves the data as they were."""
+    pairs = zip((*given[0], *given[1]), (*plan.data()[0], *plan.data()[1]), strict=True)
+    if not all(np.array_equal(now, before) for now, before in pairs):
+        found = "images or labels in another order, or with other values."
+        yield exercise.wrong("data, afterwards", found, "as they were.", DATA_CHANGED)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -190,8 +222,8 @@ def not_one_hot(steps: Sequence[Step], plan: Plan) -> Finding | None:
         return None
     cause = Fault(
         "labels not one-hot",
-        "the labels themselves are passed on.",
-        "Turn the labels into targets with one_hot_encode before the loop.",
+        "update_grad wants a row with a single 1 for each image, and something else is passed.",
+        "Turn the labels into targets with one_hot_encode, and pass the rows of the batch.",
     )
     return Finding("update_grad got y that is not one-hot.", "rows (B, 10).", cause)
 
@@ -215,8 +247,8 @@ def forward_fits(steps: Sequence[Step], plan: Plan) -> Finding | None:
         if len(step.images) != len(step.labels):
             cause = Fault(
                 "another forward",
-                "between forward and update_grad other images went forward.",
-                "Compute accuracies after update_params, when the step is done.",
+                "the labels are not those of the images that went forward last.",
+                "For each batch: forward its images, then update_grad with their targets.",
             )
             found = f"{len(step.labels)} labels after a forward pass of {len(step.images)} images."
             return Finding(found, "as many labels as images.", cause)
@@ -230,7 +262,7 @@ def labels_fit(steps: Sequence[Step], plan: Plan) -> Finding | None:
         if wrong:
             cause = Fault(
                 "labels don't follow",
-                "images and labels are not put into the same order.",
+                "the labels are not those of the images: the two are not in the same order.",
                 "Index both with the same numbers: images[batch] and labels[batch].",
             )
             found = f"{wrong} of {len(step.images)} images in a batch with another image's label."
@@ -249,8 +281,8 @@ def gradients_reset(steps: Sequence[Step], plan: Plan) -> Finding | None:
     causes = {
         "none": Fault(
             "updated twice",
-            "the parameters are updated twice for one gradient.",
-            "Take one step for each batch.",
+            "a step is taken though no gradient was computed since the step before.",
+            "Take one step for each batch, after its gradient was computed.",
         ),
         "reset": Fault(
             "reset too late",
@@ -259,7 +291,7 @@ def gradients_reset(steps: Sequence[Step], plan: Plan) -> Finding | None:
         ),
         "added to": Fault(
             "not reset",
-            "the gradients are not reset before each batch.",
+            "the gradients of earlier batches are still there when the next one is added.",
             "Reset the gradients at the start of each batch, inside the inner loop.",
         ),
     }
@@ -277,24 +309,10 @@ def rate_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
     found = ", ".join(f"{rate:g}" for rate in sorted(rates)[:3])
     cause = Fault(
         "lr ignored",
-        "the learning rate is not used as it was passed.",
+        "steps are taken with another learning rate than was asked for.",
         "Pass the argument learning_rate on to update_params as it is.",
     )
     return Finding(f"steps with the learning rate {found}.", f"{plan.rate:g}.", cause)
-
-
-def _batch_cause(sizes: set[int], plan: Plan) -> Fault:
-    if sizes <= {plan.batch_size - 1, plan.batch_size + 1, plan.n_images % plan.batch_size}:
-        return Fault(
-            "slice off by one",
-            "the slices are one too short or too long.",
-            "A slice ends before its second number: images[start : start + batch_size].",
-        )
-    return Fault(
-        "batch size ignored",
-        "the batch size is not that of the argument.",
-        "Cut the images into pieces of batch_size.",
-    )
 
 
 def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
@@ -304,7 +322,7 @@ def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
     if sizes <= allowed and plan.batch_size in sizes:
         return None
     found = f"batches of {', '.join(map(str, sorted(sizes)[:4]))} images."
-    return Finding(found, f"{plan.batch_size}, and the rest at the end.", _batch_cause(sizes, plan))
+    return Finding(found, f"{plan.batch_size}, and the rest at the end.", UNKNOWN)
 
 
 LAST_DROPPED = Fault(
@@ -314,19 +332,20 @@ LAST_DROPPED = Fault(
 )
 FIRST_BATCH = Fault(
     "first batch only",
-    "the inner loop ends after one batch.",
+    "each epoch ends after one batch.",
     "See that no `break` or `return` stands inside the inner loop.",
-)
-EPOCHS = Fault(
-    "epochs ignored",
-    "the number of epochs is not that of the argument.",
-    "Go through the images n_epochs times: `for epoch in range(n_epochs)`.",
 )
 REPLACEMENT = Fault(
     "drawn with replacement",
-    "the images are drawn at random each time, so some come twice and some never.",
+    "within an epoch some images come twice and others never.",
     "Shuffle with a permutation, in which each number comes once.",
 )
+
+
+def epochs_fault(times: int, plan: Plan) -> Fault:
+    """Return the fault of going through all images `times` times."""
+    likely = f"the images are gone through {times} times, not {plan.n_epochs} times."
+    return Fault("epochs ignored", likely, "See how often the loop over the batches is run.")
 
 
 def every_image_once(steps: Sequence[Step], plan: Plan) -> Finding | None:
@@ -334,27 +353,30 @@ def every_image_once(steps: Sequence[Step], plan: Plan) -> Finding | None:
     times = Counter(number for step in steps for number in step.images)
     if len(times) == plan.n_images and set(times.values()) == {plan.n_epochs}:
         return None
-    total = sum(times.values())
-    full = plan.n_images - plan.n_images % plan.batch_size
-    totals = {
-        plan.n_epochs * full: LAST_DROPPED,
-        plan.n_epochs * plan.batch_size: FIRST_BATCH,
-        plan.n_epochs * plan.n_images: REPLACEMENT,
-    }
-    unknown = Fault("unknown", "unknown.", "Print which images go into each batch.")
-    per_epoch = set(times.values())
-    evenly = len(times) == plan.n_images and len(per_epoch) == 1
-    cause = EPOCHS if evenly else totals.get(total, unknown)
     wanted = f"{plan.n_images} images in {plan.n_epochs} epochs: {plan.n_images * plan.n_epochs}."
-    return Finding(f"{total} images in all, {len(times)} different ones.", wanted, cause)
+    found = f"{sum(times.values())} images in all, {len(times)} different ones."
+    return Finding(found, wanted, _epochs_cause(steps, times, plan))
+
+
+def _epochs_cause(steps: Sequence[Step], times: Counter[int], plan: Plan) -> Fault:
+    """Return what the numbers of images and steps leave no doubt of."""
+    sizes, all_full = [len(step.images) for step in steps], plan.n_images // plan.batch_size
+    if len(times) == plan.n_images and len(set(times.values())) == 1:
+        return epochs_fault(times[steps[0].images[0]], plan)
+    if set(sizes) == {plan.batch_size} and len(steps) == plan.n_epochs * all_full:
+        return LAST_DROPPED
+    if set(sizes) == {plan.batch_size} and len(steps) == plan.n_epochs:
+        return FIRST_BATCH
+    if sum(sizes) == plan.n_epochs * plan.n_images and max(times.values()) > plan.n_epochs:
+        return REPLACEMENT
+    return UNKNOWN
 
 
 def shuffled(steps: Sequence[Step], plan: Plan) -> Finding | None:
     """Every epoch must have an order of its own."""
     numbers = [number for step in steps for number in step.images]
-    epochs = [
-        numbers[start : start + plan.n_images] for start in range(0, len(numbers), plan.n_images)
-    ]
+    n_images = plan.n_images
+    epochs = [numbers[start : start + n_images] for start in range(0, len(numbers), n_images)]
     if epochs[0] in (sorted(epochs[0]), sorted(epochs[0], reverse=True)):
         cause = Fault(
             "not shuffled",
@@ -362,14 +384,33 @@ def shuffled(steps: Sequence[Step], plan: Plan) -> Finding | None:
             "Draw a new permutation at the start of each epoch.",
         )
         return Finding("the images in the order of the data set.", "a random order.", cause)
+    if kept := max(_kept_in_order(epoch) for epoch in epochs):
+        cause = Fault(
+            "hardly shuffled",
+            "the images are hardly shuffled: long pieces keep their order.",
+            "Draw a permutation of all images, and cut the batches from that.",
+        )
+        found = f"{kept} of {n_images - 1} images followed by the next one of the data set."
+        return Finding(found, "a random order.", cause)
     if any(epoch == epochs[0] for epoch in epochs[1:]):
         cause = Fault(
             "shuffled once",
-            "the images are shuffled once, before the loop, or with the same seed each time.",
+            "the order is the same in each epoch.",
             "Draw a new permutation from one generator at the start of each epoch.",
         )
         return Finding("the same order in every epoch.", "a new order each time.", cause)
     return None
+
+
+def _kept_in_order(epoch: Sequence[int]) -> int:
+    """Return how many images are followed by the next one, 0 if that may be chance.
+
+    In a random order that happens once on average, and over ten times in one of 10 million.
+    """
+    steps = np.diff(epoch)
+    n_kept = max(np.count_nonzero(steps == 1), np.count_nonzero(steps == -1))
+    at_home = np.count_nonzero(np.array(epoch) == np.arange(len(epoch)))
+    return int(n_kept if n_kept > 10 else at_home if at_home > 10 else 0)
 
 
 RULES: tuple[tuple[str, Rule], ...] = (

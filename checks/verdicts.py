@@ -1,29 +1,24 @@
-"""How the checks speak: one short verdict a part and, where it is wrong, the likely cause in words.
+"""How the checks speak: one short verdict for each part and, where it is wrong, the likely cause.
 
 A message says what was found, what was wanted, the likely cause in one sentence and one next step,
 like those of Elm's and Rust's compilers. No traceback of a check ever reaches the student.
 """
 
 import contextlib
-import functools
-import io
+import html
 import itertools
-import sys
-import sysconfig
-import traceback
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Generic, NamedTuple, NoReturn, ParamSpec
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from checks.asking import Halt, StudentError
+from checks.errors import student_places
 from checks.exercises import section_of
 
 Array = NDArray[Any]
-P = ParamSpec("P")
 
 EXACT = 1e-12  # relative difference up to which only rounding of 64-bit numbers differs
 SAME = 1e-6  # relative difference up to which a mistake explains what was found
@@ -75,22 +70,53 @@ INPUT_CHANGED = Fault(
     "the array that was passed in was changed in place, by `-=`, `*=`, `+=` or `[...] =`.",
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
+VAGUE = (UNKNOWN.key, RAISED.key)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """On one part of one exercise: passed or not, the cause's key if not, and the message."""
+    """On one part of one exercise: passed or not, the cause's key if not, and what to say."""
 
     exercise: str
     part: str
     passed: bool
     cause: str | None
-    message: str
+    note: str
+    found: str = ""
+    wanted: str = ""
+    likely: str = ""
+    step: str = ""
+    heading: str = ""  # what the message calls the part, if not by its name
+
+    @property
+    def title(self) -> str:
+        """The first line."""
+        return f"{self.heading or self.part}: {self.note}"
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """What follows the first line, each with what it tells."""
+        told = {"Found": self.found, "Wanted": self.wanted, "Likely cause": self.likely,
+                "Next step": self.step}  # fmt: skip
+        return [(what, text) for what, text in told.items() if text]
+
+    @property
+    def message(self) -> str:
+        """All of it, as plain text."""
+        return "\n".join([self.title, *(f"  {what}: {text}" for what, text in self.lines)])
+
+    def by(self, fault: Fault) -> "Verdict":
+        """Return this verdict with another cause."""
+        return replace(self, cause=fault.key, likely=fault.likely, step=fault.step or self.step)
 
     @property
     def is_plain(self) -> bool:
         """Whether the message says "right" and nothing else."""
-        return self.message == f"{self.part}: right"
+        return self.passed and self.note == "right"
+
+
+COLOURS = {"✓": "#1a7f37", "✗": "#b42318", "○": "#57606a"}  # on which white can be read
+CHIP = "color:#fff;background:{};border-radius:3px;padding:0 .4em;margin-right:.4em"
 
 
 class Report(list[Verdict]):
@@ -106,47 +132,60 @@ class Report(list[Verdict]):
         """The keys of the causes found, each once, the first one first."""
         return list(dict.fromkeys(verdict.cause for verdict in self if verdict.cause))
 
-    def __str__(self) -> str:
-        """Return all messages: plain rights in one line, nothing and no cause told twice."""
-        lines: list[str] = []
-        for plain, verdicts in itertools.groupby(self, lambda verdict: verdict.is_plain):
-            if plain:
-                lines.append(f"{', '.join(verdict.part for verdict in verdicts)}: right")
-            else:
-                lines += dict.fromkeys(self._message(verdict) for verdict in verdicts)
-        return "\n".join(lines)
+    @property
+    def wrong(self) -> list[str]:
+        """The parts that did not pass."""
+        return [verdict.part for verdict in self if not verdict.passed]
 
-    def _message(self, verdict: Verdict) -> str:
+    def told(self) -> list[Verdict]:
+        """Return what there is to say: plain rights as one verdict, nothing and no cause twice."""
+        told: list[Verdict] = []
+        for plain, group in itertools.groupby(self, lambda verdict: verdict.is_plain):
+            verdicts = list(group)
+            if plain:
+                parts = ", ".join(verdict.part for verdict in verdicts)
+                told.append(replace(verdicts[0], part=parts))
+            else:
+                told += {v.message: v for v in map(self._shortened, verdicts)}.values()
+        return told
+
+    def _shortened(self, verdict: Verdict) -> Verdict:
         first = next(n for n, other in enumerate(self) if other.message == verdict.message)
-        earlier = [other.cause for other in self[:first]]
-        if verdict.cause in (None, UNKNOWN.key, RAISED.key) or verdict.cause not in earlier:
-            return verdict.message
-        title = verdict.message.partition("\n")[0]
-        return f"{title}\n  Likely cause: as above."
+        earlier = [(other.cause, other.likely) for other in self[:first]]
+        if verdict.cause in (None, *VAGUE) or (verdict.cause, verdict.likely) not in earlier:
+            return verdict
+        return replace(verdict, found="", wanted="", likely="as above.", step="")
+
+    def __str__(self) -> str:
+        """Return all messages as plain text."""
+        return "\n".join(verdict.message for verdict in self.told())
+
+    def as_html(self) -> str:
+        """Return all messages for a notebook: colour and a sign for right, wrong and not done."""
+        return "".join(_as_html(verdict) for verdict in self.told())
 
     def _ipython_display_(self) -> None:
-        """Show nothing: the check has printed its verdicts already."""
+        """Show nothing: the check has shown its verdicts already."""
 
 
-class Halt(Exception):  # noqa: N818  # not an error: the verdict says all there is to say
-    """Ends a check with a last verdict."""
+def _as_html(verdict: Verdict) -> str:
+    sign, word = ("✓", "right") if verdict.passed else ("✗", "wrong")
+    if verdict.cause == UNFINISHED.key:
+        sign, word = "○", "not done yet"
+    chip = f'<span style="{CHIP.format(COLOURS[sign])}">{sign} {word}</span>'
+    rows = "".join(
+        f'<div style="margin-left:2em"><b>{what}:</b> {_code(text)}</div>'
+        for what, text in verdict.lines
+    )
+    return f'<div style="margin:.2em 0">{chip}{_code(verdict.title)}{rows}</div>'
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.message)
-        self.verdict = verdict
 
-
-class StudentError(Exception):
-    """The student's code raised `error` in `call`; `place` is their own line."""
-
-    def __init__(self, call: str, error: Exception) -> None:
-        self.call, self.error, self.place = call, error, student_line(error)
-        super().__init__(call)
-
-    def __str__(self) -> str:
-        reason = str(self.error).strip().partition("\n")[0]
-        raised = f"{type(self.error).__name__}: {reason}".rstrip(": ")
-        return f"{self.call} raised {raised}" + (f", at {self.place}" if self.place else "")
+def _code(text: str) -> str:
+    """Return text as HTML, with what stands between backticks as code."""
+    parts = html.escape(text).split("`")
+    if len(parts) % 2 == 0:
+        return "`".join(parts)
+    return "".join(f"<code>{p}</code>" if n % 2 else p for n, p in enumerate(parts))
 
 
 @dataclass(frozen=True)
@@ -163,20 +202,15 @@ class Exercise:
 
     def right(self, part: str, note: str = "right") -> Verdict:
         """Return the verdict that `part` passed."""
-        return Verdict(self.name, part, True, None, f"{part}: {note}")
+        return Verdict(self.name, part, True, None, note)
 
     def wrong(
         self, part: str, found: str, wanted: str, fault: Fault = UNKNOWN, note: str = "wrong"
     ) -> Verdict:
         """Return the verdict that `part` is wrong, with the likely cause."""
-        lines = [
-            f"{part}: {note}",
-            f"  Found: {found}",
-            f"  Wanted: {wanted}",
-            f"  Likely cause: {fault.likely}",
-            f"  Next step: {fault.step}",
-        ]
-        return Verdict(self.name, part, False, fault.key, "\n".join(lines))
+        return Verdict(
+            self.name, part, False, fault.key, note, found, wanted, fault.likely, fault.step
+        )
 
     def halt(self, part: str, found: str, wanted: str, fault: Fault = UNKNOWN) -> NoReturn:
         """End the check with a wrong verdict."""
@@ -184,24 +218,26 @@ class Exercise:
 
     def unfinished(self, error: NotImplementedError) -> Verdict:
         """Return the verdict that the exercise, or one that it builds on, is still to be done."""
-        frames = student_frames(error)
-        name = frames[-1].name if frames else self.name
+        own = student_places(error)
+        name = own[-1].function.rpartition(".")[2] if own else self.name
         builds = "" if name in self.name else f" {self.name} builds on it."
         told = " ".join(str(error).split())
         step = told or f"write {name}, then run this check again. (See {section_of(self.task)}.)"
-        text = (
-            f"{self.name}: not done yet\n"
-            f"  Found: {name} still holds `raise NotImplementedError`.{builds}\n"
-            f"  Next step: {step}"
+        found = f"{name} still holds `raise NotImplementedError`.{builds}"
+        return Verdict(
+            self.name, self.name, False, UNFINISHED.key, "not done yet", found, step=step
         )
-        return Verdict(self.name, self.name, False, UNFINISHED.key, text)
 
     def error(self, error: StudentError, fault: Fault = RAISED) -> Verdict:
         """Return the verdict on an exception of the student's code."""
-        step = fault.step or _next_step(error.error, self.name)
-        return self.wrong(
-            error.call, f"{error}.", "a result, no exception.", fault._replace(step=step)
-        )
+        if not asked_why():
+            return self.wrong(error.call, "an exception.", "a result.", fault)
+        told = error.explanation
+        if fault.key == RAISED.key and told.likely:
+            fault = Fault(told.key, told.likely, told.step)
+        found = f"{error}." + (f" There, {told.facts}" if told.facts else "")
+        fault = fault._replace(step=fault.step or told.step)
+        return self.wrong(error.call, found, "a result, no exception.", fault)
 
     def numbers(self, part: str, value: Any) -> Array:  # noqa: ANN401  # a student's result
         """Return `value` as an array of numbers; end the check if it isn't one."""
@@ -223,27 +259,47 @@ class Exercise:
         return self.numbers(name, value).copy()
 
     def judge(
-        self, part: str, samples: Sequence[Sample], faults: Iterable[Fault] = (), near: float = 0
-    ) -> Verdict:
+        self, part: str, samples: Sequence[Sample], faults: Iterable[Fault] = (), near: float = 0,
+        close: float = CLOSE,
+    ) -> Verdict:  # fmt: skip
         """Compare what was found with what was wanted; see which fault explains all samples.
 
-        Numbers up to `near` apart count as equal.
+        Numbers up to `near` apart count as equal; `close` is the largest relative difference.
         """
         samples = [sample._replace(found=self.numbers(part, sample.found)) for sample in samples]
         differences = [distance(sample.found, sample.wanted, near) for sample in samples]
         worst = max(differences)
-        if worst < CLOSE:
+        if worst < close:
             return self.right(part, "right" if near else closeness(worst))
         fault = find_fault(samples, faults, near) or UNKNOWN
-        shown = next(s for s, d in zip(samples, differences, strict=True) if not d < CLOSE)
-        return self.wrong(
-            part, describe(shown.found), describe(shown.wanted), fault, closeness(worst)
-        )
+        shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
+        found, wanted = compared(shown.found, shown.wanted)
+        return self.wrong(part, found, wanted, fault, closeness(worst))
+
+
+_asked_why = [True]
+
+
+@contextlib.contextmanager
+def without_causes() -> Iterator[None]:
+    """Look for no causes in the block: then a check takes a fraction of its time."""
+    _asked_why[0] = False
+    try:
+        yield
+    finally:
+        _asked_why[0] = True
+
+
+def asked_why() -> bool:
+    """Whether causes are looked for."""
+    return _asked_why[0]
 
 
 def find_fault(samples: Iterable[Sample], faults: Iterable[Fault], near: float = 0) -> Fault | None:
     """Return the first fault whose wrong function gives what was found in all samples, or None."""
-    samples = list(samples)
+    samples = list(samples) if asked_why() else []
+    if not samples:
+        return None
     return next((f for f in faults if all(_gives(f, sample, near) for sample in samples)), None)
 
 
@@ -253,17 +309,6 @@ def _gives(fault: Fault, sample: Sample, near: float) -> bool:
         assert fault.wrong is not None
         return distance(sample.found, np.asarray(fault.wrong(*sample.inputs)), near) < SAME
     return False
-
-
-def _next_step(error: Exception, exercise: str) -> str:
-    if isinstance(error, (NameError, AttributeError)):
-        return "See how that name is spelled where it gets its value, and whether that comes first."
-    if isinstance(error, (ValueError, TypeError, IndexError, RuntimeError)):
-        return (
-            "Print the shapes of the arrays just before that line, and compare them with the "
-            f"docstring of {exercise}."
-        )
-    return "Run that line by itself, with the smallest example that you can think of."
 
 
 def distance(found: Array, wanted: Array, near: float = 0) -> float:
@@ -310,137 +355,18 @@ def describe(values: Array) -> str:
     return f"{numbers}{', …' if flat.size > 4 else ''} in the shape {values.shape}."
 
 
-def ask(call: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-    """Call the student's function; `call` names the call in messages.
-
-    Raises NotImplementedError as it comes, any other exception as a StudentError.
-    """
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            return function(*args, **kwargs)
-        except Halt:
-            raise
-        except Exception as error:
-            if isinstance(error, NotImplementedError) and not _from_library(error):
-                raise
-            raise StudentError(call, error) from error
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Swallow what is printed or displayed in the block, progress bars included."""
-    if "IPython" in sys.modules:
-        from IPython.utils.capture import capture_output
-
-        with capture_output():
-            yield
-    else:
-        nowhere = io.StringIO()
-        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-            yield
-
-
-def _from_library(error: Exception) -> bool:
-    """Whether a library raised `error`, in a frame of its own or in compiled code."""
-    own = student_frames(error)
-    if not own:
-        return False
-    last = _frames(error)[-1]
-    return own[-1] != last or bool(last.line and type(error).__name__ not in last.line)
-
-
-def _frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Return all frames of `error`.
-
-    A stand-in for student code in another process may set `error.frames` to those over there.
-    """
-    told: list[traceback.FrameSummary] | None = getattr(error, "frames", None)
-    return list(traceback.extract_tb(error.__traceback__)) if told is None else told
-
-
-def student_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Return the frames of `error` that are neither the checks' nor a library's."""
-    libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-    return [
-        frame
-        for frame in _frames(error)
-        if not any(frame.filename.startswith(library) for library in libraries)
-        and not _is_ours(frame.filename)
-    ]
-
-
-def _is_ours(filename: str) -> bool:
-    return Path(filename).parent == Path(__file__).parent
-
-
-def student_line(error: BaseException) -> str:
-    """Say where in the student's own code `error` arose, "" if that isn't known."""
-    frames = student_frames(error)
-    if not frames:
-        return ""
-    filename, number = frames[-1].filename, frames[-1].lineno or 0
-    code = (frames[-1].line or "").strip()
-    cell = "ipykernel" in filename or filename.startswith("<")
-    place = "the cell" if cell else Path(filename).name
-    return f"line {number} of {place}" + (f": `{code}`" if code else "")
-
-
-Part = Callable[[], Iterable[Any]]  # verdicts or parts, judged alone: an exception is a verdict too
-Body = Callable[P, Iterator[Verdict | Part]]
-
-
-class Check(Generic[P]):
-    """A check of `exercise`, made of a generator of verdicts and parts.
-
-    Whatever the student's code raises, and whatever it returns, ends in a verdict. Unless it
-    `goes_on`, a check ends with the first part that is wrong: later parts would go wrong by it.
-    """
-
-    def __init__(self, body: Body[P], exercise: Exercise, goes_on: bool) -> None:
-        self.body, self.exercise, self.goes_on = body, exercise, goes_on
-        functools.update_wrapper(self, body)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Report:
-        """Print the verdicts, and return them."""
-        report = Report()
-        for verdict in self._verdicts(lambda: self.body(*args, **kwargs)):
-            report.append(verdict)
-            if not (verdict.passed or self.goes_on):
-                break
-        print(report)
-        return report
-
-    def every_part(self, *args: P.args, **kwargs: P.kwargs) -> Report:
-        """Return the verdicts on all parts, also on those after a wrong one, and print nothing."""
-        return Report(self._verdicts(lambda: self.body(*args, **kwargs)))
-
-    def _verdicts(self, part: Part) -> Iterator[Verdict]:
-        """Yield the verdicts of a part, and of the parts within."""
-        try:
-            for item in part():
-                if isinstance(item, Verdict):
-                    yield item
-                else:
-                    yield from self._verdicts(item)
-        except Halt as halt:
-            yield halt.verdict
-        except NotImplementedError as error:
-            yield self.exercise.unfinished(error)
-        except StudentError as error:
-            yield self.exercise.error(error)
-        except Exception as error:
-            yield _unreadable(self.exercise, error)
-
-
-def check(exercise: Exercise, *, goes_on: bool = False) -> Callable[[Body[P]], Check[P]]:
-    """Make a Check of a generator of verdicts and parts."""
-    return lambda body: Check(body, exercise, goes_on)
-
-
-def _unreadable(exercise: Exercise, error: Exception) -> Verdict:
-    return exercise.wrong(
-        exercise.name,
-        f"a result that the check cannot read ({type(error).__name__}: {error}).",
-        f"what the docstring of {exercise.name} promises.",
+def compared(found: Array, wanted: Array) -> tuple[str, str]:
+    """Show two arrays, and the first entry that differs if it is not among the first numbers."""
+    if found.shape != wanted.shape or found.ndim == 0:
+        return describe(found), describe(wanted)
+    apart = ~np.isclose(
+        found.astype(float), wanted.astype(float), rtol=CLOSE, atol=0, equal_nan=True
+    )
+    if not apart.any():
+        return describe(found), describe(wanted)
+    index = tuple(int(n) for n in np.argwhere(apart)[0])
+    place = f" At {list(index)}: {{:.6g}}."
+    return (
+        describe(found) + place.format(found[index]),
+        describe(wanted) + place.format(wanted[index]),
     )

@@ -13,7 +13,6 @@ import copy
 import io
 import itertools
 import random
-import signal
 import sys
 import tempfile
 from collections import Counter
@@ -21,10 +20,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from checks.verdicts import RAISED, UNFINISHED, UNKNOWN, Report
+from checks.asking import limited_to
+from checks.verdicts import UNFINISHED, VAGUE, Report
 from tests.checks.mutants import FORMS, TASKS, run_check, student_module
 
-SECONDS = 10  # for a check of a mutant; an endless loop is stopped then
+SECONDS = 2  # for a call of a mutant; an endless loop is stopped then
 Tree = ast.AST
 Operator = Callable[[Any], Iterator[Tree]]  # from a node to the nodes that may stand in its place
 
@@ -217,30 +217,15 @@ def sources(exercise: str, form: str) -> list[str]:
     return list(found)
 
 
-class TooLong(BaseException):
-    """The mutant did not come to an end."""
-
-
-def _stop(*_: object) -> None:
-    raise TooLong
-
-
-def report_of(exercise: str, source: str, seed: int) -> Report | None:
-    """Return what the check says of a mutant, None if it does not come to an end."""
-    signal.signal(signal.SIGALRM, _stop)
-    signal.alarm(SECONDS)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            return run_check(exercise, student_module(source, "mutant"), seed=seed)
-    except TooLong:
-        return None
-    finally:
-        signal.alarm(0)
+def report_of(exercise: str, source: str, seed: int) -> Report:
+    """Return what the check says of a mutant."""
+    with contextlib.redirect_stderr(io.StringIO()), limited_to(SECONDS):
+        return run_check(exercise, student_module(source, "mutant"), seed=seed)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant: "passed", "named", "named wrongly", "vague" or "endless"."""
+    """What became of a mutant: "passed", "by chance", "named", "named wrongly" or "vague"."""
 
     exercise: str
     source: str
@@ -248,22 +233,18 @@ class Outcome:
     text: str
 
 
-VAGUE = (UNKNOWN.key, RAISED.key, UNFINISHED.key)
-
-
 def outcome(exercise: str, source: str) -> Outcome:
     """Judge a mutant by the check with three seeds: the name must not depend on the numbers."""
-    reports = [report_of(exercise, source, seed) for seed in (0, 1, 2)]
-    if None in reports:
-        return Outcome(exercise, source, "endless", "")
-    causes = [tuple(report.causes[:1]) for report in reports if report is not None]
-    if all(report and report.passed for report in reports):
-        kind = "passed"
-    elif causes[0] and causes[0][0] in VAGUE:
+    first = report_of(exercise, source, 0)
+    if first.passed:
+        others = [report_of(exercise, source, seed) for seed in range(1, 4)]
+        kind = "passed" if all(report.passed for report in others) else "by chance"
+    elif first.causes[0] in (*VAGUE, UNFINISHED.key):
         kind = "vague"
     else:
-        kind = "named" if len(set(causes)) == 1 else "named wrongly"
-    return Outcome(exercise, source, kind, str(reports[0]))
+        again = report_of(exercise, source, 1)
+        kind = "named" if again.causes[:1] == first.causes[:1] else "named wrongly"
+    return Outcome(exercise, source, kind, str(first))
 
 
 FORMS_OF = {"cnn": ("cnn_plain", "cnn_sequential")}

@@ -99,7 +99,7 @@ def test_wrong_code_gets_found_wanted_cause_and_next_step(capsys):
 def test_exception_points_at_the_students_line():
     source = "def softmax(a):\n    total = 0\n    return a / totall\n"
     report = check_softmax(student_module(source, "homework").softmax)
-    assert report.causes == ["raised"]
+    assert report.causes == ["unknown name"]
     found = "softmax(a) for one image raised NameError: name 'totall' is not defined"
     assert f"{found}, at line 3 of homework.py: `return a / totall`." in str(report)
 

@@ -62,6 +62,7 @@ def forward_with(fault):
     class Wrong(MLP):
         def forward(self, x):
             self.first = getattr(self, "first", x)
+            super().forward(x)  # keeps what has to be kept
             return fault.wrong(read_parameters(self), x, self.first)
 
     return Wrong

@@ -8,21 +8,30 @@ from helpers.training import History
 
 
 class Net(nn.Module):
-    def __init__(self):
+    def __init__(self, *, seed=0):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 6, 5)
-        self.conv2 = nn.Conv2d(6, 16, 5)
-        self.fc1 = nn.Linear(16 * 4 * 4, 120)
-        self.fc2 = nn.Linear(120, 84)
-        self.fc3 = nn.Linear(84, 10)
+        torch.manual_seed(seed)
+        self.layers = nn.Sequential()
+        self.layers.conv1 = nn.Conv2d(1, 6, 5)
+        self.layers.relu1 = nn.ReLU()
+        self.layers.pool1 = nn.MaxPool2d(2)
+        self.layers.conv2 = nn.Conv2d(6, 16, 5)
+        self.layers.relu2 = nn.ReLU()
+        self.layers.pool2 = nn.MaxPool2d(2)
+        self.layers.flatten = nn.Flatten()
+        self.layers.fc1 = nn.Linear(16 * 4 * 4, 120)
+        self.layers.relu3 = nn.ReLU()
+        self.layers.fc2 = nn.Linear(120, 84)
+        self.layers.relu4 = nn.ReLU()
+        self.layers.fc3 = nn.Linear(84, 10)
 
     def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = F.max_pool2d(F.relu(self.layers.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.layers.conv2(x)), 2)
         x = torch.flatten(x, 1)
-        x = F.relu(self.fc1(x))
-        x = F.relu(self.fc2(x))
-        x = self.fc3(x)
+        x = F.relu(self.layers.fc1(x))
+        x = F.relu(self.layers.fc2(x))
+        x = self.layers.fc3(x)
         return x
 
 
@@ -61,6 +70,16 @@ def trainNN(
         validation_accuracy = test_accuracy(network, validation[0], validation[1])
         history.record(total_loss / len(images), train_accuracy, validation_accuracy)
     return history
+
+
+def evaluate(network, images):
+    was_training = network.training
+    network.train(False)
+    images = torch.as_tensor(images).reshape(-1, 1, 28, 28)
+    with torch.no_grad():
+        logits = [network(images[start : start + 500]) for start in range(0, len(images), 500)]
+    network.train(was_training)
+    return torch.cat(logits)
 
 
 def test_accuracy(network, images, labels):

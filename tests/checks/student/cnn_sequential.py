@@ -1,5 +1,7 @@
 """The same exercises with Sequential, a DataLoader and modules for everything."""
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -8,18 +10,18 @@ from helpers.training import History
 
 
 class Net(nn.Module):
-    def __init__(self):
+    def __init__(self, *, seed=0):
         super().__init__()
-        self.reader = nn.Sequential(
-            nn.Linear(256, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)
-        )
-        self.eyes = nn.Sequential(
-            nn.Conv2d(1, 6, 5), nn.MaxPool2d(2), nn.ReLU(),
-            nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        )  # fmt: skip
+        torch.manual_seed(seed)
+        self.layers = nn.Sequential(OrderedDict([
+            ("conv1", nn.Conv2d(1, 6, 5)), ("pool1", nn.MaxPool2d(2)), ("relu1", nn.ReLU()),
+            ("conv2", nn.Conv2d(6, 16, 5)), ("relu2", nn.ReLU()), ("pool2", nn.MaxPool2d(2)),
+            ("flatten", nn.Flatten()), ("fc1", nn.Linear(256, 120)), ("relu3", nn.ReLU()),
+            ("fc2", nn.Linear(120, 84)), ("relu4", nn.ReLU()), ("fc3", nn.Linear(84, 10)),
+        ]))  # fmt: skip
 
     def forward(self, pictures):
-        return self.reader(self.eyes(pictures))
+        return self.layers(pictures)
 
 
 def dataset(part):
@@ -60,6 +62,16 @@ def trainNN(
             test_accuracy(network, *validation),
         )
     return history
+
+
+@torch.inference_mode()
+def evaluate(network, images):
+    mode = network.training
+    network.eval()
+    pictures = torch.tensor(images).view(-1, 1, 28, 28)
+    logits = torch.vstack([network(some) for some in pictures.split(200)])
+    network.train(mode)
+    return logits
 
 
 @torch.inference_mode()

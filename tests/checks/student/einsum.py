@@ -31,20 +31,20 @@ class MLP:
         self.reset_grad()
 
     def forward(self, pixels):
-        self.shape = np.shape(pixels)
         self.pixels = np.array(pixels, ndmin=2)
-        self.h = sigmoid(np.einsum("bi,hi->bh", self.pixels, self.W1) + self.b1)
-        self.o = np.einsum("bh,kh->bk", self.h, self.W2) + self.b2
-        self.p = softmax(self.o)
-        return self.p.reshape(*self.shape[:-1], -1)
+        self.a1 = np.einsum("bi,hi->bh", self.pixels, self.W1) + self.b1
+        self.z1 = sigmoid(self.a1)
+        self.a2 = np.einsum("bh,kh->bk", self.z1, self.W2) + self.b2
+        self.y_hat = softmax(self.a2).reshape(*np.shape(pixels)[:-1], -1)
+        return self.y_hat
 
     def loss(self, truth):
-        return cross_entropy(self.o, np.array(truth, ndmin=2))
+        return cross_entropy(self.a2, np.array(truth, ndmin=2))
 
     def update_grad(self, truth):
-        e = self.p - np.array(truth, ndmin=2)
-        s = np.einsum("bk,kh,bh,bh->bh", e, self.W2, self.h, 1 - self.h)
-        self.W2_grad = self.W2_grad + np.einsum("bk,bh->kh", e, self.h)
+        e = np.array(self.y_hat, ndmin=2) - np.array(truth, ndmin=2)
+        s = np.einsum("bk,kh,bh,bh->bh", e, self.W2, self.z1, 1 - self.z1)
+        self.W2_grad = self.W2_grad + np.einsum("bk,bh->kh", e, self.z1)
         self.b2_grad = self.b2_grad + np.einsum("bk->k", e)
         self.W1_grad = self.W1_grad + np.einsum("bh,bi->hi", s, self.pixels)
         self.b1_grad = self.b1_grad + np.einsum("bh->h", s)
@@ -104,6 +104,8 @@ def save_weights(network, filename_prefix):
 
 
 def load_weights(network, filename_prefix):
-    network.W1, network.b1, network.W2, network.b2 = (
-        np.load(f"{filename_prefix}_{name}.npy") for name in MLP.names
-    )
+    loaded = {name: np.load(f"{filename_prefix}_{name}.npy") for name in MLP.names}
+    for name, values in loaded.items():
+        if values.shape != getattr(network, name).shape:
+            raise ValueError(f"{name} has the shape {values.shape}")
+    vars(network).update(loaded)

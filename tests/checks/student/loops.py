@@ -1,4 +1,4 @@
-"""The same exercises with loops, an image at a time, in float64 throughout."""
+"""The same exercises with loops, an image at a time, in float64 on the way."""
 
 import numpy as np
 
@@ -27,30 +27,33 @@ def cross_entropy(a, y):
 class MLP:
     def __init__(self, n_inputs=784, n_hidden=64, n_outputs=10, *, seed=0, dtype=np.float32):
         generator = np.random.default_rng(seed)
-        self.W1 = 0.1 * generator.standard_normal((n_hidden, n_inputs))
-        self.W2 = 0.1 * generator.standard_normal((n_outputs, n_hidden))
-        self.b1, self.b2 = np.zeros(n_hidden), np.zeros(n_outputs)
+        self.W1 = np.array(0.1 * generator.standard_normal((n_hidden, n_inputs)), dtype)
+        self.W2 = np.array(0.1 * generator.standard_normal((n_outputs, n_hidden)), dtype)
+        self.b1, self.b2 = np.zeros(n_hidden, dtype), np.zeros(n_outputs, dtype)
         self.reset_grad()
 
     def forward_one(self, pixels):
         a = self.W1.dot(pixels) + self.b1
         h = sigmoid(a)
-        return h, self.W2.dot(h) + self.b2
+        return a, h, self.W2.dot(h) + self.b2
 
     def forward(self, x):
         self.images = [np.array(pixels, dtype=np.float64) for pixels in np.atleast_2d(x)]
-        both = [self.forward_one(pixels) for pixels in self.images]
-        self.hidden = [h for h, _ in both]
-        self.logits = [o for _, o in both]
-        self.p = [softmax(o) for o in self.logits]
-        return self.p[0] if np.ndim(x) == 1 else np.array(self.p)
+        layers = [self.forward_one(pixels) for pixels in self.images]
+        self.a1 = np.array([a for a, _, _ in layers])
+        self.z1 = np.array([h for _, h, _ in layers])
+        self.a2 = np.array([o for _, _, o in layers])
+        self.y_hat = np.array([softmax(o) for o in self.a2])
+        if np.ndim(x) == 1:
+            self.y_hat = self.y_hat[0]
+        return self.y_hat
 
     def loss(self, y):
-        return cross_entropy(np.array(self.logits), y)
+        return cross_entropy(self.a2, y)
 
     def update_grad(self, y):
         for pixels, h, p, target in zip(
-            self.images, self.hidden, self.p, np.atleast_2d(y), strict=True
+            self.images, self.z1, np.atleast_2d(self.y_hat), np.atleast_2d(y), strict=True
         ):
             error = p - target
             self.W2_grad += np.outer(error, h)
@@ -135,7 +138,10 @@ def save_weights(network, filename_prefix):
 
 
 def load_weights(network, filename_prefix):
-    network.W1[:] = np.load(str(filename_prefix) + "_W1.npy")
-    network.b1[:] = np.load(str(filename_prefix) + "_b1.npy")
-    network.W2[:] = np.load(str(filename_prefix) + "_W2.npy")
-    network.b2[:] = np.load(str(filename_prefix) + "_b2.npy")
+    W1 = np.load(str(filename_prefix) + "_W1.npy")
+    b1 = np.load(str(filename_prefix) + "_b1.npy")
+    W2 = np.load(str(filename_prefix) + "_W2.npy")
+    b2 = np.load(str(filename_prefix) + "_b2.npy")
+    if W1.shape != network.W1.shape or W2.shape != network.W2.shape:
+        raise ValueError("these are the weights of another network")
+    network.W1[:], network.b1[:], network.W2[:], network.b2[:] = W1, b1, W2, b2

@@ -115,5 +115,8 @@ def save_weights(network, filename_prefix):
 
 
 def load_weights(network, filename_prefix):
+    shapes = [np.load(f"{filename_prefix}_{each}.npy").shape for each in ("W1", "b1", "W2", "b2")]
+    if shapes[0] != network.W1.shape:
+        raise ValueError("The files hold the weights of a network of another size.")
     for name in ["W1", "b1", "W2", "b2"]:
         setattr(network, name, np.load(f"{filename_prefix}_{name}.npy"))

@@ -1,0 +1,121 @@
+"""Calling a student's function: whatever happens in it ends in a result or in a StudentError."""
+
+import contextlib
+import io
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from checks.errors import (
+    Explanation,
+    TooLong,
+    explain,
+    raised_by_library,
+    said,
+    student_line,
+)
+
+SECONDS = 20.0  # for one call of a student's function, which takes milliseconds if it is right
+_limit = [SECONDS]
+
+
+class Halt(Exception):  # noqa: N818  # not an error: the verdict says all there is to say
+    """Ends a check with a last verdict."""
+
+    def __init__(self, verdict: Any) -> None:  # noqa: ANN401  # a Verdict, which stands on this
+        super().__init__(str(verdict))
+        self.verdict = verdict
+
+
+class StudentError(Exception):
+    """The student's code raised `error` in `call`."""
+
+    def __init__(self, call: str, error: BaseException) -> None:
+        self.call, self.error, self.limit = call, error, _limit[0]
+        super().__init__(call)
+
+    @property
+    def explanation(self) -> Explanation:
+        """What the error means."""
+        return explain(self.error)
+
+    def __str__(self) -> str:
+        """Say what happened, and where in the student's own code."""
+        place = student_line(self.error)
+        at = f", at {place}" if place else ""
+        if isinstance(self.error, TooLong):
+            return f"{self.call} did not come to its end within {self.limit:g} seconds{at}"
+        if isinstance(self.error, SystemExit):
+            return f"{self.call} ended the program by `exit`{at}"
+        if isinstance(self.error, KeyboardInterrupt):
+            return f"{self.call} was stopped by hand{at}"
+        return f"{self.call} raised {said(self.error)}{at}"
+
+
+def ask(call: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    """Call the student's function; `call` names the call in messages.
+
+    Raises NotImplementedError as it comes, anything else as a StudentError.
+    """
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            with _time_limit():
+                return function(*args, **kwargs)
+        except Halt:
+            raise
+        except (Exception, SystemExit, KeyboardInterrupt, TooLong) as error:
+            if isinstance(error, NotImplementedError) and not raised_by_library(error):
+                raise
+            raise StudentError(call, error) from error
+
+
+@contextlib.contextmanager
+def limited_to(seconds: float) -> Iterator[None]:
+    """Give each call of a student's function so much time within the block."""
+    _limit[0], before = seconds, _limit[0]
+    try:
+        yield
+    finally:
+        _limit[0] = before
+
+
+@contextlib.contextmanager
+def _time_limit() -> Iterator[None]:
+    """Raise TooLong in the block if it takes too long; Windows has no such timer."""
+    here = threading.current_thread() is threading.main_thread()
+    if not (here and hasattr(signal, "setitimer")) or signal.getitimer(signal.ITIMER_REAL)[0]:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _stop)
+    # Again and again: what is raised where Python ignores it, as in a __del__, is lost.
+    signal.setitimer(signal.ITIMER_REAL, _limit[0], 0.05)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise TooLong
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Swallow what is printed or displayed in the block, progress bars included."""
+    if "IPython" in sys.modules:
+        from IPython.utils.capture import capture_output
+
+        with capture_output():
+            yield
+    else:
+        nowhere = io.StringIO()
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            yield

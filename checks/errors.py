@@ -1,0 +1,380 @@
+"""Python's errors as a student needs them: their own line, the shapes by name, a next step."""
+
+import ast
+import contextlib
+import difflib
+import re
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from checks.exercises import load_tasks
+
+# What the checks hand to a student's function stands in for these.
+STAND_INS = {
+    "SpyNetwork": "MLP",
+    "SpyNet": "Net",
+    "SpyOptimizer": "SGD",
+    "SpyLoss": "CrossEntropyLoss",
+}
+SHAPES = "Print both shapes just before that line, and see which axis of each belongs together."
+
+
+class TooLong(BaseException):
+    """A call did not come to its end in time; no `except Exception` of the student's catches it."""
+
+
+class Explanation(NamedTuple):
+    """What an error means: facts from the student's line, the cause if certain, a next step."""
+
+    facts: str = ""
+    key: str = "raised"
+    likely: str = ""
+    step: str = "Run that line by itself, with the smallest example that you can think of."
+
+
+class Place(NamedTuple):
+    """A line of a traceback. `frame` is None if it arose in another process."""
+
+    file: str
+    line: int
+    function: str
+    code: str
+    part: str = ""  # of the code: what was being computed
+    frame: FrameType | None = None
+
+
+def said(error: BaseException) -> str:
+    """Return the error in one line, with nothing in it that the student doesn't know."""
+    reason = str(error).strip().partition("\n")[0]
+    return _renamed(f"{type(error).__name__}: {reason}".rstrip(": "))
+
+
+def _renamed(text: str) -> str:
+    return re.sub(r"\bSpy\w+", lambda match: STAND_INS.get(match[0], match[0]), text)
+
+
+def places(error: BaseException) -> list[Place]:
+    """Return all lines of the traceback, outermost first.
+
+    A stand-in for student code in another process may set `error.frames` to those over there.
+    """
+    told: list[traceback.FrameSummary] | None = getattr(error, "frames", None)
+    if told is not None:
+        return [Place(f.filename, f.lineno or 0, f.name, (f.line or "").strip()) for f in told]
+    summaries = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [_place(*pair) for pair in zip(summaries, frames, strict=True)]
+
+
+def _place(summary: traceback.FrameSummary, frame: FrameType) -> Place:
+    code, part = summary.line or "", ""
+    lines = (summary.lineno, summary.end_lineno)
+    if lines[0] == lines[1] and summary.colno is not None:
+        whole = getattr(summary, "_original_line", code)
+        part = whole.encode()[summary.colno : summary.end_colno].decode(errors="replace")
+    name = frame.f_code.co_qualname
+    return Place(summary.filename, summary.lineno or 0, name, code.strip(), part, frame)
+
+
+_judged: list[tuple[str, ...]] = [()]  # the functions of the exercise that is being judged
+
+
+@contextlib.contextmanager
+def judging(writes: tuple[str, ...]) -> Iterator[None]:
+    """Tell which functions an exercise is about: errors are shown in their lines."""
+    _judged[0], before = writes, _judged[0]
+    try:
+        yield
+    finally:
+        _judged[0] = before
+
+
+def student_places(error: BaseException) -> list[Place]:
+    """Return the lines of `error` that are the student's own, or at least not a library's."""
+    own = [place for place in places(error) if not _is_librarys(place.file)]
+    return [place for place in own if not _is_given(place)] or own
+
+
+@cache
+def _is_librarys(file: str) -> bool:
+    libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    ours = Path(file).parent == Path(__file__).parent
+    return ours or any(file.startswith(library) for library in libraries)
+
+
+def _is_given(place: Place) -> bool:
+    """Whether a line is in a function that comes with the course, or is of another exercise."""
+    outer = place.function.partition(".<locals>")[0]
+    if outer in _judged[0] or outer in {name.rpartition(".")[2] for name in _judged[0]}:
+        return False
+    others = {name for task in load_tasks() for name in task.writes}
+    return outer in others or (place.frame is not None and (outer, True) in _typed(place.file))
+
+
+@cache
+def _typed(file: str) -> frozenset[tuple[str, bool]]:
+    """Return the functions of a file by name, and whether they say what they return."""
+    try:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(_functions(tree, ""))
+
+
+def _functions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, bool]]:
+    for node in getattr(tree, "body", []):
+        if isinstance(node, ast.FunctionDef):
+            yield f"{prefix}{node.name}", node.returns is not None
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node, f"{prefix}{node.name}.")
+
+
+def raised_by_library(error: BaseException) -> bool:
+    """Whether a library raised `error`, in a frame of its own or in compiled code."""
+    own = student_places(error)
+    if not own:
+        return False
+    last = places(error)[-1]
+    return own[-1][:2] != last[:2] or bool(last.code and type(error).__name__ not in last.code)
+
+
+def student_line(error: BaseException) -> str:
+    """Say where in the student's own code `error` arose, "" if that isn't known."""
+    found = student_places(error)
+    if not found:
+        return ""
+    file, number, code = found[-1].file, found[-1].line, found[-1].code
+    cell = "ipykernel" in file or file.startswith("<")
+    place = "the cell" if cell else Path(file).name
+    return f"line {number} of {place}" + (f": `{code}`" if code else "")
+
+
+def explain(error: BaseException) -> Explanation:
+    """Say what is known of an error: by its kind, its text, and the values in that line."""
+    found = student_places(error)
+    place = found[-1] if found else Place("", 0, "", "")
+    for kinds, rule in RULES:
+        if isinstance(error, kinds):
+            explanation: Explanation | None = rule(error, place)
+            if explanation:
+                return Explanation(*map(_renamed, explanation))
+    return Explanation(facts=shapes_of(place))
+
+
+def shapes_of(place: Place) -> str:
+    """Say which shapes the arrays have that meet in what was being computed."""
+    try:
+        node = ast.parse(place.part.strip(), mode="eval").body
+    except SyntaxError:
+        return ""
+    shapes = [f"`{text}` has the shape {shape}" for text, shape in _shapes(node, place.frame)]
+    return f"{', and '.join(shapes)}." if shapes else ""
+
+
+def _shapes(node: ast.AST, frame: FrameType | None) -> Iterator[tuple[str, tuple[int, ...]]]:
+    parts: list[ast.expr] = []
+    if isinstance(node, ast.BinOp):
+        parts = [node.left, node.right]
+    elif isinstance(node, ast.Call):
+        parts = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
+    elif isinstance(node, (ast.Subscript, ast.Attribute)):
+        parts = [node.value, *([node.slice] if isinstance(node, ast.Subscript) else [])]
+    for part in parts:
+        value = value_of(part, frame)
+        if isinstance(getattr(value, "shape", None), tuple):
+            yield ast.unparse(part), tuple(value.shape)
+
+
+def value_of(node: ast.expr, frame: FrameType | None) -> Any:  # noqa: ANN401  # a student's value
+    """Return the value of names, attributes and products of them in `frame`; None for all else."""
+    harmless = (ast.Name, ast.Attribute, ast.Load, ast.BinOp, ast.operator, ast.Constant)
+    if frame is None or not all(isinstance(each, harmless) for each in ast.walk(node)):
+        return None
+    try:
+        code = compile(ast.Expression(node), "<part>", "eval")
+        return eval(code, frame.f_globals, frame.f_locals)
+    except Exception:
+        return None
+
+
+# Rules: each looks at an error and its place, and returns an Explanation or None.
+
+
+def _name_error(error: BaseException, place: Place) -> Explanation | None:
+    name = getattr(error, "name", None) or str(error).partition("'")[2].partition("'")[0]
+    values = place.frame.f_locals if place.frame else {}
+    if isinstance(error, UnboundLocalError):
+        likely = f"`{name}` is used in this function before it gets a value there."
+        return Explanation(
+            "",
+            "used too early",
+            likely,
+            f"Give `{name}` its value first, outside of any `if` or loop that may be skipped.",
+        )
+    if hasattr(values.get("self"), str(name)):
+        likely = f"`self.` is missing before `{name}`: it belongs to the network."
+        return Explanation("", "self missing", likely, f"Write `self.{name}`.")
+    known = [*values, *(vars(values["self"]) if hasattr(values.get("self"), "__dict__") else ())]
+    near = difflib.get_close_matches(
+        str(name), [*known, *(place.frame.f_globals if place.frame else ())], 1
+    )
+    step = "See how that name is spelled where it gets its value, and whether that comes first."
+    likely = f"nothing is called `{name}` here" + (f"; there is `{near[0]}`." if near else ".")
+    return Explanation("", "unknown name", likely, step)
+
+
+def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
+    name, thing = getattr(error, "name", None), getattr(error, "obj", None)
+    if "'NoneType' object" in str(error):
+        likely = f"what stands before `.{name}` is None, as a function without `return` gives it."
+        return Explanation(
+            "",
+            "None used",
+            likely,
+            "See which function gave it, and whether it ends with `return`.",
+        )
+    shown = place.part.rpartition(f".{name}")[0] or "it"
+    near = difflib.get_close_matches(str(name), dir(thing), 1) if thing is not None else []
+    likely = f"`{shown}` has nothing called `{name}`" + (f"; it has `{near[0]}`." if near else ".")
+    step = "See how that name is spelled where it gets its value, and whether that comes first."
+    return Explanation("", "unknown attribute", likely, step)
+
+
+MISFITS = re.compile(
+    r"shape|dimension|broadcast|aligned|mismatch|size of tensor|cannot be multiplied|axis \d|"
+    r"boolean index"
+)
+
+
+def _misfit(error: BaseException, place: Place) -> Explanation | None:
+    facts = shapes_of(place)
+    if MISFITS.search(str(error)) and facts:
+        return Explanation(facts, "raised", "", SHAPES)
+    return Explanation(facts) if facts else None
+
+
+def _type_error(error: BaseException, place: Place) -> Explanation | None:
+    text = str(error)
+    if "NoneType" in text:
+        likely = "a value in this line is None, which is what a function without `return` gives."
+        return Explanation(
+            "",
+            "None used",
+            likely,
+            "See which function gave it, and whether it ends with `return`.",
+        )
+    if re.search(
+        r"only (length-1|0-dimensional|integer scalar) arrays|can only be converted",
+        text,
+    ):
+        likely = "this works on one number at a time, and an array came."
+        return Explanation(
+            shapes_of(place),
+            "one number only",
+            likely,
+            "Use NumPy's function of that name, which takes whole arrays.",
+        )
+    if match := re.search(r"unsupported operand type\(s\) for (\S+): '(\w+)' and '(\w+)'", text):
+        likely = f"`{match[1]}` meets a {match[2]} and a {match[3]}, which don't go together."
+        step = "Convert one of them first; a text with values in it is best written as an f-string."
+        return Explanation("", "types", likely, step)
+    if match := re.search(r"unexpected keyword argument '(\w+)'", text):
+        likely = f"what is called there has no argument `{match[1]}`."
+        return Explanation(
+            "", "unknown argument", likely, "Look its arguments up in the documentation."
+        )
+    if match := re.search(r"missing \d+ required positional arguments?: (.*)", text):
+        return Explanation(
+            "",
+            "argument missing",
+            f"a call leaves out {match[1]}.",
+            "Compare that call with the docstring of what is called.",
+        )
+    return None
+
+
+def _no_record(error: BaseException, place: Place) -> Explanation | None:
+    known = [
+        value for each in places(error) if each.frame for value in each.frame.f_locals.values()
+    ]
+    if not any(type(value).__name__ == "History" and not len(value) for value in known):
+        return None
+    likely = "the epoch has ended and the history holds no entry: `history.record` was not called."
+    step = "Record the loss and both accuracies at the end of each epoch."
+    return Explanation("", "nothing recorded", likely, step)
+
+
+def _nothing_counted(error: BaseException, place: Place) -> Explanation | None:
+    likely = (
+        "the number that is divided by is 0: what should be counted never came, as from a loop "
+        "over an iterator that is used up already."
+    )
+    return Explanation("", "divided by 0", likely, "Print how often the loop before it is run.")
+
+
+KNOWN_TEXTS = (
+    ("does not require grad", "no gradients recorded",
+     "the loss does not depend on the weights any more: the forward pass ran under `no_grad`, or "
+     "its result was detached or turned into plain numbers.",
+     "Compute logits and loss of the training batch as tensors, without `no_grad`."),
+    ("backward through the graph a second time", "backward twice",
+     "`backward` is called twice for one loss.", "Compute a new loss for each `backward`."),
+    ("numpy() on Tensor that requires grad", "gradients kept",
+     "the tensor still carries what `backward` would need.",
+     "Compute it within `with torch.inference_mode():`, or call `.detach()` first."),
+    ("batch_size", "batch flattened", "the number of rows is not that of the labels.",
+     "Keep the first axis in each reshape: one row for each image."),
+    ("mat1 and mat2 shapes", "flatten size",
+     "a fully connected layer expects another number of values than arrive.",
+     "Follow the shapes through the layers, and compare with `in_features`."),
+    ("ambiguous", "array as condition", "a whole array stands where True or False is wanted.",
+     "Say what is meant: `.all()`, `.any()`, or a comparison for each element."),
+    ("unpack", "unpacked",
+     "the number of names on the left is not that of the values on the right.",
+     "Print the value on the right: a shape has one number for each axis."),
+    ("inhomogeneous", "ragged", "rows of different lengths can't make one array.",
+     "Print the length of each row before they are put together."),
+)  # fmt: skip
+
+
+def _known_text(error: BaseException, place: Place) -> Explanation | None:
+    for text, key, likely, step in KNOWN_TEXTS:
+        if text in str(error):
+            return Explanation(shapes_of(place), key, likely, step)
+    return None
+
+
+def _without_end(error: BaseException, place: Place) -> Explanation | None:
+    return Explanation(
+        "",
+        "endless",
+        "a loop or a recursion never comes to its end.",
+        "See what changes in each turn of the loop, and what would end it.",
+    )
+
+
+def _exit(error: BaseException, place: Place) -> Explanation | None:
+    return Explanation(
+        "",
+        "exit",
+        "`exit` ends the whole program, the notebook's kernel too.",
+        "Leave a function by `return`, or raise an error that says what is wrong.",
+    )
+
+
+RULES: tuple[tuple[tuple[type[BaseException], ...], Any], ...] = (
+    ((SystemExit,), _exit),
+    ((RecursionError, TooLong), _without_end),
+    ((NameError,), _name_error),
+    ((AttributeError,), _attribute_error),
+    ((IndexError,), _no_record),
+    ((ZeroDivisionError,), _nothing_counted),
+    ((ValueError, RuntimeError, TypeError), _known_text),
+    ((TypeError,), _type_error),
+    ((ValueError, RuntimeError, TypeError, IndexError), _misfit),
+)

@@ -1,0 +1,180 @@
+"""Changes of a function's lines: one moved, left out or added, or the same slip undone in all."""
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from checks.edits import KINDS, Node, Scope, expression, is_dotted, is_own
+
+Statements = list[ast.stmt]
+Place = tuple[Node, str, int]  # what holds statements: parent, field, and depth of nesting
+STEPS = {  # calls that a training may lack, by what they are called on
+    "network": ("reset_grad()", "train()", "eval()"),
+    "optimizer": ("zero_grad()", "step()"),
+    "loss": ("backward()",),
+}
+
+
+class Lines(NamedTuple):
+    """New lists of statements for some places, and the claim about the statement `at`."""
+
+    new: list[tuple[Node, str, Statements]]  # parent, field, statements
+    at: ast.stmt
+    key: str
+    claim: str
+
+
+class Rewritten(NamedTuple):
+    """What makes another function of a copy, and the claim about the first place."""
+
+    rewrite: Callable[[ast.FunctionDef], Any]
+    at: Node
+    key: str
+    claim: str
+
+
+def places_of(function: ast.FunctionDef) -> list[Place]:
+    """Return all places in a function that hold statements."""
+    found: list[Place] = []
+
+    def walk(node: Node, depth: int) -> None:
+        for field in ("body", "orelse", "finalbody"):
+            inner = getattr(node, field, None)
+            if isinstance(inner, list) and inner and isinstance(inner[0], ast.stmt):
+                found.append((node, field, depth))
+                for each in inner:
+                    walk(each, depth + 1)
+
+    walk(function, 0)
+    return found
+
+
+def rearranged(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
+    """Yield the function with `return` at its end, and with one line moved or left out."""
+    yield from _returned(function, scope)
+    places = places_of(function)
+    for left_out in (False, True):
+        for place in places:
+            held = getattr(place[0], place[1])
+            for number, statement in enumerate(held):
+                if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+                    continue  # a docstring
+                rest = held[:number] + held[number + 1 :] or [ast.Pass()]
+                if left_out:
+                    claim = "this line is too much."
+                    yield Lines([(*place[:2], rest)], statement, "too much", claim)
+                else:
+                    yield from _moved(statement, place, rest, number, places)
+
+
+def _returned(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
+    last = function.body[-1]
+    if isinstance(last, ast.Expr):
+        new = [*function.body[:-1], ast.Return(last.value)]
+        claim = "the result is computed here and not returned."
+        yield Lines([(function, "body", new)], last, "return missing", claim)
+    if not isinstance(last, ast.Return):
+        for variable in reversed(scope.variables):
+            new = [*function.body, ast.Return(variable)]
+            claim = f"the function ends here and never returns `{ast.unparse(variable)}`."
+            yield Lines([(function, "body", new)], last, "return missing", claim)
+
+
+def _moved(
+    statement: ast.stmt, home: Place, rest: Statements, number: int, places: list[Place]
+) -> Iterator[Lines]:
+    inside = set(map(id, ast.walk(statement)))
+    for other, field, depth in places:
+        if id(other) in inside:
+            continue
+        same = (other, field) == home[:2]
+        held: Statements = rest if same else getattr(other, field)
+        for position in range(len(held) + 1):
+            if same and position == number:
+                continue
+            new = [*held[:position], statement, *held[position:]]
+            taken = [] if same else [(*home[:2], rest)]
+            claim = _move_claim(same, position < number, home[2], depth, other)
+            yield Lines([*taken, (other, field, new)], statement, *claim)
+
+
+def _move_claim(same: bool, earlier: bool, depth: int, new: int, other: Node) -> tuple[str, str]:
+    if same:
+        return "order", f"this line comes too {'late' if earlier else 'early'}."
+    if new > depth:
+        line = getattr(other, "lineno", 0)
+        return "indentation", f"this line belongs into the block that begins in line {line}."
+    return "indentation", "this line stands in a block that it doesn't belong to."
+
+
+def added(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
+    """Yield the function with one more call of those that a training needs."""
+    calls = [f"{name}.{step}" for name in scope.names for step in STEPS.get(name, ())]
+    for call in calls:
+        for parent, field, _ in places_of(function):
+            held = getattr(parent, field)
+            for position in range(len(held) + 1):
+                new = [*held[:position], ast.Expr(expression(call)), *held[position:]]
+                where = "before" if position < len(held) else "after"
+                at = held[min(position, len(held) - 1)]
+                claim = f"`{call}` is missing {where} this line."
+                yield Lines([(parent, field, new)], at, "call missing", claim)
+
+
+def everywhere(function: ast.FunctionDef, scope: Scope) -> Iterator[Rewritten]:
+    """Yield the function with one and the same slip undone in all its lines."""
+    nodes = list(ast.walk(function))
+    assigned = [n for n in nodes if isinstance(n, ast.Assign) and is_own(n.targets[0])]
+    added_to = [n for n in nodes if isinstance(n, ast.AugAssign)]
+    if len(assigned) > 1:
+        claim = "here and in other lines `=` replaces what was there, where it has to be added to."
+        yield Rewritten(_Sums().visit, assigned[0], "= for +=", claim)
+    if len(added_to) > 1:
+        claim = "here and in other lines what was there before has to be replaced."
+        yield Rewritten(_Assignments().visit, added_to[0], "+= for =", claim)
+    used = {ast.unparse(n): n for n in nodes if is_dotted(n)}
+    for old, node in used.items():
+        for new in _namesakes(old, scope):
+            if new in used:
+                key, claim = "changed places", f"`{old}` and `{new}` have changed places."
+            else:
+                key, claim = "name", f"`{old}` is the wrong one, here and in other lines."
+            yield Rewritten(_Renaming(old, new).visit, node, key, claim)
+
+
+def _namesakes(text: str, scope: Scope) -> Iterator[str]:
+    """Yield what may be meant by a name: another function of its kind, another attribute."""
+    start, dot, name = text.rpartition(".")
+    if start == "self":
+        yield from (f"self.{other}" for other in scope.attributes if other != name)
+    elif not dot and name in scope.names:
+        yield from (other for other in scope.names if other != name)
+    for kind in KINDS:
+        if name in kind:
+            yield from (f"{start}{dot}{other}" for other in kind if other != name)
+
+
+class _Renaming(ast.NodeTransformer):
+    def __init__(self, old: str, new: str) -> None:
+        self.pairs = {old: new, new: old}
+
+    def visit(self, node: Node) -> Any:  # noqa: ANN401  # as in ast
+        if isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node) in self.pairs:
+            new = expression(self.pairs[ast.unparse(node)])
+            assert isinstance(new, (ast.Name, ast.Attribute))
+            new.ctx = node.ctx
+            return ast.copy_location(new, node)
+        return self.generic_visit(node)
+
+
+class _Sums(ast.NodeTransformer):
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:  # as ast calls it
+        target = node.targets[0]
+        if not isinstance(target, ast.Attribute) or not is_own(target):
+            return node
+        return ast.copy_location(ast.AugAssign(target, ast.Add(), node.value), node)
+
+
+class _Assignments(ast.NodeTransformer):
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:  # as ast calls it
+        return ast.copy_location(ast.Assign([node.target], node.value), node)

@@ -1,0 +1,145 @@
+"""The student's source text: what is in it, which functions are theirs, and it with a change."""
+
+import ast
+import linecache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from types import CodeType, FunctionType
+from typing import Any
+
+Definition = ast.FunctionDef | ast.ClassDef
+
+
+def plain_function(function: Any) -> FunctionType | None:  # noqa: ANN401  # a student's object
+    """Return `function` itself, or a method of a class; None for what is neither, or elsewhere."""
+    if isinstance(function, type):
+        own = (value for value in vars(function).values() if isinstance(value, FunctionType))
+        return next(own, None)
+    return function if isinstance(function, FunctionType) else None
+
+
+def syntax_slip(function: Any) -> SyntaxError | None:  # noqa: ANN401
+    """Return why Python can't read the file of `function` as it is now, None if it can."""
+    plain = plain_function(function)
+    try:
+        ast.parse(_text(plain) if plain else "")
+    except SyntaxError as error:
+        error.filename = plain.__code__.co_filename if plain else None
+        return error
+    return None
+
+
+def _text(function: FunctionType) -> str:
+    filename = function.__code__.co_filename
+    linecache.checkcache(filename)
+    return "".join(linecache.getlines(filename, function.__globals__))
+
+
+class Source:
+    """The module of a student's functions, as text that can be changed and run again.
+
+    Raises ValueError if there is no text, or one that is newer than the functions.
+    """
+
+    def __init__(self, functions: Sequence[Any]) -> None:
+        plain = [plain_function(function) for function in functions]
+        if not plain or plain[0] is None or any(f is None for f in plain):
+            raise ValueError("there is no function with a source text.")
+        text = _text(plain[0])
+        self.globals, self.file = plain[0].__globals__, plain[0].__code__.co_filename
+        self.tree = ast.parse(text)
+        compiled = set(_codes(compile(text, self.file, "exec")))
+        if not all(f is not None and _signature(f.__code__) in compiled for f in plain):
+            raise ValueError("the file was changed after it was loaded.")
+
+    @cached_property
+    def functions(self) -> dict[str, ast.FunctionDef]:
+        """All functions and methods by name, say "MLP.forward"."""
+        return dict(_functions(self.tree))
+
+    def theirs(self, writes: Iterable[str]) -> dict[str, ast.FunctionDef]:
+        """Return those functions that students write: the exercise's, and what these call.
+
+        What comes with the course is typed in full; a helper that a student adds hardly ever is.
+        """
+        found: dict[str, ast.FunctionDef] = {}
+        waiting = [name for name in writes if name in self.functions]
+        while waiting:
+            name = waiting.pop()
+            found[name] = node = self.functions[name]
+            for called in _called(node, name.rpartition(".")[0]):
+                if called not in found and called in self.functions and not self.is_given(called):
+                    waiting.append(called)
+        return found
+
+    def is_given(self, name: str) -> bool:
+        """Whether a function comes with the course."""
+        node = self.functions.get(name)
+        return node is not None and node.returns is not None
+
+    def run_again(
+        self, changed: ast.FunctionDef, takes: Sequence[str], kept: Sequence[str] = ()
+    ) -> list[Any]:
+        """Return what the module calls `takes` once `changed`, a part of `tree`, is compiled anew.
+
+        The module itself stays as it was, and so do the functions `kept`. Raises whatever running
+        it raises.
+        """
+        space = dict(self.globals)
+        exec(self._rest(takes), space)
+        space |= {name: self.globals[name] for name in kept if name in self.globals}
+        top = next(node for node in self.tree.body if node is changed or _holds(node, changed))
+        exec(compile(ast.Module([top], []), self.file, "exec"), space)
+        return [space[name] for name in takes]
+
+    def _rest(self, takes: Sequence[str]) -> CodeType:
+        """All functions, so that they call each other's changed forms, and the classes wanted."""
+        key = tuple(takes)
+        if key not in self._compiled:
+            nodes: list[ast.stmt] = [
+                node
+                for node in self.tree.body
+                if isinstance(node, ast.FunctionDef)
+                or (isinstance(node, ast.ClassDef) and node.name in takes)
+            ]
+            self._compiled[key] = compile(ast.Module(nodes, []), self.file, "exec")
+        return self._compiled[key]
+
+    @cached_property
+    def _compiled(self) -> dict[tuple[str, ...], CodeType]:
+        return {}
+
+
+def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in getattr(tree, "body", []):
+        if isinstance(node, ast.FunctionDef):
+            yield f"{prefix}{node.name}", node
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node, f"{prefix}{node.name}.")
+
+
+def _called(node: ast.FunctionDef, of_class: str) -> Iterator[str]:
+    """Yield the names of the functions and methods of its own that a function uses."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name):
+            yield each.id
+        elif isinstance(each, ast.Attribute) and of_class:
+            yield f"{of_class}.{each.attr}"
+
+
+def _holds(outer: ast.AST, inner: ast.AST) -> bool:
+    return isinstance(outer, ast.ClassDef) and inner in outer.body
+
+
+def _codes(code: CodeType) -> Iterator[tuple[Any, ...]]:
+    yield _signature(code)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _signature(code: CodeType) -> tuple[Any, ...]:
+    return code.co_name, code.co_code, code.co_firstlineno
+
+
+Call = Callable[..., Any]

@@ -1,0 +1,222 @@
+"""A cause is a true claim about the student's own text, and Python's errors are explained."""
+
+import ast
+import re
+import signal
+from functools import cache
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checks import asking, diagnosis
+from checks.edits import CLAIMS, OPERATORS, scope_of
+from checks.verdicts import UNFINISHED, VAGUE, Exercise, Fault, Report
+from tests.checks.machine_mutants import sources
+from tests.checks.mutants import FORMS, TASKS, run_check, student_module
+
+PLAIN = (FORMS / "plain.py").read_text(encoding="utf-8")
+needs_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer here")
+
+
+def changed(old, new, text=PLAIN):
+    assert text.count(old) == 1, old
+    return text.replace(old, new)
+
+
+def report(exercise, source, name="homework"):
+    return run_check(exercise, student_module(source, name))
+
+
+def plain_with(exercise, function):
+    """Return the report on the plain form, in which `function`, a text, replaces one."""
+    return report(exercise, f"{PLAIN}\n\n{function}\n")
+
+
+# Claims.
+
+SLIPS = (
+    ("forward", "self.z1 @ self.W2.T + self.b2", "self.z1 @ self.W2.T - self.b2", "sign"),
+    ("forward", "self.z1 = sigmoid(self.a1)", "self.z1 = sigmoid(a1)", "self missing"),
+    ("forward", "self.y_hat = softmax(self.a2)", "self.y_hat = softmax(self.z1)", "name"),
+    ("train_network", "batch = order[start : start + batch_size]",
+     "batch = order[start : start + 6]", "fixed number"),
+    ("train_network", "            network.update_params(learning_rate)\n",
+     "        network.update_params(learning_rate)\n", "indentation"),
+    ("test_network", "y_hat.argmax(axis=1)", "y_hat.argmax(axis=0)", "number"),
+    ("one_hot_encode", "encoded[np.arange(len(labels)), labels] = 1",
+     "encoded[np.arange(len(labels)), labels - 1] = 1", "off by one"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "old", "new", "key"), SLIPS)
+def test_a_slip_is_named_at_its_line(exercise, old, new, key):
+    source = changed(old, new)
+    found = report(exercise, source)
+    assert found.causes[0] == key
+    line = source.splitlines()[int(re.search(r"line (\d+) of homework\.py", str(found))[1]) - 1]
+    assert line.strip() in source
+
+
+@cache
+def mutants_of(exercise):
+    return sources(exercise, "plain")
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_what_is_claimed_of_a_drawn_mutant_is_true(data):
+    """The line that is named is the one that the mutation changed, or the cause has a row."""
+    exercise = data.draw(st.sampled_from(["sigmoid", "softmax", "accuracy", "cross_entropy"]))
+    right = ast.unparse(ast.parse(PLAIN))
+    mutant = data.draw(st.sampled_from(mutants_of(exercise)))
+    found = report(exercise, mutant)
+    differing = {
+        number
+        for number, (a, b) in enumerate(zip(right.splitlines(), mutant.splitlines(), strict=False))
+        if a != b
+    }
+    named = re.findall(r"in line (\d+) of homework\.py", str(found))
+    if named and len(mutant.splitlines()) == len(right.splitlines()):
+        start = min(differing) - 2  # a slip may be undone in a line that uses what it spoils
+        assert all(start <= int(number) - 1 <= max(differing) + 3 for number in named), str(found)
+
+
+def test_every_change_of_every_operator_has_a_claim():
+    tree = ast.parse(PLAIN)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    keys = set()
+    for function in functions:
+        scope = scope_of(function, tree)
+        for node in ast.walk(function):
+            for operator in (*OPERATORS, *diagnosis.LATER):
+                for change in operator(node, scope):
+                    assert change.claim("x").endswith(".")
+                    assert not re.search(r"\{(code|detail)\}", change.claim("x"))
+                    keys.add(change.key)
+    assert keys <= set(CLAIMS)
+    assert len(keys) > 20
+
+
+def test_the_students_module_stays_as_it_was():
+    module = student_module(changed("a.max(", "a.min(", f"{PLAIN}\ndef f(a):\n    a.max()"), "m")
+    before = dict(vars(module))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.print", lambda *_: None)
+        TASKS["forward"].check(module.MLP)
+    assert vars(module) == before
+
+
+def test_a_file_that_changed_after_loading_is_not_searched(tmp_path):
+    path = tmp_path / "homework.py"
+    path.write_text("import numpy as np\n\ndef sigmoid(a):\n    return np.exp(a) + 1\n")
+    space = {}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+    path.write_text("import numpy as np\n\n\n\ndef sigmoid(a):\n    return 1 / (np.exp(-a) + 1)\n")
+    assert run_check("sigmoid", SimpleNamespace(**space)).causes == ["unknown"]
+
+
+# What an exercise builds on.
+
+
+def test_a_mistake_is_blamed_once():
+    wrong = changed("return 100 * np.mean(predicted == true)", "return np.mean(predicted == true)")
+    assert report("accuracy", wrong).causes == ["fraction"]
+    judged = report("test_network", wrong)
+    assert judged.passed
+    assert "with a correct `accuracy`, since yours is not right yet" in str(judged)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "softmax"])
+def test_forward_is_judged_while_what_it_calls_is_still_to_be_written(name):
+    source = f"{PLAIN}\n\ndef {name}(a):\n    raise NotImplementedError\n"
+    assert report(name, source).causes == [UNFINISHED.key]
+    assert report("forward", source).passed
+
+
+def test_gradients_are_judged_with_a_correct_forward():
+    source = changed("self.z1 = sigmoid(self.a1)", "self.z1 = np.tanh(self.a1)")
+    assert not report("forward", source).passed
+    assert report("update_grad", source).passed
+
+
+# Python's errors, at the student's own line.
+
+ERRORS = (
+    ("forward", "self.a1 = x @ self.W1.T", "self.a1 = x @ self.W1", "`self.W1` has the shape"),
+    ("forward", "self.a1 = x @ self.W1.T", "self.a1 = x @ W1.T", "`self.` is missing before `W1`"),
+    ("softmax", "e = np.exp(a)", "e = np.expp(a)", "`np` has nothing called `expp`"),
+    ("softmax", "e = np.exp(a)", "f = np.exp(a)", "nothing is called `e` here"),
+    ("test_network", "return accuracy(y_hat.argmax(axis=1), labels)",
+     "return accuracy(y_hat.argmax(axis=1), labels).item().real.x", "has nothing called `x`"),
+    ("train_network", "        history.record(total / len(images), train_accuracy, "
+     "validation_accuracy)\n", "", "history.record"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "old", "new", "words"), ERRORS)
+def test_an_error_is_explained(exercise, old, new, words):
+    text = str(report(exercise, changed(old, new)))
+    assert words in text
+    assert re.search(r"line \d+ of homework\.py", text)
+
+
+NAMES_OF_OURS = r"Spy\w+|Album|Laboratory|verdicts|checks[./]|asking"
+
+
+@pytest.mark.parametrize(
+    "line", ["network.weights", "network.nothing()", "network[0]", "len(network)", "network + 1",
+             "network.forward()", "network.update_params()", "1 / 0", "[][1]", "{}['a']"],
+)  # fmt: skip
+def test_no_name_of_ours_leaks(line):
+    text = str(
+        plain_with("test_network", f"def test_network(network, images, labels):\n    {line}")
+    )
+    assert not re.search(NAMES_OF_OURS, text), text
+
+
+@needs_timer
+def test_an_endless_loop_ends_in_a_verdict():
+    loop = "def sigmoid(a):\n    while True:\n        a = a + 1\n    return a"
+    with asking.limited_to(0.3):
+        found = plain_with("sigmoid", loop)
+    assert "did not come to its end within 0.3 seconds" in str(found)
+    assert found.causes == ["endless"]
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ("raise SystemExit", "ended the program"), ("import sys; sys.exit(1)", "ended the program"),
+    ("raise KeyboardInterrupt", "was stopped by hand"),
+])  # fmt: skip
+def test_exit_and_interruption_end_in_a_verdict(line, words):
+    assert words in str(plain_with("sigmoid", f"def sigmoid(a):\n    {line}"))
+
+
+def test_a_syntax_slip_gives_one_message_and_no_verdict_on_the_old_code(tmp_path):
+    path = tmp_path / "mlp.py"
+    path.write_text("import numpy as np\n\ndef sigmoid(a):\n    return np.exp(a)\n")
+    space = {}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+    path.write_text("import numpy as np\n\ndef sigmoid(a:\n    return np.exp(a)\n")
+    found = run_check("sigmoid", SimpleNamespace(**space))
+    assert found.causes == ["syntax"]
+    assert "Python can't read line 3 of mlp.py: `def sigmoid(a:`" in str(found)
+    assert len(found) == 1
+
+
+# The form of a verdict.
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_html_holds_the_text_and_no_markup_of_the_student(found, part):
+    exercise, fault = Exercise("sigmoid"), Fault("k", "<b>why</b> `a < b`.", "do.")
+    page = Report([exercise.wrong(part, found, "1 & 2", fault)]).as_html()
+    assert "<b>why" not in page
+    assert "<code>a &lt; b</code>" in page
+    assert "1 &amp; 2" in page
+    assert re.sub("<[^>]*>", "", page).count("✗ wrong") == 1 + (found + part).count("✗ wrong")
+
+
+def test_vague_causes_are_no_claims():
+    assert {"unknown", "raised"} == set(VAGUE)
