@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -58,21 +58,8 @@ def take_turns(
     the reasons why somebody is "missing": a library that is not installed, or any other error.
     """
     timings: dict[str, Timings] = {setting: {} for setting in settings}
-    missing: dict[str, str] = {}
-    ready: dict[Contestant, ProcessPoolExecutor] = {}
-    spawn = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
-        for contestant in dict.fromkeys(chain.from_iterable(settings.values())):
-            print(f"preparing {contestant.name}", flush=True)
-            process = stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn))
-            try:
-                with environment(contestant.environment):
-                    process.submit(_prepare, contestant).result()
-                ready[contestant] = process
-            except ImportError as error:
-                missing[contestant.name] = f"not installed ({error.name or error})"
-            except Exception as error:
-                missing[contestant.name] = str(error).partition("\n")[0] or repr(error)
+        ready, missing = _started(dict.fromkeys(chain.from_iterable(settings.values())), stack)
         for setting, group in [*settings.items()] * rounds:
             with surroundings.get(setting, nullcontext)():
                 for contestant in filter(ready.get, group):
@@ -81,6 +68,25 @@ def take_turns(
                     timings[setting].setdefault(contestant.name, []).append(seconds)
         peaks = {c.name: process.submit(_peak_memory).result() for c, process in ready.items()}
     return {"timings": timings, "peak_mb": peaks, "missing": missing}
+
+
+def _started(
+    contestants: Iterable[Contestant], stack: ExitStack
+) -> tuple[dict[Contestant, ProcessPoolExecutor], dict[str, str]]:
+    """Return a process for each contestant, who has run once in it; and the names of the others."""
+    ready, missing, spawn = {}, {}, multiprocessing.get_context("spawn")
+    for contestant in contestants:
+        print(f"preparing {contestant.name}", flush=True)
+        process = stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn))
+        try:
+            with environment(contestant.environment):
+                process.submit(_prepare, contestant).result()
+            ready[contestant] = process
+        except ImportError as error:
+            missing[contestant.name] = f"not installed ({error.name or error})"
+        except Exception as error:
+            missing[contestant.name] = str(error).partition("\n")[0] or repr(error)
+    return ready, missing
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:

@@ -180,11 +180,11 @@ def update_readme(text: str, results: dict[str, Section]) -> str:
     if "mlp" in results:
         timings = results["mlp"]["timings"][ONE_CORE]
         floor = f"{ratio(timings[OURS], timings[FLOOR]):.1f} times the floor"
-        told = f"{floor}, its two large matrix products alone; {compared(timings)}"
+        told = f"{floor}, which is its two large matrix products alone. {compared(timings)}"
         lines.append(f"- **MLP**, one epoch on one core: {told}.")
     if "cnn" in results:
         told = compared(results["cnn"]["timings"][DEFAULT])
-        lines.append(f"- **CNN**, one epoch with default settings: {told}.")
+        lines.append(f"- **CNN**, one epoch with default settings. {told}.")
     return before + "\n".join([*lines, END]) + after
 
 
@@ -192,4 +192,4 @@ def compared(timings: Timings) -> str:
     """Say how many times our time the others took."""
     others = [name for name in timings if name not in {OURS, OURS_THREADED, EVALUATING, FLOOR}]
     said = [f"{name} {ratio(timings[name], timings[OURS]):.1f}" for name in others]
-    return "the others, in multiples of our time: " + ", ".join(said)
+    return f"As multiples of our time, the others took: {'; '.join(said)}"

@@ -22,8 +22,8 @@ Entries = Mapping[str, Callable[[int], Timed]]  # who takes part, given a number
 OURS, OURS_THREADED = "ours", "ours, a thread on each core"
 EVALUATING = "ours, with both accuracies after the epoch"
 FLOOR = "floor: the two large matrix products alone"
-BARE_LOOP = "an image at a time, in bare NumPy"
-LOOP = "an image at a time, with the methods of ours"
+BARE_LOOP = "one image at a time, in plain NumPy"
+LOOP = "one image at a time, with our own methods"
 USUAL, WITH_WORKERS = (f"the usual loop, DataLoader with {n} workers" for n in (0, 2))
 NO_PEERS = {OURS, OURS_THREADED, EVALUATING, FLOOR, BARE_LOOP, LOOP}
 MLP_OURS, CNN_OURS = "MLP, ours", "CNN, ours"
@@ -174,7 +174,7 @@ def busy_neighbour() -> Iterator[None]:
 
 
 def spin() -> None:
-    """Compute for ever."""
+    """Compute forever."""
     if sys.platform == "linux":
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     while True:
