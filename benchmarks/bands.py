@@ -7,88 +7,107 @@ python -m benchmarks.bands [--seeds 20] [--networks mlp ...] [--sources MNIST ..
 
 import argparse
 import io
+import json
+import os
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
+from tqdm import tqdm
 
-from benchmarks.seeds import Results, digits_of, results_by_seed
 from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
 from helpers.evaluation import hardest_digits
 from helpers.files import atomic_write
-from helpers.mnist import DATA_SETS, Digits
-from helpers.training import History
+from helpers.mlp import MLP
+from helpers.mnist import DATA_SETS, Digits, Split, load_mnist
+from helpers.training import History, accuracy, predict, test_network, train_network
+
+Results = dict[str, float]
+Training = tuple[History, NDArray[np.integer]]  # the history, and what was predicted on test images
 
 RUNS = Path(__file__).with_name("band_runs")  # what every seed gave
 SOURCES = [*(row.name for row in DATA_SETS), "stand-in"]
 
 
-def results_of(name: str, history: History, test: float) -> Results:
-    """Return what a training brought, in percent."""
-    return {
-        f"{name}, training accuracy": history.train_accuracy[-1],
-        f"{name}, validation accuracy": history.validation_accuracy[-1],
-        f"{name}, gap": history.gap(),
-        f"{name}, test accuracy": test,
-    }
+def train_mlp(digits: Digits, train: Split, seed: int) -> Training:
+    """Train the network of notebook 1."""
+    network = MLP(seed=seed)
+    history = train_network(network, train, digits.validation, seed=seed)
+    return history, predict(network, digits.test.images)
 
 
-def measure_mlp(digits: Digits, seed: int) -> Results:
-    """Train the two networks of notebook 1 and return each result by its name, in percent."""
-    from helpers.mlp import MLP
-    from helpers.training import predict, test_network, train_network
-
-    untrained = test_network(MLP(seed=seed), *digits.validation)
-    results = {"MLP untrained, validation accuracy": untrained}
-    for name, train in (("mini", digits.train.first(2000)), ("full", digits.train)):
-        network = MLP(seed=seed)
-        history = train_network(network, train, digits.validation, seed=seed)
-        results |= results_of(f"MLP {name}", history, test_network(network, *digits.test))
-    counts = confusion_matrix(digits.test.labels, predict(network, digits.test.images))
-    results[f"MLP full, hardest {digits.classes.noun}"] = hardest_digits(counts)[0].recall
-    return results
-
-
-def measure_cnn(digits: Digits, seed: int) -> Results:
-    """Train the two networks of notebook 2 and return each result by its name, in percent."""
+def train_cnn(digits: Digits, train: Split, seed: int) -> Training:
+    """Train the network of notebook 2."""
     from torch import nn, optim
 
-    from helpers.cnn import Net, predict, test_accuracy, trainNN
+    from helpers import cnn
 
-    results: Results = {}
-    for name, is_full in (("mini", False), ("full", True)):
-        network = Net(seed=seed)
-        optimizer = optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
-        history = trainNN(
-            network,
-            optimizer,
-            40,
-            nn.CrossEntropyLoss(),
-            full_data=is_full,
-            train=digits.train,
-            validation=digits.validation,
-            seed=seed,
-        )
-        results |= results_of(f"CNN {name}", history, test_accuracy(network, *digits.test))
-    counts = confusion_matrix(digits.test.labels, predict(network, digits.test.images))
-    results[f"CNN full, hardest {digits.classes.noun}"] = hardest_digits(counts)[0].recall
-    return results
+    network, validation = cnn.Net(seed=seed), digits.validation
+    optimizer, criterion = (
+        optim.SGD(network.parameters(), 0.01, momentum=0.9),
+        nn.CrossEntropyLoss(),
+    )
+    history = cnn.trainNN(
+        network, optimizer, 40, criterion, train=train, validation=validation, seed=seed
+    )
+    return history, cnn.predict(network, digits.test.images)
 
 
-MEASUREMENTS: dict[str, Callable[[Digits, int], Results]] = {
-    "mlp": measure_mlp,
-    "cnn": measure_cnn,
-}
+TRAININGS = {"mlp": train_mlp, "cnn": train_cnn}
 
 
 def run(network: str, source: str, seed: int) -> Results:
-    """Measure one network on one data set with one seed, silently, on one thread."""
-    digits = digits_of(source)
-    with redirect_stdout(io.StringIO()):
-        return MEASUREMENTS[network](digits, seed)
+    """Return each result of one network by its name, in percent, on one data set with one seed."""
+    digits, title, results = digits_of(source), network.upper(), {}
+    if network == "mlp":
+        untrained = test_network(MLP(seed=seed), *digits.validation)
+        results["MLP untrained, validation accuracy"] = untrained
+    for name, n in (("mini", 2000), ("full", len(digits.train.labels))):
+        with redirect_stdout(io.StringIO()):
+            history, predicted = TRAININGS[network](digits, digits.train.first(n), seed)
+        results[f"{title} {name}, training accuracy"] = history.train_accuracy[-1]
+        results[f"{title} {name}, validation accuracy"] = history.validation_accuracy[-1]
+        results[f"{title} {name}, gap"] = history.gap()
+        results[f"{title} {name}, test accuracy"] = accuracy(predicted, digits.test.labels)
+    hardest = hardest_digits(confusion_matrix(digits.test.labels, predicted))[0]
+    return results | {f"{title} full, hardest {digits.classes.noun}": hardest.recall}
+
+
+def digits_of(source: str) -> Digits:
+    """Return the data set `source`, or "stand-in"; no other one may be measured for it."""
+    if source == "stand-in":
+        os.environ["MNIST_MIRROR"] = source
+    digits = load_mnist("MNIST" if source == "stand-in" else source)
+    if digits.source != source:
+        raise RuntimeError(f"wanted the data set {source}, got {digits.source}.")
+    return digits
+
+
+def results_by_seed(
+    file: Path, measure: Callable[[int], Results], seeds: int, title: str
+) -> list[Results]:
+    """Return what `measure(seed)` gives for the seeds 0 … seeds - 1.
+
+    Results in `file` are taken from there and new ones are added at once, so a measurement that was
+    stopped continues where it stopped. `measure` runs in processes of one thread each.
+    """
+    done: dict[str, Results] = json.loads(file.read_text()) if file.exists() else {}
+    missing = [seed for seed in range(seeds) if str(seed) not in done]
+    # For the processes: one per core is faster than several threads, and one bar is enough.
+    os.environ |= {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        runs = zip(missing, pool.map(measure, missing), strict=True)
+        for seed, results in tqdm(runs, title, len(missing), unit="seed", disable=False):
+            done[str(seed)] = {name: round(value, 3) for name, value in results.items()}
+            with atomic_write(file) as out:
+                out.write(json.dumps(done, indent=1).encode() + b"\n")
+    return [done[str(seed)] for seed in range(seeds)]
 
 
 def to_band(values: list[float]) -> Band:
@@ -100,8 +119,8 @@ def to_band(values: list[float]) -> Band:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--networks", nargs="+", default=list(MEASUREMENTS))
-    parser.add_argument("--sources", nargs="+", default=SOURCES)
+    parser.add_argument("--networks", nargs="+", default=list(TRAININGS), choices=TRAININGS)
+    parser.add_argument("--sources", nargs="+", default=SOURCES, choices=SOURCES)
     arguments = parser.parse_args()
     bands = load_bands() if BANDS_FILE.exists() else {}
     for network in arguments.networks:

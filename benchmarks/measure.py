@@ -8,98 +8,85 @@ A process for each contestant keeps their threads and libraries apart. They wait
 
 import multiprocessing
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pkgutil import resolve_name
+from itertools import chain
+from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
+
+import psutil
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Settings of a machine that its users elsewhere don't have: a BLAS without its fastest kernels,
 # and Python without its cache of compiled modules, which then takes several times as long to start.
 UNWANTED = (*THREAD_VARIABLES, "OPENBLAS_CORETYPE", "PYTHONDONTWRITEBYTECODE")
-N_CORES = 2  # what everything is measured on, also where there are more
 
 Timed = Callable[[], object]
 Timings = dict[str, list[float]]  # the seconds of each contestant, one number a round
 
 
-class UnavailableError(RuntimeError):
-    """A contestant cannot take part here; the message says why."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contestant:
-    """Something to be timed: `prepare`, as "module:function", is called and gives what is timed.
+    """Something to be timed: `prepare` is called and returns what is timed.
 
-    It is named, not given, so that only the contestant's own process imports the library that it
+    That happens in the contestant's own process, so `prepare` imports the libraries that only it
     needs. `environment` is added to that of its process, in which no variable limits the threads;
     `one_core` confines it to a single core.
     """
 
     name: str
-    prepare: str
-    arguments: tuple[Any, ...] = ()
+    prepare: Callable[[], Timed]
     environment: Mapping[str, str] = field(default_factory=dict)
     one_core: bool = False
 
 
-class Runner:
-    """A process in which a contestant is prepared and has run once, ready to be timed.
+def take_turns(
+    settings: Mapping[str, Sequence[Contestant]],
+    rounds: int,
+    surroundings: Mapping[str, Callable[[], AbstractContextManager[None]]] = {},
+) -> dict[str, Any]:
+    """Time the contestants of all `settings`, each once a round, in the setting's `surroundings`.
 
-    Raises UnavailableError if it cannot take part.
+    Returns the "timings" in seconds by setting and name and, by name, the "peak_mb" of memory and
+    the reasons why somebody is "missing": a library that is not installed, or any other error.
     """
+    timings: dict[str, Timings] = {setting: {} for setting in settings}
+    with ExitStack() as stack:
+        ready, missing = _started(dict.fromkeys(chain.from_iterable(settings.values())), stack)
+        for setting, group in [*settings.items()] * rounds:
+            with surroundings.get(setting, nullcontext)():
+                for contestant in filter(ready.get, group):
+                    seconds = ready[contestant].submit(_timed_run).result()
+                    print(f"{seconds:9.3f} s  {contestant.name}, {setting}", flush=True)
+                    timings[setting].setdefault(contestant.name, []).append(seconds)
+        peaks = {c.name: process.submit(_peak_memory).result() for c, process in ready.items()}
+    return {"timings": timings, "peak_mb": peaks, "missing": missing}
 
-    def __init__(self, contestant: Contestant) -> None:
-        self.name = contestant.name
-        self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+def _started(
+    contestants: Iterable[Contestant], stack: ExitStack
+) -> tuple[dict[Contestant, ProcessPoolExecutor], dict[str, str]]:
+    """Return a process for each contestant, who has run once in it; and the names of the others."""
+    ready, missing, spawn = {}, {}, multiprocessing.get_context("spawn")
+    for contestant in contestants:
+        print(f"preparing {contestant.name}", flush=True)
+        process = stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn))
         try:
             with environment(contestant.environment):
-                self._pool.submit(_prepare, contestant).result()
-        except BaseException as error:
-            self.close()
-            if isinstance(error, ImportError):
-                raise UnavailableError(f"not installed ({error.name or error})") from error
-            raise
-
-    def seconds(self) -> float:
-        """Run it once more and return how long it took."""
-        return self._pool.submit(_timed_run).result()
-
-    def peak_memory(self) -> float:
-        """Return the most memory, in MB, that the process has held so far."""
-        return self._pool.submit(peak_memory).result()
-
-    def close(self) -> None:
-        """End the process."""
-        self._pool.shutdown()
-
-
-@contextmanager
-def workers(contestants: Iterable[Contestant]) -> Iterator[tuple[list[Runner], dict[str, str]]]:
-    """Give a worker for each contestant, and the reasons why others are missing, by their names."""
-    ready, missing = [], {}
-    with ExitStack() as stack:
-        for contestant in contestants:
-            say(f"preparing {contestant.name}")
-            try:
-                ready.append(Runner(contestant))
-            except UnavailableError as reason:
-                missing[contestant.name] = str(reason)
-            else:
-                stack.callback(ready[-1].close)
-        yield ready, missing
-
-
-def add_round(timings: Timings, ready: Iterable[Runner]) -> None:
-    """Let every worker run once more, in turn, and add its seconds to `timings`."""
-    for worker in ready:
-        timings.setdefault(worker.name, []).append(worker.seconds())
-        say(f"  {timings[worker.name][-1]:9.3f} s  {worker.name}")
+                process.submit(_prepare, contestant).result()
+            ready[contestant] = process
+        except ImportError as error:
+            missing[contestant.name] = f"not installed ({error.name or error})"
+        except Exception as error:
+            missing[contestant.name] = str(error).partition("\n")[0] or repr(error)
+    return ready, missing
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
@@ -107,67 +94,27 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:
 
     Raises ValueError unless both took part in the same number of rounds, at least one.
     """
-    if len(numerator) != len(denominator) or not numerator:
-        raise ValueError(
-            f"got {len(numerator)} and {len(denominator)} rounds; wanted as many of both, not 0."
-        )
     return median(a / b for a, b in zip(numerator, denominator, strict=True))
-
-
-def by_part(seconds: Mapping[str, float], parts: Mapping[str, str]) -> dict[str, float]:
-    """Add up the `seconds` of functions, by name, to those of the `parts` that they belong to."""
-    total = dict.fromkeys(parts.values(), 0.0)
-    for name, part in parts.items():
-        total[part] += seconds[name]
-    return total
 
 
 @contextmanager
 def environment(extra: Mapping[str, str]) -> Iterator[None]:
     """Inside the block, start processes as a user would, and with the `extra` variables."""
-    before = dict(os.environ)
-    for name in UNWANTED:
-        os.environ.pop(name, None)
-    os.environ.update(extra)
-    try:
+    with patch.dict(os.environ, extra):
+        for name in set(UNWANTED) - extra.keys():
+            os.environ.pop(name, None)
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def available_cores() -> int:
     """Return how many cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def keep_to_cores(n: int) -> None:
     """Confine this process and those it starts to `n` of its cores; only Linux can do that."""
     if sys.platform == "linux":
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
-
-
-def peak_memory() -> float:
-    """Return the most memory, in MB, that this process has held so far."""
-    if sys.platform == "win32":
-        import psutil
-
-        return float(psutil.Process().memory_info().peak_wset) / 1e6
-    if sys.platform == "linux":
-        # getrusage would count what the parent held before the child was started.
-        with open("/proc/self/status") as status:  # noqa: PTH123
-            line = next(line for line in status if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-
-
-def say(text: str) -> None:
-    """Tell whoever waits what is going on."""
-    print(text, file=sys.stderr, flush=True)
 
 
 _timed: Timed
@@ -178,7 +125,7 @@ def _prepare(contestant: Contestant) -> None:
     multiprocessing.set_start_method(None, force=True)  # for DataLoaders: as in any other program
     if contestant.one_core:
         keep_to_cores(1)
-    _timed = resolve_name(contestant.prepare)(*contestant.arguments)
+    _timed = contestant.prepare()
     _timed()
 
 
@@ -186,3 +133,12 @@ def _timed_run() -> float:
     start = time.perf_counter()
     _timed()
     return time.perf_counter() - start
+
+
+def _peak_memory() -> float:
+    """Return the most memory, in MB, that this process has held; outside Linux, what it holds."""
+    status = Path("/proc/self/status")
+    # getrusage would count what the parent held before this process was started.
+    if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(peak[1]) * 1024 / 1e6
+    return psutil.Process().memory_info().rss / 1e6

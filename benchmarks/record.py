@@ -8,7 +8,7 @@ python -m benchmarks.record [--seeds 5] [--networks MLP CNN]
 import argparse
 from functools import partial
 
-from benchmarks.seeds import Results, digits_of, results_by_seed
+from benchmarks.bands import Results, digits_of, results_by_seed
 from helpers.cnn import test_accuracy
 from helpers.recipe import RECIPES, train_recipe
 from helpers.record import describe, record_file

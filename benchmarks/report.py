@@ -1,63 +1,44 @@
-"""The results in words: tables in Markdown, and the paragraph in the README."""
+"""The results in words: tables in Markdown, the figure, and the paragraph in the README."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, BinaryIO
 
-from benchmarks import mlp_epoch, neighbour
-from benchmarks.contest import AS_IT_COMES, ONE_CORE, OURS, OURS_THREADED
-from benchmarks.cost import slope
+import numpy as np
+from matplotlib.ticker import NullLocator
+
 from benchmarks.goals import all_goals
 from benchmarks.measure import Timings, ratio
-from benchmarks.results import Results, Section
+from benchmarks.sections import DEFAULT, EVALUATING, FLOOR, ONE_CORE, OURS, OURS_THREADED
+from plotting.figures import BLUE, DPI, PALE, new_figure
 
-TITLES = {
-    "mlp": "MLP, one training epoch",
-    "cnn": "CNN, one training epoch",
-    "gpu": "CNN, one training epoch on a GPU",
-    "size": "Cost against size",
-    "neighbour": "Under a busy neighbour",
-    "waiting": "What people wait for",
-}
+Section = dict[str, Any]
+
 SIZE_NAMES = {"images": "images", "hidden": "hidden units", "batch": "images in a batch"}
 START, END = "<!-- speed: written by `make benchmarks` -->", "<!-- end of speed -->"
 
 
-def to_markdown(results: Results) -> str:
+def to_markdown(results: dict[str, Section]) -> str:
     """Return the whole report."""
-    goals = [(goal.text, goal.figure, goal.verdict) for goal in all_goals(results)]
     parts = [
         "# How fast it is",
         "Written by `make benchmarks`. Contestants take turns in processes of their own; times are "
         "medians over the rounds, ratios are medians of the ratio within a round.",
         "## Goals",
-        table(("goal", "measured", ""), goals),
+        table(("goal", "measured", ""), all_goals(results)),
     ]
-    bodies = {
-        "mlp": contest_part,
-        "cnn": contest_part,
-        "gpu": contest_part,
-        "size": size_part,
-        "neighbour": neighbour_part,
-        "waiting": waiting_part,
-    }
-    for name, title in TITLES.items():
+    for name, (title, describe) in PARTS.items():
         section = results.get(name)
-        parts += [f"## {title}", *(bodies[name](section) if section else ["Not measured yet."])]
-        parts += [machine_line(section["machine"])] if section else []
+        parts += [f"## {title}", *(describe(section) if section else ["Not measured yet."])]
+        if section:
+            facts = [f"{k} {v}" for k, v in section["machine"].items() if k != "cores"]
+            parts.append(f"*Measured on {section['machine']['cores']} cores; {', '.join(facts)}.*")
     return "\n\n".join(parts) + "\n"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def machine_line(machine: dict[str, Any]) -> str:
-    """Say where a section was measured."""
-    facts = [f"{name} {value}" for name, value in machine.items() if name != "cores"]
-    return f"*Measured on {machine['cores']} cores; {', '.join(facts)}.*"
+    return "\n".join(f"| {' | '.join(r)} |" for r in [header, ["---"] * len(header), *rows])
 
 
 def duration(seconds: float) -> str:
@@ -65,23 +46,27 @@ def duration(seconds: float) -> str:
     return f"{seconds:,.0f} s" if seconds >= 100 else f"{seconds:#.3g} s"
 
 
-def contest_part(section: Section) -> list[str]:
-    """Describe a contest: who took how long, in each setting."""
-    timings = section["timings"]
-    names = list(dict.fromkeys(name for group in timings.values() for name in group))
-    if not names:
-        return absences(section["missing"])
-    header = ["", *(f"{setting}{h}" for setting in timings for h in (": time", ", of ours"))]
-    rows = [
-        [name, *(cell for group in timings.values() for cell in cells(group, name))]
-        for name in names
-    ]
-    intro = (
-        f"{section['images']:,} images, {len(timings[AS_IT_COMES][OURS])} rounds. As they come, "
-        "the peers take all cores and ours takes one; on “one core”, all keep to the same one."
-    )
-    profiled = [profile_sentence(section["profile"])] if "profile" in section else []
-    return [intro, table(header, rows), *absences(section["missing"]), *profiled]
+def epochs_part(section: Section) -> list[str]:
+    """Say who took how long in each setting, who could not take part, and where our time goes."""
+    free = section["timings"][DEFAULT]
+    parts = absences(section["missing"])
+    if free:
+        header = [f"{s}{h}" for s in section["timings"] for h in (": time", ", of ours")]
+        rows = [
+            [name, *(cell for group in section["timings"].values() for cell in cells(group, name))]
+            for name in free
+        ]
+        intro = (
+            f"{section['images']:,} images, {len(free[OURS])} rounds. With default settings the "
+            "peers take all cores and ours takes one; on “one core” all are tied to the same one."
+        )
+        parts = [intro, table(["", *header], rows), *parts]
+    if profile := section.get("profile"):
+        shares = [
+            f"{part} {seconds / sum(profile.values()):.0%}" for part, seconds in profile.items()
+        ]
+        parts.append(f"Where our time goes, by the profiler: {', '.join(shares)}.")
+    return parts
 
 
 def absences(missing: dict[str, str]) -> list[str]:
@@ -97,59 +82,74 @@ def cells(timings: Timings, name: str) -> tuple[str, str]:
     return duration(median(timings[name])), f"{ratio(timings[name], timings[OURS]):.2f}"
 
 
-def profile_sentence(profile: dict[str, float]) -> str:
-    """Say where our time goes, from seconds by part."""
-    total = sum(profile.values())
-    shares = ", ".join(f"{part} {seconds / total:.0%}" for part, seconds in profile.items())
-    return f"Where our time goes, by the profiler: {shares}."
-
-
 def size_part(section: Section) -> list[str]:
     """Describe the sweeps: a table and the slopes for each."""
     parts = ["![Time and memory against size](cost.png)"]
     for name, points in section["sweeps"].items():
-        usual = {SIZE_NAMES[k]: f"{v:,}" for k, v in section["usual"].items() if k != name}
-        parts.append(f"With {', '.join(f'{v} {k}' for k, v in usual.items())}:")
+        usual = [f"{v:,} {SIZE_NAMES[k]}" for k, v in section["usual"].items() if k != name]
         rows = [
             (f"{p['value']:,}", duration(p["seconds"]), f"{p['peak_mb']:.0f} MB") for p in points
         ]
-        parts += [table((SIZE_NAMES[name], "time", "peak memory"), rows), slopes(name, points)]
+        head = (SIZE_NAMES[name], "time", "peak memory")
+        parts += [f"With {', '.join(usual)}:", table(head, rows), slopes(name, points)]
     return parts
 
 
 def slopes(name: str, points: list[dict[str, float]]) -> str:
     """Say how time and memory grow in the lower and the upper half of a sweep (n points, n > 2)."""
-    half = len(points) // 2 + 1
-    said = []
+    half, said = len(points) // 2 + 1, []
     for part in (points[:half], points[-half:]):
         sizes = [point["value"] for point in part]
-        time, memory = (power(sizes, [p[key] for p in part]) for key in ("seconds", "peak_mb"))
+        time, memory = (slope(sizes, [p[key] for p in part]) for key in ("seconds", "peak_mb"))
         said.append(
-            f"from {sizes[0]:,} to {sizes[-1]:,} {SIZE_NAMES[name]} time goes with the power "
-            f"{time} and memory with the power {memory} of their number"
+            f"from {sizes[0]:,} to {sizes[-1]:,} {SIZE_NAMES[name]} time grows with the power "
+            f"{time:z.2f} of their number and memory with the power {memory:z.2f}"
         )
     return ("; ".join(said) + ".").capitalize()
 
 
-def power(sizes: list[float], costs: list[float]) -> str:
-    """Return the slope with two decimals, and never as -0.00."""
-    return f"{slope(sizes, costs):z.2f}"
+def slope(sizes: list[float], costs: list[float]) -> float:
+    """Return the exponent p of the power law cost ~ size^p that fits best, both (n,), n > 1."""
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+
+
+def draw_costs(section: Section, file: BinaryIO) -> None:
+    """Draw time and memory against each size, as a PNG that carries its alt text."""
+    figure = new_figure(10, 5.6, "What an epoch of the MLP costs")
+    axes = figure.subplots(2, len(section["sweeps"]), sharex="col", sharey="row")
+    said = []
+    for column, (name, points) in zip(axes.T, section["sweeps"].items(), strict=True):
+        sizes = [p["value"] for p in points]
+        for ax, key, style in zip(column, ("seconds", "peak_mb"), ("o-", "s--"), strict=True):
+            ax.loglog(sizes, [p[key] for p in points], style, color=BLUE)
+            ax.grid(color=PALE, linewidth=0.6)
+            ax.yaxis.set(major_formatter="{x:g}", minor_formatter="{x:g}")
+            ax.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45, fontsize=8)
+            ax.xaxis.set_minor_locator(NullLocator())
+        column[1].set_xlabel(SIZE_NAMES[name])
+        said += [
+            f"{p['value']:,} {SIZE_NAMES[name]}: {duration(p['seconds'])}, {p['peak_mb']:.0f} MB"
+            for p in (points[0], points[-1])
+        ]
+    axes[0, 0].set_ylabel("time (s)")
+    axes[1, 0].set_ylabel("peak memory (MB)")
+    alt = f"Time and peak memory of an epoch, on logarithmic axes. {'; '.join(said)}."
+    figure.savefig(file, format="png", dpi=DPI, metadata={"Description": alt, "Software": None})
 
 
 def neighbour_part(section: Section) -> list[str]:
-    """Describe what a busy core costs each contestant."""
-    quiet, busy = (section["timings"][name] for name in (neighbour.QUIET, neighbour.BUSY))
+    """Say what a busy core costs each contestant."""
+    quiet, busy = section["timings"].values()
     rows = [
-        (name, duration(median(quiet[name])), duration(median(busy[name])),
+        (name, *(duration(median(group[name])) for group in (quiet, busy)),
          f"{ratio(busy[name], quiet[name]):.2f}")
         for name in quiet
     ]  # fmt: skip
-    header = ("", neighbour.QUIET, neighbour.BUSY, "ratio")
-    return [table(header, rows), *absences(section["missing"])]
+    return [table(("", *section["timings"], "ratio"), rows), *absences(section["missing"])]
 
 
 def waiting_part(section: Section) -> list[str]:
-    """Describe each wait."""
+    """Say how long each wait took."""
     rows = [
         (name, duration(median(wait["seconds"])), f"{max(wait['peak_mb']):,.0f} MB")
         for name, wait in section["waits"].items()
@@ -157,39 +157,18 @@ def waiting_part(section: Section) -> list[str]:
     return [table(("", "time", "peak memory, all its processes added up"), rows)]
 
 
-def readme_section(results: Results) -> str:
-    """Return the README's paragraph: the ratios of both contests, from the results alone."""
-    lines = [START]
-    if "mlp" in results:
-        lines.append(f"- **MLP**, one epoch on one core: {mlp_sentence(results['mlp'])}")
-    if "cnn" in results:
-        lines.append(f"- **CNN**, one epoch with default settings: {cnn_sentence(results['cnn'])}")
-    return "\n".join([*lines, END])
+PARTS = {
+    "mlp": ("MLP, one training epoch", epochs_part),
+    "cnn": ("CNN, one training epoch", epochs_part),
+    "gpu": ("CNN, one training epoch on a GPU", epochs_part),
+    "size": ("Cost against size", size_part),
+    "neighbour": ("While another program keeps one core busy", neighbour_part),
+    "waiting": ("What people wait for", waiting_part),
+}
 
 
-def mlp_sentence(section: Section) -> str:
-    """Compare our MLP on one core with everybody else's."""
-    timings = section["timings"][ONE_CORE]
-    own = ratio(timings[OURS], timings[mlp_epoch.FLOOR])
-    others = compared(timings, {mlp_epoch.FLOOR, mlp_epoch.EVALUATING})
-    return f"{own:.1f} times the floor, its two large matrix products alone; {others}."
-
-
-def cnn_sentence(section: Section) -> str:
-    """Compare our CNN, which takes one core, with everybody else's, which take all."""
-    timings = section["timings"][AS_IT_COMES]
-    return f"{compared(timings, {OURS_THREADED})}."
-
-
-def compared(timings: Timings, aside: set[str]) -> str:
-    """Say how many times our time the others took."""
-    others = [name for name in timings if name not in aside | {OURS}]
-    said = [f"{name} {ratio(timings[name], timings[OURS]):.1f}" for name in others]
-    return "the others, in multiples of our time: " + ", ".join(said)
-
-
-def update_readme(text: str, results: Results) -> str:
-    """Return the README with its paragraph on speed written anew.
+def update_readme(text: str, results: dict[str, Section]) -> str:
+    """Return the README with its paragraph on speed written anew, from the results alone.
 
     Raises ValueError if its two markers are missing.
     """
@@ -197,4 +176,20 @@ def update_readme(text: str, results: Results) -> str:
     _, end, after = rest.partition(END)
     if not (start and end):
         raise ValueError(f"the README lacks the markers {START!r} and {END!r}.")
-    return before + readme_section(results) + after
+    lines = [START]
+    if "mlp" in results:
+        timings = results["mlp"]["timings"][ONE_CORE]
+        floor = f"{ratio(timings[OURS], timings[FLOOR]):.1f} times the floor"
+        told = f"{floor}, which is its two large matrix products alone. {compared(timings)}"
+        lines.append(f"- **MLP**, one epoch on one core: {told}.")
+    if "cnn" in results:
+        told = compared(results["cnn"]["timings"][DEFAULT])
+        lines.append(f"- **CNN**, one epoch with default settings. {told}.")
+    return before + "\n".join([*lines, END]) + after
+
+
+def compared(timings: Timings) -> str:
+    """Say how many times our time the others took."""
+    others = [name for name in timings if name not in {OURS, OURS_THREADED, EVALUATING, FLOOR}]
+    said = [f"{name} {ratio(timings[name], timings[OURS]):.1f}" for name in others]
+    return f"As multiples of our time, the others took: {'; '.join(said)}"

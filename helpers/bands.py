@@ -2,8 +2,8 @@
 
 `bands.json` holds them by data set and result. They are measured, not chosen: `make bands` trains
 every network with 20 seeds, and each band says with how many it was measured. A band is the mean
-plus and minus four standard deviations, more if there were fewer seeds, and stands nowhere but
-there: nobody can widen one by hand.
+plus and minus four standard deviations, more if there were fewer seeds, and is written
+nowhere else: nobody can widen one by hand.
 """
 
 import json

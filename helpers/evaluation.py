@@ -18,7 +18,7 @@ SIDE, PIXELS = 28, 28 * 28
 
 
 class Difficulty(NamedTuple):
-    """How one class fares: percent read rightly, and what it is most often taken for."""
+    """How one class fares: percent read correctly, and what it is most often taken for."""
 
     digit: int
     recall: float

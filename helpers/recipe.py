@@ -28,7 +28,7 @@ BATCH_SIZE = 100
 
 @dataclass(frozen=True)
 class Deformation:
-    """How far images are deformed: each time anew, each in its own way."""
+    """How far images are deformed: each image differently, every time."""
 
     matrix: float  # each entry of a 2x2 matrix differs from the identity's by up to this
     shift: float  # pixels, at most, in x and in y

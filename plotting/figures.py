@@ -151,14 +151,12 @@ def mistakes_gallery(
     key = f"hatched bar: what the network says; triangle: the true {classes.noun}"
     figure.supxlabel(f"{classes.noun} ({key})", fontsize=10)
     captions = [_describe_belief(*pair, classes) for pair in zip(beliefs, truths, strict=True)]
+    scale = pictures.min(), pictures.max()
     for k, caption in enumerate(captions):
-        scale = pictures.min(), pictures.max()
         draw_digit(above[k], pictures[k], caption.replace(", ", "\n"), scale)
         _draw_beliefs(below[k], beliefs[k], truths[k], classes)
-        if k % columns:
-            below[k].tick_params(labelleft=False)
-        else:
-            below[k].set_ylabel("belief (%)", fontsize=9)
+        below[k].set_ylabel("" if k % columns else "belief (%)", fontsize=9)
+        below[k].tick_params(labelleft=k % columns == 0)
     figure.set_label(f"{title}: {len(pictures)} pictures. " + "; ".join(captions) + ".")
     return figure
 

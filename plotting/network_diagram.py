@@ -61,10 +61,9 @@ def network_diagram(
     layers = _lay_out(shapes)
     right = layers[-1].left + layers[-1].size[0]
     top = max(layer.size[1] for layer in layers) / 2
-    title = f"From picture to {noun}"
-    figure = new_figure((right + 8) * INCHES, (2 * top + 24) * INCHES + 0.4, title)
-    ax = figure.subplots()
-    ax.set(xlim=(-4, right + 4), ylim=(top + 13, -top - 11), aspect="equal")
+    size = (right + 8) * INCHES, (2 * top + 24) * INCHES + 0.4
+    figure = new_figure(*size, title := f"From picture to {noun}")
+    ax = figure.add_subplot(xlim=(-4, right + 4), ylim=(top + 13, -top - 11), aspect="equal")
     ax.set_axis_off()
     for layer in layers:
         _draw_layer(ax, layer)

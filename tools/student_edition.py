@@ -28,6 +28,7 @@ FOLDER = "digits-by-hand"  # in the zip
 # All that students get, besides their own README. What is not on this list stays here.
 SHIPPED = (
     ".gitignore",
+    "LICENSE",
     "Makefile",
     "checks/*.py",
     "checks/*.toml",

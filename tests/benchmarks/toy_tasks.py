@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from benchmarks.measure import THREAD_VARIABLES, UnavailableError, available_cores
+from benchmarks.measure import THREAD_VARIABLES, available_cores
 
 
 def count_runs(path):
@@ -24,4 +24,8 @@ def fail_to_import():
 
 
 def refuse():
-    raise UnavailableError("no such thing here")
+    raise RuntimeError("no such thing\nand a second line")
+
+
+def nothing():
+    return list

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 FUNCTION = '''
 
-def mean_squared_error(found: float, wanted: float) -> float:
+def trial_of_the_recipe(found: float, wanted: float) -> float:
     """Return the square of the difference."""
     ### BEGIN SOLUTION
     return (found - wanted) ** 2
@@ -25,14 +25,14 @@ def mean_squared_error(found: float, wanted: float) -> float:
 '''
 ENTRY = """
 [[exercise]]
-name = "mean_squared_error"
+name = "trial_of_the_recipe"
 section = "section 1"
 module = "training"
-takes = ["mean_squared_error"]
+takes = ["trial_of_the_recipe"]
 check = "training"
 points = { "check" = 1 }
 """
-CHECK = "\n\ndef check_mean_squared_error(mean_squared_error, seed=0):\n    return None\n"
+CHECK = "\n\ndef check_trial_of_the_recipe(trial_of_the_recipe, seed=0):\n    return None\n"
 
 
 def append(text: str) -> Callable[[Path], None]:
@@ -42,8 +42,8 @@ def append(text: str) -> Callable[[Path], None]:
 def show_and_check(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     for source in (
-        "show_source(mean_squared_error)",
-        "check_mean_squared_error(mean_squared_error)",
+        "show_source(trial_of_the_recipe)",
+        "check_trial_of_the_recipe(trial_of_the_recipe)",
     ):
         notebook.cells.append(new_code_cell(source))
     nbformat.write(notebook, path)
@@ -84,7 +84,7 @@ def test_what_is_forgotten_is_named(project, forgotten):
     faults = exercise_faults(project)
     assert faults
     file = forgotten.rpartition("/")[2]
-    assert any("mean_squared_error" in fault for fault in faults)
+    assert any("trial_of_the_recipe" in fault for fault in faults)
     assert any(file.partition(".ipynb")[0] in fault or "notebook" in fault for fault in faults)
 
 
@@ -93,5 +93,5 @@ def test_a_misspelt_key_is_refused_by_name(tmp_path_factory, key, cut):
     path = tmp_path_factory.mktemp("list") / "exercises.toml"
     wrong = key[:-cut] + "x"
     path.write_text(ENTRY.replace("check =", f"{wrong} = 1\ncheck =", 1), encoding="utf-8")
-    with pytest.raises(ValueError, match=rf"mean_squared_error: there is no key {wrong}; wanted"):
+    with pytest.raises(ValueError, match=rf"trial_of_the_recipe: there is no key {wrong}; wanted"):
         load_tasks(path)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from nbval.plugin import get_sanitize_patterns
 
-import benchmarks.seeds
-from benchmarks.bands import to_band
-from benchmarks.seeds import results_by_seed
+import benchmarks.bands
+from benchmarks.bands import results_by_seed, to_band
 from helpers.bands import Band, bands_to_json, load_bands, verdict
 from helpers.mnist import DATA_SETS
 from tests.notebooks.sanitizers import sanitizer, sanitizer_file
@@ -137,7 +136,7 @@ def test_a_measurement_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
         measured.append(seed)
         return {"x": 90.0 + seed}
 
-    monkeypatch.setattr(benchmarks.seeds, "ProcessPoolExecutor", InThisProcess)
+    monkeypatch.setattr(benchmarks.bands, "ProcessPoolExecutor", InThisProcess)
     monkeypatch.setattr(os, "environ", os.environ.copy())
     results_by_seed(tmp_path / "runs.json", measure, 2, "a test")
     results = results_by_seed(tmp_path / "runs.json", measure, 4, "a test")

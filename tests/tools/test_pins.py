@@ -63,5 +63,6 @@ def test_the_conda_environment_installs_exactly_the_pins():
     dependencies = re.findall(r"^ +- (.*)$", environment.split("dependencies:")[1], re.MULTILINE)
     python = "python " + PROJECT["requires-python"]
     assert dependencies == [
-        python, "pip", "pip:", "--constraint requirements.txt", "--editable .[test]",
+        python, "pip", "pip:", "--constraint requirements.txt",
+        "--editable .", "--editable .[test]",
     ]  # fmt: skip

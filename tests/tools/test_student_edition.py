@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -112,12 +113,22 @@ def functions_with_regions(name: str) -> list[str]:
 def test_students_get_their_own_readme_and_no_grading_material(edition):
     assert edition["README.md"] == (ROOT / "tools" / "STUDENT_README.md").read_bytes()
     assert {name.partition("/")[0] for name in edition} == {
-        ".gitignore", "Makefile", "README.md", "checks", "environment.yml", "helpers", "notebooks",
-        "playground", "plotting", "pyproject.toml", "requirements.txt", "tools",
+        ".gitignore", "LICENSE", "Makefile", "README.md", "checks", "environment.yml", "helpers",
+        "notebooks", "playground", "plotting", "pyproject.toml", "requirements.txt", "tools",
     }  # fmt: skip
     assert {Path(name).suffix for name in edition} <= {
         "", ".py", ".ipynb", ".json", ".md", ".toml", ".txt", ".yml", ".html", ".css", ".js"
     }  # fmt: skip
+
+
+def test_students_install_what_the_notebooks_need(edition):
+    project = tomllib.loads(edition["pyproject.toml"].decode())["project"]
+    assert "optional-dependencies" not in project
+    installed = [edition[name].decode() for name in ("Makefile", "environment.yml")]
+    assert not any(re.search(r"\[(test|grading|dask|benchmarks)\]", text) for text in installed)
+    assert not {"mypy", "ruff", "pytest", "playwright"} & {
+        re.match(r"[\w-]+", text)[0] for text in project["dependencies"]
+    }
 
 
 def test_their_readme_names_only_what_they_have(edition):
