@@ -227,7 +227,7 @@ def _weights_file(filename_prefix: str | Path, name: str) -> Path:
 def _parameter(path: Path, content: bytes, wanted: Array) -> Array:
     try:
         values: Array = np.load(BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # which one depends on where the damage is
         raise ValueError(
             f"{path} cannot be read as an array of numbers ({error}). It is damaged or was not "
             "written by save_weights; train and save the network again."

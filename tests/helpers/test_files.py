@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -44,8 +45,8 @@ class KilledError(BaseException):
     """Stands for kill -9: nothing of the program runs after it but what a test undoes."""
 
 
-def saved_until(prefix: Path, seed: int, calls: int) -> bool:
-    """Save a network, but die before the `calls`-th change of the folder; say whether it did."""
+def dies_within(calls: int, work: Callable[[], object]) -> bool:
+    """Do the work, but die when it has changed folders `calls` times; say whether it did."""
     left = count(1)
 
     def dying(change):
@@ -60,7 +61,7 @@ def saved_until(prefix: Path, seed: int, calls: int) -> bool:
         patch.setattr(Path, "replace", dying(Path.replace))
         patch.setattr(Path, "unlink", dying(Path.unlink))
         try:
-            save_weights(small(seed), prefix)
+            work()
         except KilledError:
             return True
     return False
@@ -75,7 +76,7 @@ def test_whatever_dies_while_saving_no_mixture_is_loaded(tmp_path_factory, death
         for name in PARAMETERS:
             np.save(f"{prefix}_{name}.npy", getattr(small(0), name))
     for seed, calls in enumerate(deaths, start=1):
-        saved_until(prefix, seed, calls)
+        dies_within(calls, lambda seed=seed: save_weights(small(seed), prefix))
         network = small(9)
         try:
             load_weights(network, prefix)
@@ -199,13 +200,12 @@ def archive(tmp_path_factory):
     return path.read_bytes()
 
 
-@settings(max_examples=150)
-@given(data=st.data())
-def test_any_damage_is_refused(archive, data, tmp_path_factory):
-    """Flipped bits, bytes put over others, cut or put in, anywhere."""
-    path, damaged = tmp_path_factory.getbasetemp() / "damaged.pth", bytearray(archive)
+def damaged_by(data, content: bytes, ends: int = 300) -> bytes:
+    """Flipped bits, bytes put over others, cut or put in, anywhere, more often near the ends."""
+    damaged = bytearray(content)
     for _ in range(data.draw(st.integers(1, 3))):
-        k = data.draw(st.integers(0, len(damaged) - 1) | st.integers(-300, -1))
+        inside, near = len(damaged) - 1, min(len(damaged) - 1, ends)
+        k = data.draw(st.integers(0, inside) | st.integers(0, near) | st.integers(-near, -1))
         way = data.draw(st.sampled_from(["flip", "flip", "flip", "cut", "put in", "put over"]))
         if way == "flip":
             damaged[k] ^= 1 << data.draw(st.integers(0, 7))
@@ -213,12 +213,43 @@ def test_any_damage_is_refused(archive, data, tmp_path_factory):
             some = data.draw(st.binary(min_size=1, max_size=9))
             end = k if way == "put in" else (k + len(some)) % len(damaged)
             damaged[k:end] = b"" if way == "cut" else some
+    return bytes(damaged)
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_any_damage_is_refused(archive, data, tmp_path_factory):
+    path, damaged = tmp_path_factory.getbasetemp() / "damaged.pth", damaged_by(data, archive)
     path.write_bytes(damaged)
     if damaged == archive:
         load_network(path)
     else:
         with pytest.raises(ValueError, match="damaged or was not written by save_network"):
             load_network(path)
+
+
+@settings(max_examples=200)
+@given(data=st.data(), name=st.sampled_from(PARAMETERS), by_hand=st.booleans())
+def test_damaged_weights_are_refused_or_of_the_right_kind(tmp_path_factory, data, name, by_hand):
+    """Without a manifest, which files by hand don't have, wrong numbers look like right ones."""
+    prefix = tmp_path_factory.mktemp("weights") / "net"
+    save_weights(small(0), prefix)
+    if by_hand:
+        prefix.with_name("net_manifest.json").unlink()
+    path, network = prefix.with_name(f"net_{name}.npy"), small(9)
+    damaged = damaged_by(data, content := path.read_bytes(), ends=128)
+    path.write_bytes(damaged)
+    try:
+        load_weights(network, prefix)
+        refusal = ""
+    except ValueError as error:
+        refusal = str(error)
+    if refusal:
+        assert f"net_{name}.npy" in refusal
+        assert which(network, 10) == 9  # a refusal leaves the network alone
+    else:
+        assert by_hand or damaged == content
+        assert all(getattr(network, n).shape == getattr(small(0), n).shape for n in PARAMETERS)
 
 
 def test_what_torch_itself_saved_is_read(tmp_path):

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from helpers import mirrors, mnist, stand_in
 from helpers.mnist import DataError, Digits, IdxFile, Split, check_idx, load_mnist
 from helpers.stand_in import make_stand_in
-from tests.helpers.test_files import NO_FILES
+from tests.helpers.test_files import NO_FILES, dies_within
 
 REAL_MIRROR = os.environ.get("MNIST_MIRROR", "stand-in")
 NAMES = [file.name for file in mnist.DATA_SETS[0].files]
@@ -731,6 +731,22 @@ def test_archives_in_the_cache_are_unpacked(tmp_path_factory, lost, packed):
             (raw / f"{name}.gz").write_bytes(ARCHIVES[f"{name}.gz"])
     complete = not lost or lost <= packed
     assert load_mnist(folder=folder).source == ("MNIST" if complete else "stand-in")
+
+
+@many(max_examples=40)
+@given(deaths=st.lists(st.integers(0, 9), min_size=1, max_size=3), asked=st.sampled_from("ms"))
+def test_whatever_dies_while_fetching_the_next_run_clears_up(tmp_path_factory, deaths, asked):
+    folder, mirror = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("mirror")
+    for name, content in ARCHIVES.items():
+        (mirror / name).write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_MIRROR", str(mirror) if asked == "m" else "stand-in")
+        for calls in deaths:
+            dies_within(calls, lambda: load_mnist(folder=folder))
+            whole = [path for path in folder.rglob("*-ubyte") if not path.name.startswith(".")]
+            assert all(path.read_bytes() == CONTENTS[path.name] for path in whole)
+        assert load_mnist(folder=folder).source == ("MNIST" if asked == "m" else "stand-in")
+    assert list(folder.rglob(".*")) == []
 
 
 def test_what_an_earlier_version_left_unfinished_is_cleared(data, mirror):

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -25,13 +27,20 @@ NUMBER = re.compile(r"[<>+−-]?\d+(?:,\d{3})*(?:\.\d+)?")
 Numbers = list[str]
 
 
-def figure_of(notebook: str, name: str) -> Callable[[Callable[[Run, "Drawn"], Numbers]], Any]:
-    """Register what looks at the figure `name` and returns the numbers of its alt text."""
+def figure_of(
+    notebook: str, name: str, *words: str
+) -> Callable[[Callable[[Run, "Drawn"], Numbers]], Any]:
+    """Register what looks at the figure `name` and returns the numbers of its alt text.
+
+    `words` are all texts that are drawn in it, with # in place of the numbers that are told.
+    """
 
     def register(look: Callable[[Run, Drawn], Numbers]) -> Any:
         def check(run: Run) -> None:
             drawn = Drawn(run, name, k)
             drawn.tells(look(run, drawn))
+            drawn.says(words)
+            drawn.is_as_it_looks()
 
         k = len(CHECKS[notebook])
         check.__name__ = name
@@ -53,6 +62,7 @@ class Drawn:
         assert displayed == saved, "what is displayed is not what was saved"
         assert png_description(saved) == self.alt, "the file has another alt text"
         self.committed = run.alts[k]
+        self.known: set[str] = set()  # texts whose numbers are not in the alt text, but right
 
     def all(self, kind: type, inside: Any = None) -> list[Any]:
         """Every visible artist of a kind, in the order of drawing."""
@@ -81,6 +91,51 @@ class Drawn:
         assert words == committed, f"alt text says {words!r}, the committed one {committed!r}"
         told = NUMBER.findall(self.alt)
         assert told == numbers, f"alt text has the numbers {told}, wanted {numbers}"
+
+    def says(self, words: Iterable[str]) -> None:
+        """Assert that the figure's texts are these, and their numbers those of the alt text."""
+        texts = {text for text in self.texts() if re.search("[a-zA-Z]", text)} - self.known
+        found = {text if text in words else NUMBER.sub("#", text) for text in texts}
+        assert found == set(words), f"texts {sorted(found ^ set(words))} are too many or missing"
+        told = {*NUMBER.findall(self.alt), *NUMBER.findall(" ".join(words))}
+        for text in texts:
+            strange = {*NUMBER.findall(text)} - told
+            assert not strange, f"{text!r} has {strange}, which the alt text has not"
+
+    def is_as_it_looks(self) -> None:
+        """Assert that ticks tell where they are, pictures stand upright, and curves can be seen."""
+        for ax in self.all(Axes):
+            for axis in (ax.xaxis, ax.yaxis):
+                _ticks_are_true(ax, axis)
+        for image in self.all(AxesImage):
+            left, right, bottom, top = image.get_extent()
+            ends = image.axes.transData.transform([(left, bottom), (right, top)])
+            assert image.origin == "upper", "a picture begins with its last row"
+            assert (ends[0] < ends[1]).all(), "a picture is mirrored"
+        self._curves_are_seen()
+
+    def _curves_are_seen(self) -> None:
+        """Assert that each curve leaves a trace, by drawing the figure once without it."""
+        canvas = FigureCanvasAgg(self.figure)
+        self.figure.set_layout_engine("none")
+        for line in [line for ax in self.all(Axes) for line in ax.lines]:
+            drawn = []
+            for visible in (False, True):
+                line.set_visible(visible)
+                canvas.draw()
+                drawn.append(np.array(canvas.buffer_rgba()))
+            assert (drawn[0] != drawn[1]).any(), f"the line {line.get_label()} can't be seen"
+
+
+def _ticks_are_true(ax: Axes, axis: Axis) -> None:
+    """Assert that a tick with a number stands at that number; a heatmap's stand in its cells."""
+    middle = 0.5 if any(isinstance(artist, QuadMesh) for artist in ax.collections) else 0
+    for tick in axis.get_ticklabels():
+        place = tick.get_position()[axis.axis_name == "y"]
+        if NUMBER.fullmatch(tick.get_text()):
+            number = float(tick.get_text().replace("−", "-").replace(",", ""))
+            off = abs(number - place)
+            assert min(off, abs(off - middle)) < 1e-6, f"the tick {number:g} stands at {place:g}"
 
 
 def _opaque(artist: Any) -> bool:
@@ -259,6 +314,7 @@ def _(run: Run, drawn: Drawn) -> Numbers:
     _grey_from_black(drawn.all(AxesImage)[0])
     equal(_labels_of_tiles(drawn.all(Axes)[0]), np.arange(6), "numbers of the filters")
     limit = np.abs(filters).max()
+    equal(drawn.all(AxesImage)[0].get_clim(), (-limit, limit), "scale", 1e-6)
     strongest = int(np.abs(filters).max(axis=(1, 2)).argmax())
     return ["6", "5", "5", f"-{limit:.2f}", f"{limit:.2f}", str(strongest)]
 
@@ -272,7 +328,10 @@ def _(run: Run, drawn: Drawn) -> Numbers:
     for k, maps in layers:
         values = maps[0].numpy()
         equal(drawn.tiles(k), values, f"maps of conv{k}", 1e-4)
-        ax = drawn.all(AxesImage)[k].axes
+        image = drawn.all(AxesImage)[k]
+        assert image.get_cmap().name == "magma", "not from black to bright"
+        equal(image.get_clim(), (0, values.max()), "scale", 1e-4)
+        ax = image.axes
         assert ax.get_title().startswith(f"conv{k}: {len(values)} maps"), ax.get_title()
         equal(_labels_of_tiles(ax), np.arange(len(values)), f"numbers of conv{k}'s maps")
         peaks, side = values.max(axis=(1, 2)), str(values.shape[1])
@@ -305,9 +364,9 @@ def _(run: Run, drawn: Drawn) -> Numbers:
     assert [ax.get_title() for ax in axes] == captions, "captions of the examples"
     texts = drawn.texts()
     for name, count in zip(names, counts, strict=True):
-        assert count in texts, f"{count} ({name}) is not in the table"
         share = f"{name}\n{100 * len(run.outcome[name]) / len(labels):.2f} %"
-        assert share in texts, f"{share!r} is not in the table"
+        drawn.known |= {share} | ({f"{name}: {count}"} if name != "both right" else set())
+        assert {count, *drawn.known} <= {*texts}, f"{count} ({name}) is not told"
     table = drawn.all(Axes)[0]
     corner = {
         "both right": (0, 0),

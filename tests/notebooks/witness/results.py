@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.notebooks.witness import run as witness_run
-from tests.notebooks.witness.events import Epoch, Parameters, parameters_of
+from tests.notebooks.witness.events import Parameters, parameters_of, settings_of
 from tests.notebooks.witness.run import Run
 
 Array = np.ndarray
@@ -118,13 +118,13 @@ def digits_are_those_of_the_files(run: Run) -> None:
 
 
 def follows(
-    run: Run, network: Any, history: Any, train: Any, *, epochs: int, batch: int, settings: Array
+    run: Run, history: Any, train: Any, *, epochs: int, batch: int, settings: tuple[Any, ...]
 ) -> None:
     """Assert that a history tells of the training that was asked for, and that it tells the truth.
 
-    `train` are images and labels, `settings` what each step uses: the learning rate, and momentum.
+    `train` are images and labels, `settings` what each step uses.
     """
-    seen: list[Epoch] = run.events.epochs.get(network, [])
+    seen = run.events.epochs(history)
     assert len(seen) == len(history.loss) == epochs, f"{len(seen)} epochs, wanted {epochs}"
     n = len(train[1])
     sizes = [min(batch, n - start) for start in range(0, n, batch)]
@@ -133,19 +133,25 @@ def follows(
         equal([step.n_images for step in epoch.steps], sizes, f"batches of epoch {k + 1}")
         all_pixels = sum(step.pixels for step in epoch.steps)
         equal(all_pixels / pixels, 1.0, f"images of epoch {k + 1}", 1e-5)
-        assert {step.settings for step in epoch.steps} == {tuple(settings)}, "settings of the steps"
+        for step in epoch.steps:
+            assert step.settings == settings, f"steps with {step.settings}, wanted {settings}"
         loss = sum(step.loss for step in epoch.steps) / n
         equal(history.loss[k], loss, f"loss of epoch {k + 1}", 1e-5 + 1e-4 * loss)
+
+
+def is_left_as_trained(run: Run, network: Any, history: Any) -> None:
+    """Assert that a network is as the last epoch of its history left it."""
     for name, values in parameters_of(network).items():
-        equal(values, seen[-1].parameters[name], f"{name} after the last epoch")
+        wanted = run.events.epochs(history)[-1].parameters[name]
+        equal(values, wanted, f"{name} after the last epoch")
 
 
-def accuracies_are_true(run: Run, network: Any, history: Any, train: Any, held_out: Any) -> None:
+def accuracies_are_true(run: Run, history: Any, train: Any, held_out: Any) -> None:
     """Assert that the accuracies on record are those of the network after the epoch.
 
     Those of the CNN on its training images are taken along the way, before each step.
     """
-    seen = run.events.epochs[network]
+    seen = run.events.epochs(history)
     logits = mlp_logits if "W1" in seen[0].parameters else cnn_logits
     for k in {0, len(seen) // 3, len(seen) - 1}:
         steps, parameters = seen[k]
@@ -161,8 +167,23 @@ def accuracies_are_true(run: Run, network: Any, history: Any, train: Any, held_o
         equal(history.train_accuracy, along, "training accuracies", SLACK)
 
 
+def epochs_are_told(run: Run, *histories: Any) -> None:
+    """Assert that the lines which the trainings print are those of their histories."""
+    pattern = r"epoch +(\d+): loss (\S+), training (\S+) %, validation (\S+) %"
+    wanted = [
+        (str(k), f"{loss:.4f}", f"{training:.2f}", f"{validation:.2f}")
+        for h in histories
+        for k, (loss, training, validation) in enumerate(
+            zip(h.loss, h.train_accuracy, h.validation_accuracy, strict=True), start=1
+        )
+    ]
+    for line, right in zip(re.findall(pattern, run.printed()), wanted, strict=True):
+        assert line == right, f"epoch {', '.join(line)} is told, {', '.join(right)} is on record"
+
+
 MLP_SETTINGS: dict[str, Any] = {"epochs": 100, "batch": 256, "settings": (1e-3,)}
-CNN_SETTINGS: dict[str, Any] = {"epochs": 40, "batch": 64, "settings": (0.01, 0.9)}
+SGD = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01, momentum=0.9)
+CNN_SETTINGS: dict[str, Any] = {"epochs": 40, "batch": 64, "settings": settings_of(SGD)}
 
 
 def first_images(split: Any, n: int | None) -> tuple[Array, Array]:
@@ -174,8 +195,10 @@ def mlp_trainings_are_as_asked_and_told(run: Run) -> None:
     for name, n in (("mini", 2000), ("full", None)):
         network, history = getattr(run, f"mlp_{name}"), getattr(run, name)
         train = first_images(run.digits.train, n)
-        follows(run, network, history, train, **MLP_SETTINGS)
-        accuracies_are_true(run, network, history, train, run.digits.validation)
+        follows(run, history, train, **MLP_SETTINGS)
+        is_left_as_trained(run, network, history)
+        accuracies_are_true(run, history, train, run.digits.validation)
+    epochs_are_told(run, run.mini, run.full)
 
 
 @check_of("2")
@@ -183,8 +206,10 @@ def cnn_trainings_are_as_asked_and_told(run: Run) -> None:
     for name, n in (("mini", 2000), ("full", None)):
         network, history = getattr(run, f"myNet_{name}"), getattr(run, name)
         train = first_images(run.digits.train, n)
-        follows(run, network, history, train, **CNN_SETTINGS)
-        accuracies_are_true(run, network, history, train, run.digits.validation)
+        follows(run, history, train, **CNN_SETTINGS)
+        is_left_as_trained(run, network, history)
+        accuracies_are_true(run, history, train, run.digits.validation)
+    epochs_are_told(run, run.mini, run.full, run.cnn_after, run.mlp_before, run.mlp_after)
 
 
 @check_of("2")
@@ -198,10 +223,15 @@ def trainings_on_permuted_pixels_are_as_asked_and_told(run: Run) -> None:
         split = getattr(run.digits, part)
         equal(images, split.images[:, order], f"permuted {part} images")
         equal(labels, split.labels, f"permuted {part} labels")
-    ten = CNN_SETTINGS | {"epochs": 10}
-    follows(run, run.cnn_permuted, run.cnn_after, train, **ten)
-    accuracies_are_true(run, run.cnn_permuted, run.cnn_after, train, held_out)
-    assert len(run.mlp_before) == len(run.mlp_after) == 10, "epochs of the MLPs"
+    is_left_as_trained(run, run.cnn_permuted, run.cnn_after)
+    original = run.digits.train, run.digits.validation
+    for history, parts, settings in (
+        (run.cnn_after, (train, held_out), CNN_SETTINGS),
+        (run.mlp_before, original, MLP_SETTINGS),
+        (run.mlp_after, (train, held_out), MLP_SETTINGS),
+    ):
+        follows(run, history, parts[0], **settings | {"epochs": 10})
+        accuracies_are_true(run, history, *parts)
 
 
 def _order_of_pixels(original: list[Array], permuted: list[Array]) -> Array:
@@ -342,7 +372,7 @@ def _hardest_digits_are_told(run: Run, network: str, counts: Array) -> None:
 def blank_pixels_are_counted_and_untouched(run: Run) -> None:
     blank = ~run.digits.train.images.any(axis=0)
     assert f"{blank.sum()} of 784 pixels never have ink." in run.printed(), f"{blank.sum()} blank"
-    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs[run.mlp_full])
+    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs(run.full))
     equal(last[:, blank], first[:, blank], "weights of blank pixels")
     assert (last[:, ~blank] != first[:, ~blank]).any(), "no weight was ever touched"
 
@@ -366,7 +396,7 @@ IDENTICAL = "The probabilities of all 10,000 test images are identical"
 @check_of("1")
 def the_claims_of_notebook_1_hold(run: Run) -> None:
     blank = ~run.digits.train.images.any(axis=0)
-    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs[run.mlp_full])
+    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs(run.full))
     untouched = "Their weights are exactly as they were at the start"
     wanted = {IDENTICAL: same_parameters(run.saved_full, run.mlp_full)}
     claims(run, wanted | {untouched: np.array_equal(first[:, blank], last[:, blank])})
@@ -446,6 +476,10 @@ def the_mlp_of_notebook_1_is_trained(run: Run) -> None:
     cnn = percent_right(logits_of(run.myNet_full, test.images), test.labels)
     mlp = percent_right(logits_of(run.mlp, test.images), test.labels)
     assert mlp > cnn - 10, f"the MLP reads {mlp:.1f} % rightly, the CNN {cnn:.1f} %"
+    held_out = run.digits.validation
+    validation = percent_right(logits_of(run.mlp, held_out.images), held_out.labels)
+    ten_epochs = run.mlp_before.validation_accuracy[-1]
+    assert validation > ten_epochs, f"{validation:.1f} %, {ten_epochs:.1f} % after ten epochs"
 
 
 @check_of("2")
@@ -454,7 +488,7 @@ def shifted_digits_are_read_as_told(run: Run) -> None:
     for name, network in (("MLP", run.mlp), ("CNN", run.reloaded)):
         told = run.by_shift[name]
         assert len(told) == 7, f"{len(told)} shifts"
-        for step in (0, 3):
+        for step in range(7):
             ways = [(step, 0), (-step, 0), (0, step), (0, -step)][: 4 if step else 1]
             right = [
                 percent_right(logits_of(network, _shifted(test.images, *way)), test.labels)
