@@ -17,7 +17,7 @@ from sklearn.metrics import confusion_matrix
 
 from benchmarks.seeds import Results, digits_of, results_by_seed
 from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
-from helpers.evaluation import hardest_digits
+from helpers.evaluation import hardest_digits, permute_pixels, shift_accuracies
 from helpers.files import atomic_write
 from helpers.mnist import DATA_SETS, Digits
 from helpers.training import History
@@ -78,9 +78,38 @@ def measure_cnn(digits: Digits, seed: int) -> Results:
     return results
 
 
+def measure_structure(digits: Digits, seed: int) -> Results:
+    """Train the four networks of notebook 2 that isolate convolution; return their accuracies."""
+    from torch import nn, optim
+
+    from helpers.cnn import Net, fully_connected, predict, trainNN
+
+    results: Results = {}
+    shuffled = [
+        (permute_pixels(part.images), part.labels)
+        for part in (digits.train.first(20_000), digits.validation)
+    ]
+    pairs = {"original": [digits.train.first(20_000), digits.validation], "shuffled": shuffled}
+    for pixels, (train, validation) in pairs.items():
+        networks: dict[str, nn.Module] = {
+            "fully connected": fully_connected(47, 47, 47, 47, seed=seed),
+            "CNN": Net(seed=seed),
+        }
+        for name, network in networks.items():
+            optimizer = optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+            loss, data = nn.CrossEntropyLoss(), {"train": train, "validation": validation}
+            history = trainNN(network, optimizer, 5, loss, **data, seed=seed)
+            results[f"{name}, {pixels} pixels"] = history.validation_accuracy[-1]
+            if pixels == "original":
+                accuracies = shift_accuracies(partial(predict, network), *digits.test, [3])
+                results[f"{name}, shift of 3 pixels"] = accuracies[0]
+    return results
+
+
 MEASUREMENTS: dict[str, Callable[[Digits, int], Results]] = {
     "mlp": measure_mlp,
     "cnn": measure_cnn,
+    "structure": measure_structure,
 }
 
 

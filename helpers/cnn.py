@@ -12,6 +12,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from textwrap import shorten
 
@@ -88,6 +89,20 @@ def _require_images(x: Tensor) -> None:
             f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28): B images, one grey channel, "
             "28 x 28 pixels. x.reshape(-1, 1, 28, 28) makes that of flat images."
         )
+
+
+def fully_connected(
+    *hidden: int, activation: Callable[[], nn.Module] = nn.ReLU, seed: int = 0
+) -> nn.Sequential:
+    """Return a network of fully connected layers alone: (B, 1, 28, 28) → logits (B, 10).
+
+    `hidden` are the numbers of hidden units, each layer with its `activation`. Seeded as `Net`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pairs = pairwise((28 * 28, *hidden))
+        layers = [part for n_in, n in pairs for part in (nn.Linear(n_in, n), activation())]
+        return nn.Sequential(nn.Flatten(), *layers, nn.Linear(hidden[-1], 10))
 
 
 def choose_device() -> torch.device:
