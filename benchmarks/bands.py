@@ -85,24 +85,22 @@ def measure_structure(digits: Digits, seed: int) -> Results:
     from helpers.cnn import Net, fully_connected, predict, trainNN
 
     results: Results = {}
-    shuffled = [
-        (permute_pixels(part.images), part.labels)
-        for part in (digits.train.first(20_000), digits.validation)
-    ]
-    pairs = {"original": [digits.train.first(20_000), digits.validation], "shuffled": shuffled}
-    for pixels, (train, validation) in pairs.items():
-        networks: dict[str, nn.Module] = {
-            "fully connected": fully_connected(47, 47, 47, 47, seed=seed),
-            "CNN": Net(seed=seed),
-        }
-        for name, network in networks.items():
+    for pixels, order in (("original", np.copy), ("shuffled", permute_pixels)):
+        parts = (digits.train.first(20_000), digits.validation)
+        train, validation = ((order(part.images), part.labels) for part in parts)
+        for name, network in (
+            ("fully connected", fully_connected(47, 47, 47, 47, seed=seed)),
+            ("CNN", Net(seed=seed)),
+        ):
             optimizer = optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
-            loss, data = nn.CrossEntropyLoss(), {"train": train, "validation": validation}
-            history = trainNN(network, optimizer, 5, loss, **data, seed=seed)
+            loss = nn.CrossEntropyLoss()
+            history = trainNN(
+                network, optimizer, 5, loss, train=train, validation=validation, seed=seed
+            )
             results[f"{name}, {pixels} pixels"] = history.validation_accuracy[-1]
             if pixels == "original":
-                accuracies = shift_accuracies(partial(predict, network), *digits.test, [3])
-                results[f"{name}, shift of 3 pixels"] = accuracies[0]
+                says = partial(predict, network)
+                results[f"{name}, shift of 3 pixels"] = shift_accuracies(says, *digits.test, [3])[0]
     return results
 
 
