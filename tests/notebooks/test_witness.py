@@ -111,8 +111,11 @@ class Notebook:
 
 
 def printed(outputs: list[dict]) -> str:
-    """What nbval compares of a cell's outputs: the printed text."""
-    return SANITIZE("".join(output.get("text", "") for output in outputs))
+    """What nbval compares of a cell's outputs: the printed text, and what is shown as text."""
+    shown = [
+        output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs
+    ]
+    return SANITIZE("\n".join(shown))
 
 
 @pytest.fixture(scope="module", params=["1_mlp_from_scratch", "2_cnn_pytorch"])

@@ -110,9 +110,8 @@ def _mlp_steps(network: Any, lr: float) -> None:
 
 
 def _module_went_forward(module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-    from helpers.cnn import Net
-
-    if isinstance(module, Net) and module.training:
+    # The hook of a network comes after those of its layers, so that the network is what remains.
+    if module.training and tuple(inputs[0].shape[1:]) == (1, 28, 28):
         EVENTS.input = module, inputs[0]
     elif isinstance(module, torch.nn.CrossEntropyLoss) and EVENTS.input:
         (logits, labels), (network, images) = inputs, EVENTS.input

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Annotation, Text
 
+from helpers.bands import load_bands
 from tests.notebooks.witness.events import parameters_of
 from tests.notebooks.witness.results import Array, cnn_maps, confusion, equal
 from tests.notebooks.witness.run import ROOT, Run, png_description
@@ -236,9 +237,22 @@ def _labels_of_tiles(ax: Axes) -> list[int]:
     return [int(texts[k].get_text()) for k in order]
 
 
+@figure_of("2", "figure_4_convolution")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    picture = np.array([[0, 1, 1, 1, 0], [0, 0, 0, 1, 0], *3 * [[0, 0, 1, 0, 0]]])
+    weights, wanted = np.array(3 * [[-1, 2, -1]]), [[0, 1, 2], [-2, 3, 0], [-3, 6, -3]]
+    numbers: Numbers = []
+    for ax, values in zip(drawn.all(Axes), (picture, weights, np.array(wanted)), strict=True):
+        written = [text.get_text() for text in ax.texts[:-1]]
+        assert written == [f"{v}".replace("-", "−") for v in values.flat], f"numbers {written}"
+        numbers += written
+    (total,) = (text for text in drawn.texts() if text.endswith("= 1"))
+    return [*numbers, "0", "1", *re.findall(NUMBER, total)]
+
+
 @figure_of("2", "figure_4a_network")
 def _(run: Run, drawn: Drawn) -> Numbers:
-    equal(drawn.images()[0], run.digits.test.images[0].reshape(28, 28), "the input")
+    equal(drawn.images()[0], run.digits.validation.images[0].reshape(28, 28), "the input")
     shapes = [(1, 28, 28), (6, 24, 24), (6, 12, 12), (16, 8, 8), (16, 4, 4), (120,), (84,), (10,)]
     assert [shape for _, shape in run.shapes] == shapes, f"shapes {run.shapes}"
     titles = " ".join(drawn.texts())
@@ -247,7 +261,7 @@ def _(run: Run, drawn: Drawn) -> Numbers:
     return re.findall(NUMBER, drawn.committed)  # the architecture, which no run changes
 
 
-@figure_of("2", "figure_4_overfitting")
+@figure_of("2", "figure_4b_overfitting")
 def _(run: Run, drawn: Drawn) -> Numbers:
     return curves(run, drawn, 40)
 
@@ -340,9 +354,10 @@ def _named_lines(drawn: Drawn) -> dict[str, Array]:
 
 @figure_of("2", "figure_9_shift")
 def _(run: Run, drawn: Drawn) -> Numbers:
-    told = {name: run.by_shift[name] for name in ("MLP", "CNN")}
+    told = {name: run.by_shift[name] for name in ("fully connected", "CNN")}
     numbers = [str(k) for k in range(7)]
-    ax = drawn.all(Axes)[0]
+    bands = load_bands()[run.digits.source]
+    ax, spread = drawn.all(Axes)[0], []
     for name, values in told.items():
         (line,) = (line for line in ax.lines if line.get_label() == name)
         equal(line.get_xdata(), np.arange(7), "shifts")
@@ -352,16 +367,24 @@ def _(run: Run, drawn: Drawn) -> Numbers:
         assert note.xy == (6, values[-1]), f"{name} stands at another curve"
         assert note.get_color() == line.get_color(), f"{name} has another curve's colour"
         numbers += [f"{value:.1f}" for value in values]
-    return numbers
+        band = bands[f"{name}, shift of 3 pixels"]
+        spread += ["3", f"{band.low:.1f}", f"{band.high:.1f}"]
+    bars = [bar.get_segments()[0] for bar in ax.collections]
+    wanted = [
+        [[3, float(low)], [3, float(high)]]
+        for low, high in zip(spread[1::3], spread[2::3], strict=True)
+    ]
+    equal(bars, wanted, "the bars for other seeds", 1e-6)
+    return numbers + spread
 
 
 @figure_of("2", "figure_10_permuted")
 def _(run: Run, drawn: Drawn) -> Numbers:
-    after = {"MLP": run.mlp_after, "CNN": run.cnn_after}
-    before = {"MLP": run.mlp_before.validation_accuracy[-1], "CNN": run.full.validation_accuracy[9]}
+    after = {"fully connected": run.rival_after, "CNN": run.cnn_after}
+    before = {"fully connected": run.rival_before, "CNN": run.cnn_before}
     ax, numbers = drawn.all(Axes)[0], []
     for row, name in enumerate(before):
-        pair = [before[name], after[name].validation_accuracy[-1]]
+        pair = [before[name].validation_accuracy[-1], after[name].validation_accuracy[-1]]
         both, hollow = ax.lines[2 * row], ax.lines[2 * row + 1]
         equal(both.get_xdata(), pair, f"dots of the {name}", 1e-9)
         equal(both.get_ydata(), [row, row], f"row of the {name}")
@@ -371,7 +394,8 @@ def _(run: Run, drawn: Drawn) -> Numbers:
             notes = [note for note in ax.texts if note.xy == (value, row)]
             words = [note.get_text() for note in notes]
             assert f"{word} {value:.1f} %" in words, f"{word} of the {name}: {words}"
-        cost = f"{pair[1] - pair[0]:+.1f}".replace("-", "−")
+        change = round(pair[1], 1) - round(pair[0], 1)
+        cost = f"{change:+.1f}".replace("-", "−")
         assert ax.get_yticklabels()[row].get_text() == f"{name}\n{cost} points", "the cost"
         numbers += [f"{pair[0]:.1f}", f"{pair[1]:.1f}", cost]
     return numbers
