@@ -37,7 +37,15 @@ def _largest(x: Array, w: Array, b: Array, s: int, p: int) -> Array:
     return np.einsum("cijkl,ockl->oijckl", seen, w).max(axis=(3, 4, 5)) + b[:, None, None]
 
 
+def _last_weight(w: Array) -> Array:
+    """Return the filters with all weights but the last at zero."""
+    kept = np.zeros_like(w)
+    kept[:, -1, -1, -1] = w[:, -1, -1, -1]
+    return kept
+
+
 LAID_ON = "Lay the filter on the window as it is: entry [m, n] meets the window's pixel [m, n]."
+ADD_UP = "A value of a map is the sum of all the products, and its bias."
 EVERY_CHANNEL = "A filter has weights for every channel; all the products go into one sum."
 ONE_BIAS = "Add biases[o] once to each value of map o, after the sum."
 FRAME = "Lay `padding` zeros around the picture, on all four sides, and nowhere else."
@@ -53,6 +61,8 @@ FAULTS = (
           lambda x, w, b, s, p: _cut(_maps(x, w, b, 1, p), _maps(x, w, b, s, p).shape)),
     Fault("padding ignored", "no zeros are laid around the picture.", FRAME,
           lambda x, w, b, s, p: _maps(x, w, b, s, 0)),
+    Fault("size without padding", "the maps are as small as if there were no padding.", SIZE,
+          lambda x, w, b, s, p: _cut(_maps(x, w, b, s, p), _maps(x, w, b, s, 0).shape)),
     Fault("padding on one side", "zeros are laid above and on the left only.", FRAME,
           lambda x, w, b, s, p: _maps(_framed(x, p, 0), w, b, s, 0)),
     Fault("padding on one side", "zeros are laid below and on the right only.", FRAME,
@@ -114,6 +124,16 @@ FAULTS = (
           lambda x, w, b, s, p: np.maximum(_maps(x, w, b, s, p), 0)),
     Fault("size", "the last row and the last column of windows are left out.", SIZE,
           lambda x, w, b, s, p: _maps(x, w, b, s, p)[:, :-1, :-1]),
+    Fault("size", "the last row of windows is left out.", SIZE,
+          lambda x, w, b, s, p: _maps(x, w, b, s, p)[:, :-1]),
+    Fault("size", "the last column of windows is left out.", SIZE,
+          lambda x, w, b, s, p: _maps(x, w, b, s, p)[:, :, :-1]),
+    Fault("not added up", "each product overwrites the one before.", ADD_UP,
+          lambda x, w, b, s, p: _maps(x, _last_weight(w), 0 * b, s, p)),
+    Fault("not added up", "no product is added: the maps hold the biases only.", ADD_UP,
+          lambda x, w, b, s, p: _maps(x, 0 * w, b, s, p)),
+    Fault("not filled in", "the maps stay zero.", "See that each value is put into its place.",
+          lambda x, w, b, s, p: _maps(x, 0 * w, 0 * b, s, p)),
     Fault("always padded", "zeros are laid around the picture although padding is 0.", FRAME,
           lambda x, w, b, s, p: _maps(x, w, b, s, p or w.shape[-1] // 2)),
 )  # fmt: skip
