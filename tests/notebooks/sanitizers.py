@@ -35,8 +35,9 @@ PATTERNS = {
     "hard digit": (r"digit \d: \d\d\.\d % right, most often taken for \d \(\d+ images\)", "DIGIT"),
     "blank pixels": (r"\b\d{1,3} of 784 pixels", "PIXELS"),
     "place of the page": (r"[\w./%-]*/playground\.html", "playground.html"),
-    "revealed number": (r"(The result:) \d[\d,.]*", r"\1 NUMBER"),
-    "black maps": (r"of 22 \(\d+ in Figure 6\)", "of 22 (NUMBER in Figure 6)"),
+    "revealed share": (r"(The result:) \d{1,3}\.\d %", r"\1 PERCENT"),
+    "revealed count": (r"(?m)(The result:) \d[\d,]*$", r"\1 NUMBER"),
+    "black maps": (r"(The result:) \d+ of 22 \(\d+ in", r"\1 SOME of 22 (SOME in"),
     "progress bar": (r" *\d+%\|.*\| *\d+/\d+ \[.*\]", "BAR"),
 }
 

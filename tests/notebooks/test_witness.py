@@ -111,11 +111,9 @@ class Notebook:
 
 
 def printed(outputs: list[dict]) -> str:
-    """What nbval compares of a cell's outputs: the printed text, and what is shown as text."""
-    shown = [
-        output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs
-    ]
-    return SANITIZE("\n".join(shown))
+    """What nbval compares of a cell's outputs: what is printed, and displays as text."""
+    shown = (o.get("text", o.get("data", {}).get("text/plain", "")) for o in outputs)
+    return SANITIZE("".join(shown))
 
 
 @pytest.fixture(scope="module", params=["1_mlp_from_scratch", "2_cnn_pytorch"])
