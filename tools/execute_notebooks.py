@@ -49,14 +49,14 @@ def execute(path: Path) -> nbformat.NotebookNode:
         client.execute()
     notebook.metadata["code_digest"] = code_digest(notebook)  # for the guard in tests/
     notebook.metadata["language_info"] = {"name": "python"}  # the rest differs between machines
-    settle_progress_bars(notebook)
+    settle_widgets(notebook)
     return notebook
 
 
-def settle_progress_bars(notebook: nbformat.NotebookNode) -> None:
-    """Put text for the live progress bars, as they were in the end.
+def settle_widgets(notebook: nbformat.NotebookNode) -> None:
+    """Put text for live widgets: progress bars as they were in the end, questions as they stand.
 
-    The bars are widgets, which a page without a kernel can't draw; it would show them at 0 %.
+    A page without a kernel can't draw them; it would show bars at 0 %.
     """
     saved = notebook.metadata.pop("widgets", {}).get(WIDGET_STATE, {"state": {}})
     models = {f"IPY_MODEL_{name}": model["state"] for name, model in saved["state"].items()}
@@ -64,6 +64,8 @@ def settle_progress_bars(notebook: nbformat.NotebookNode) -> None:
         for output in cell.get("outputs", []):
             if WIDGET_VIEW in output.get("data", {}):
                 bar = models[f"IPY_MODEL_{output.data.pop(WIDGET_VIEW)['model_id']}"]
+                if bar["_model_name"] != "HBoxModel":  # tqdm's; a question has its own text
+                    continue
                 percent, blocks, count = (models[child] for child in bar["children"])
                 drawn = "█" * int(10 * blocks["value"] / blocks["max"])
                 output.data["text/plain"] = unescape(
