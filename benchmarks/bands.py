@@ -52,6 +52,44 @@ def measure_mlp(digits: Digits, seed: int) -> Results:
     return results
 
 
+def measure_labs(digits: Digits, seed: int) -> Results:
+    """Make the small experiments of notebook 1 and return each result by its name, in percent."""
+    from helpers.experiments import SoftmaxLayer, WeightDecay, train_watching_losses
+    from helpers.mlp import MLP
+    from helpers.training import LabelledImages, one_hot_encode, test_network, train_epoch
+
+    mini, unseen = digits.train.first(2000), tuple(part[2000:] for part in digits.train)
+
+    def trained(network: MLP, train: LabelledImages, rate: float, n_epochs: int) -> float:
+        """Train like `train_network`, but measure the validation accuracy only at the end."""
+        images, targets, rng = train[0], one_hot_encode(train[1]), np.random.default_rng(seed)
+        for _ in range(n_epochs):
+            train_epoch(network, images, targets, rng.permutation(len(images)), rate, 256)
+        return test_network(network, *digits.validation)
+
+    results = {"one softmax layer": trained(SoftmaxLayer(), digits.train, 1e-3, 10)}
+    zero = MLP(seed=seed)
+    zero.W1[:], zero.W2[:] = 0, 0
+    results["MLP mini from zero weights"] = trained(zero, mini, 1e-3, 20)
+    for rate in (0.0001, 0.001, 0.01, 0.1, 10):
+        results[f"MLP mini at rate {rate}"] = trained(MLP(seed=seed), mini, rate, 20)
+    results = {f"{name}, validation accuracy": value for name, value in results.items()}
+    network = MLP(seed=seed)
+    trained(network, mini, 1e-3, 100)
+    results["MLP mini, accuracy on unseen training images"] = test_network(network, *unseen)
+    for name, kind in (("at rate 0.01", MLP), ("with weight decay", WeightDecay)):
+        losses = train_watching_losses(
+            kind(seed=seed), mini, digits.validation, 0.01, 100, seed=seed
+        )
+        stopped = losses.accuracy[losses.best()]
+        results |= {
+            f"MLP mini {name}, accuracy at the lowest validation loss": stopped,
+            f"MLP mini {name}, accuracy after epoch 100": losses.accuracy[-1],
+            f"MLP mini {name}, rise of the validation loss": losses.rise(),
+        }
+    return results
+
+
 def measure_cnn(digits: Digits, seed: int) -> Results:
     """Train the two networks of notebook 2 and return each result by its name, in percent."""
     from torch import nn, optim
@@ -106,6 +144,7 @@ def measure_structure(digits: Digits, seed: int) -> Results:
 
 MEASUREMENTS: dict[str, Callable[[Digits, int], Results]] = {
     "mlp": measure_mlp,
+    "labs": measure_labs,
     "cnn": measure_cnn,
     "structure": measure_structure,
 }

@@ -10,26 +10,18 @@ from html import unescape
 from pathlib import Path
 
 import nbformat
-from jinja2 import DictLoader
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 from helpers.files import atomic_write
 from tools.digest import code_digest
+from tools.page import to_html
 
 BUILD = Path("build")
 CELL_SECONDS = 4 * 3600  # the longest training takes two minutes; a busy machine may need many more
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-# nbconvert's own page has no alt texts; the notebooks keep them in the metadata of each picture.
-PAGE = """{% extends "lab/index.html.j2" %}
-{% block data_png scoped %}
-{% set alt = output | get_metadata("alt", "image/png") or "" %}
-{{ super() | replace("<img ", '<img alt="' ~ alt | escape_html ~ '" ') }}
-{% endblock data_png %}"""
 
 
 def execute(path: Path) -> nbformat.NotebookNode:
@@ -73,14 +65,6 @@ def settle_widgets(notebook: nbformat.NotebookNode) -> None:
                 ).replace("\u2007", " ")
 
 
-def to_html(notebook: nbformat.NotebookNode) -> str:
-    """Return the notebook as one HTML page."""
-    exporter = HTMLExporter(
-        extra_loaders=[DictLoader({"page.html.j2": PAGE})], template_file="page.html.j2"
-    )
-    return str(exporter.from_notebook_node(notebook)[0])
-
-
 def write(path: Path, text: str) -> None:
     """Write `text` to `path`, all or nothing, and say so."""
     with atomic_write(path) as file:
@@ -101,7 +85,7 @@ def main() -> None:
         target = path if arguments.inplace else BUILD / path.name
         write(target, nbformat.writes(notebook) + "\n")
         if not arguments.inplace:
-            write(target.with_suffix(".html"), to_html(notebook))
+            write(target.with_suffix(".html"), to_html(notebook, path.stem))
 
 
 if __name__ == "__main__":

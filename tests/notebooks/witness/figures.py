@@ -135,21 +135,92 @@ def curves(run: Run, drawn: Drawn, epochs: int) -> Numbers:
             equal(line.get_xdata(), np.arange(1, epochs + 1), "epochs")
             equal(line.get_ydata(), values, f"{label} of {title}", 1e-9)
             (note,) = (text for text in drawn.all(Annotation, ax) if label in text.get_text())
-            assert note.get_text() == f"{label}\n{values[-1]:.1f} %", note.get_text()
+            assert note.get_text() == f"{label}\n{values[-1]:.2f} %", note.get_text()
             assert note.xy == (epochs, values[-1]), f"{label} stands at another line"
             assert note.get_color() == line.get_color(), f"{label} has another line's colour"
             ends.append(values[-1])
-        gap = f"{ends[0] - ends[1]:.1f}"
+        gap = f"{ends[0] - ends[1]:.2f}"
         assert ax.get_title().endswith(f"gap at the end: {gap} points"), ax.get_title()
-        numbers += [images, f"{ends[0]:.1f}", f"{ends[1]:.1f}", str(epochs), gap]
+        numbers += [images, f"{ends[0]:.2f}", f"{ends[1]:.2f}", str(epochs), gap]
+        _said_if_below(ax, history)
     labels = {ax.get_xlabel() for ax in panels.values()}, drawn.all(Axes)[0].get_ylabel()
     assert labels == ({"epoch"}, "accuracy (%)"), f"axes are labelled {labels}"
     return numbers
 
 
+def _said_if_below(ax: Axes, history: Any) -> None:
+    """Where curves come from below the axis, the figure says from how far."""
+    first = min(history.train_accuracy[0], history.validation_accuracy[0])
+    lowest = min([*history.train_accuracy, *history.validation_accuracy])
+    notes = [text.get_text() for text in ax.texts if "▼" in text.get_text()]
+    wanted = [f"▼ from {first:.0f} % at epoch 1"] if lowest < ax.get_ylim()[0] else []
+    assert notes == wanted, f"{notes}, wanted {wanted}"
+
+
+@figure_of("1", "figure_0b_network")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    # The worked example, by hand: no run changes it.
+    half, eighth, quarter = "0.5", "0.125", "0.25"
+    shown = [text.split(": ")[-1] for text in drawn.texts(drawn.all(Axes)[0])]
+    wanted = {half: 4, eighth: 2, f"-{eighth}": 2, quarter: 3, f"-{quarter}": 3, "loss\n0.693": 1}
+    counted = {text: shown.count(text) for text in wanted}
+    assert all(counted[text] >= n for text, n in wanted.items()), f"numbers {counted}"
+    for text in ("W1 (2, 2), b1 (2,)", "W2 (2, 2), b2 (2,)", "∂W1 = δ1 xᵀ  (2, 2)"):
+        assert text in shown, f"{text} is missing"
+    return re.findall(NUMBER, drawn.committed)
+
+
+def lines_over_epochs(drawn: Drawn, panels: dict[str, dict[str, Any]], lowest: set[str]) -> Numbers:
+    """Lines of learning curves, each with its last value; return the numbers of the alt text."""
+    numbers = []
+    for ax, (quantity, lines) in zip(drawn.all(Axes), panels.items(), strict=True):
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", quantity), ax.get_ylabel()
+        assert ax.get_yscale() == ("log" if "loss" in quantity else "linear"), "the scale"
+        drawn_lines = {line.get_label(): line for line in ax.lines}
+        legend = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert legend == [f"{name}: {values[-1]:.4g}" for name, values in lines.items()], legend
+        stars = [line for line in ax.lines if line.get_marker() == "*"]
+        numbers += NUMBER.findall(quantity)
+        for name, values in lines.items():
+            line = drawn_lines[f"{name}: {values[-1]:.4g}"]
+            equal(line.get_xdata(), np.arange(1, len(values) + 1), f"epochs of {name}")
+            equal(line.get_ydata(), values, f"{quantity} of {name}", 1e-9)
+            numbers += [*NUMBER.findall(name), f"{values[0]:.4g}", f"{values[-1]:.4g}"]
+            if name in lowest:
+                best = int(np.argmin(values))
+                star = stars.pop(0)
+                equal([star.get_xdata()[0], star.get_ydata()[0]], [best + 1, values[best]], "star")
+                assert star.get_color() == line.get_color(), "the star of another line"
+                numbers.append(str(best + 1))
+        assert not stars, "too many stars"
+    return numbers
+
+
+@figure_of("1", "figure_0c_learning_rates")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    panels = {
+        "training loss (nats per image)": {str(r): run.by_rate[r].loss for r in run.rates},
+        "validation accuracy (%)": {str(r): run.by_rate[r].validation_accuracy for r in run.rates},
+    }
+    return lines_over_epochs(drawn, panels, set())
+
+
 @figure_of("1", "figure_1_overfitting")
 def _(run: Run, drawn: Drawn) -> Numbers:
     return curves(run, drawn, 100)
+
+
+@figure_of("1", "figure_1b_loss")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    losses = {
+        "training": run.losses.training,
+        "validation": run.losses.validation,
+        "training, weight decay": run.decayed.training,
+        "validation, weight decay": run.decayed.validation,
+    }
+    right = {"plain": run.losses.accuracy, "weight decay": run.decayed.accuracy}
+    panels = {"loss (nats per image)": losses, "validation accuracy (%)": right}
+    return lines_over_epochs(drawn, panels, {"validation", "validation, weight decay"})
 
 
 def matrix(drawn: Drawn, counts: Array, top: float | None = None) -> Numbers:
@@ -165,6 +236,10 @@ def matrix(drawn: Drawn, counts: Array, top: float | None = None) -> Numbers:
     for axis in (ax.xaxis, ax.yaxis):
         names = [label.get_text() for label in axis.get_ticklabels()]
         assert names == [str(k) for k in range(10)], f"ticks are named {names}"
+    n = counts.sum(axis=1)
+    shares = [f"{100 * counts[k, k] / n[k]:.1f} % of {n[k]:,}" for k in range(10)]
+    beside = {round(note.xy[1] - 0.5): note.get_text() for note in drawn.all(Annotation, ax)}
+    assert [beside.get(k) for k in range(10)] == shares, f"beside the rows {beside}"
     mistakes = counts - np.diag(counts.diagonal())
     mesh = drawn.all(QuadMesh)[0]
     equal(np.ma.filled(mesh.get_array().reshape(10, 10), 0), mistakes, "colours")
@@ -219,22 +294,50 @@ def _percent(belief: float) -> str:
 
 @figure_of("1", "figure_3_templates")
 def _(run: Run, drawn: Drawn) -> Numbers:
-    W1 = run.mlp_full.W1
-    equal(drawn.tiles(), W1.reshape(-1, 28, 28), "templates", 1e-7)
-    _grey_from_black(drawn.all(AxesImage)[0])
-    equal(_labels_of_tiles(drawn.all(Axes)[0]), np.arange(len(W1)), "numbers of the units")
-    limit = np.abs(W1).max()
-    equal(drawn.all(AxesImage)[0].get_clim(), (-limit, limit), "scale", 1e-6)
-    strongest = int(np.abs(W1).max(axis=1).argmax())
-    return [str(len(W1)), "1", "28", "28", f"-{limit:.2f}", f"{limit:.2f}", str(strongest)]
+    added, W2 = run.mlp_full.W1 - run.frames[0], run.mlp_full.W2
+    digit = W2.argmax(axis=0)
+    order = sorted(range(len(added)), key=lambda unit: (digit[unit], -W2[:, unit].max()))
+    equal(drawn.tiles(), added[order].reshape(-1, 28, 28), "templates", 1e-7)
+    captions = [f"{unit}: {digit[unit]}" for unit in order]
+    assert _captions_of_tiles(drawn.all(Axes)[0]) == captions, "captions of the units"
+    limit = _signed_scale(drawn, added)
+    counts = [text for k in range(10) for text in (str(k), str((digit == k).sum()))]
+    return [str(len(added)), "1", "28", "28", f"-{limit:.2f}", "0", f"{limit:.2f}", *counts]
 
 
-def _labels_of_tiles(ax: Axes) -> list[int]:
-    """The numbers written in a mosaic, sorted by where they stand, row by row."""
+def _signed_scale(drawn: Drawn, values: Array) -> float:
+    limit = float(np.percentile(np.abs(values), 99.5))
+    image = drawn.all(AxesImage)[0]
+    equal(image.get_clim(), (-limit, limit), "scale", 1e-6)
+    assert image.get_cmap().name == "signed", "not in signed colours"
+    return limit
+
+
+@figure_of("1", "figure_3b_filmstrip")
+def _(run: Run, drawn: Drawn) -> Numbers:
+    start, *later = run.frames.values()
+    unit = int(np.abs(run.mlp_full.W1 - start).max(axis=1).argmax())
+    pictures = np.stack([frame[unit] - start[unit] for frame in later])
+    equal(drawn.tiles(), pictures.reshape(-1, 28, 28), "snapshots", 1e-7)
+    epochs = list(run.frames)[1:]
+    captions = [f"epoch {epoch}" for epoch in epochs]
+    assert _captions_of_tiles(drawn.all(Axes)[0]) == captions, "captions of the snapshots"
+    limit = f"{_signed_scale(drawn, pictures):.2f}"
+    numbers = [str(unit), str(unit), *map(str, epochs)]
+    return [*numbers, "0", "28", "28", f"-{limit}", "0", limit]
+
+
+def _captions_of_tiles(ax: Axes) -> list[str]:
+    """What is written in a mosaic, sorted by where it stands, row by row."""
     texts = [text for text in ax.texts if text.get_visible()]
     places = [getattr(text, "xy", text.get_position()) for text in texts]
     order = sorted(range(len(texts)), key=lambda k: (round(places[k][1], 2), places[k][0]))
-    return [int(texts[k].get_text()) for k in order]
+    return [texts[k].get_text() for k in order]
+
+
+def _labels_of_tiles(ax: Axes) -> list[int]:
+    """The numbers written in a mosaic, in that order."""
+    return [int(text) for text in _captions_of_tiles(ax)]
 
 
 @figure_of("2", "figure_4_convolution")

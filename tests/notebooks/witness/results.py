@@ -195,6 +195,104 @@ def mlp_trainings_are_as_asked_and_told(run: Run) -> None:
         accuracies_are_true(run, network, history, train, run.digits.validation)
 
 
+@check_of("1")
+def short_trainings_are_as_asked_and_told(run: Run) -> None:
+    """Four learning rates and one far too high, zero weights, and one softmax layer."""
+    mini, held_out = first_images(run.digits.train, 2000), run.digits.validation
+    asked = [
+        (f"MLP mini at rate {rate}", run.tried[rate], run.by_rate[rate], rate) for rate in run.rates
+    ]
+    asked += [
+        ("MLP mini at rate 10", run.too_high, run.jumping, 10),
+        ("MLP mini from zero weights", run.zero, run.zero_history, 1e-3),
+    ]
+    for name, network, history, rate in asked:
+        settings = {"epochs": 20, "batch": 256, "settings": (rate,)}
+        follows(run, network, history, mini, **settings)
+        accuracies_are_true(run, network, history, mini, held_out)
+        says(run, f"{name}, validation accuracy", history.validation_accuracy[-1], 0)
+    follows(run, run.one_layer, run.alone, run.digits.train, epochs=10, batch=256, settings=(1e-3,))
+    right = percent_right(logits_of(run.one_layer, held_out.images), held_out.labels)
+    says(run, "one softmax layer, validation accuracy", right)
+    best = max(run.rates, key=lambda rate: run.by_rate[rate].validation_accuracy[-1])
+    gain = run.full.validation_accuracy[-1] - run.alone.validation_accuracy[-1]
+    told = (
+        f"{best} reads the most",
+        f"by {gain:.1f} points",
+        f"{run.zero_history.validation_accuracy[-1]:.1f} %",
+    )
+    for text in told:
+        assert f"The result: {text}" in run.printed(), f"wanted the result {text}"
+
+
+@check_of("1")
+def losses_are_those_of_the_networks(run: Run) -> None:
+    """The over-fitting lab: what was trained how, and what its last epoch and its verdicts say."""
+    mini, held_out = first_images(run.digits.train, 2000), run.digits.validation
+    for name, network, losses in (
+        ("at rate 0.01", run.plain, run.losses),
+        ("with weight decay", run.decaying, run.decayed),
+    ):
+        steps = run.events.steps[network]
+        equal([step.n_images for step in steps], 100 * ([256] * 7 + [208]), f"batches {name}")
+        assert {step.settings for step in steps} == {(0.01,)}, f"settings {name}"
+        for split, told in ((mini, losses.training), (held_out, losses.validation)):
+            p = softmax(logits_of(network, split[0]))[np.arange(len(split[1])), split[1]]
+            equal(told[-1], -np.log(p).mean(), f"the last loss {name}", 1e-3 + 1e-3 * told[-1])
+            assert len(told) == 100, f"{len(told)} losses {name}"
+        right = percent_right(logits_of(network, held_out[0]), held_out[1])
+        equal(losses.accuracy[-1], right, f"the last accuracy {name}", SLACK)
+        stop = int(np.argmin(losses.validation))
+        rise = 100 * (losses.validation[-1] / losses.validation[stop] - 1)
+        says(run, f"MLP mini {name}, rise of the validation loss", rise)
+        says(run, f"MLP mini {name}, accuracy at the lowest validation loss", losses.accuracy[stop])
+        says(run, f"MLP mini {name}, accuracy after epoch 100", losses.accuracy[-1])
+    decay = [np.square(parameters_of(network)["W1"]).sum() for network in (run.plain, run.decaying)]
+    assert decay[1] < decay[0], "the weights have not decayed"
+
+
+@check_of("1")
+def images_that_mini_has_not_seen_are_read_as_told(run: Run) -> None:
+    train = run.digits.train
+    unseen = percent_right(logits_of(run.mlp_mini, train.images[2000:]), train.labels[2000:])
+    says(run, "MLP mini, accuracy on unseen training images", unseen)
+    lead = run.mini.validation_accuracy[-1] - run.unseen
+    assert f"it is better by {lead:.1f} points." in run.printed(), f"wanted {lead:.1f} points"
+
+
+@check_of("1")
+def what_is_told_in_numbers_is_so(run: Run) -> None:
+    said = logits_of(run.network, run.digits.validation.images).argmax(axis=1)
+    times = np.bincount(said, minlength=10)
+    told = re.findall(r"result: (\d), for ([\d,]+) of ([\d,]+) images", run.printed())
+    digit, n, total = (int(number.replace(",", "")) for number in told[0])
+    equal([n, total], [times.max(), times.sum()], "what the untrained network says", 2)
+    assert digit == times.argmax(), f"{digit} said, wanted {times.argmax()}"
+    wrong = [100 - getattr(run, name).validation_accuracy[-1] for name in ("alone", "full")]
+    passed = next(k for k, v in enumerate(run.full.validation_accuracy, 1) if v > 90.66)
+    apart = np.ptp(run.zero.W1, axis=0).max()
+    saturated = 100 * np.mean(np.abs(run.too_high.z1 - 0.5) > 0.49)
+    for text in (
+        f"with hidden units makes {100 * wrong[1] / wrong[0]:.0f}.",
+        f"images after epoch {passed}.",
+        f"differ by at most {apart:.1e}.",
+        f"{saturated:.1f} % of the hidden values",
+    ):
+        assert text in run.printed(), f"wanted: {text}"
+
+
+@check_of("1")
+def the_snapshots_are_those_of_the_full_training(run: Run) -> None:
+    epochs = run.events.epochs[run.mlp_full]
+    assert list(run.frames) == [0, 1, 2, 5, 10, 100], f"frames {list(run.frames)}"
+    for epoch in (1, 2, 5, 10, 100):
+        equal(run.frames[epoch], epochs[epoch - 1].parameters["W1"], f"snapshot {epoch}", 1e-6)
+    first = epochs[0].parameters["W1"]
+    blank = ~run.digits.train.images.any(axis=0)
+    equal(run.frames[0][:, blank], first[:, blank], "the first snapshot")
+    assert 0 < np.abs(run.frames[0] - first).max() < 1, "the first snapshot is no start"
+
+
 @check_of("2")
 def cnn_trainings_are_as_asked_and_told(run: Run) -> None:
     for name, n in (("mini", 2000), ("full", None)):
@@ -368,6 +466,30 @@ def _hardest_digits_are_told(run: Run, network: str, counts: Array) -> None:
         equal([int(times), counts[int(digit), int(other)]], [row.max()] * 2, "taken for")
         assert digit != other, f"{digit} taken for itself"
     says(run, f"{network} full, hardest digit", ranked[0], 0)
+    _the_ranking_is_as_sure_as_told(run, counts)
+
+
+def _the_ranking_is_as_sure_as_told(run: Run, counts: Array) -> None:
+    """The sentence on the hardest digit, and on those that are about as hard."""
+    n = counts.sum(axis=1)
+    p = counts.diagonal() / n
+    first, spread = int(np.argmin(p)), p * (1 - p) / n
+    near = np.flatnonzero((p - p[first]) ** 2 <= 4 * (spread + spread[first]))
+    told = re.findall(
+        r"(\d) is right in (\S+) % of (\S+) images, ± (\S+) points (.*)", run.printed()
+    )
+    assert len(told) == 1, f"{len(told)} sentences on the hardest digit"
+    digit, percent, images, error, rest = told[0]
+    wanted = [
+        str(first),
+        f"{100 * p[first]:.1f}",
+        f"{n[first]:,}",
+        f"{100 * spread[first] ** 0.5:.1f}",
+    ]
+    assert [digit, percent, images, error] == wanted, f"{told[0]}, wanted {wanted}"
+    others = [int(k) for k in re.findall(r"\d", rest.partition("difference:")[2])]
+    equal(sorted(others), sorted(set(near) - {first}), "what is about as hard")
+    equal([p[k] for k in others], sorted(p[k] for k in others), "their order")
 
 
 @check_of("1")
@@ -400,7 +522,13 @@ def the_claims_of_notebook_1_hold(run: Run) -> None:
     blank = ~run.digits.train.images.any(axis=0)
     first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs[run.mlp_full])
     untouched = "Their weights are exactly as they were at the start"
-    wanted = {IDENTICAL: same_parameters(run.saved_full, run.mlp_full)}
+    wanted = {
+        IDENTICAL: same_parameters(run.saved_full, run.mlp_full),
+        "Two linear layers are one linear layer": True,
+        "With the sigmoid between them as well": False,
+        "The loss is finite all the way": bool(np.isfinite(run.jumping.loss).all()),
+        "0.001 on the sum is the same step as 0.256 on the mean": True,
+    }
     claims(run, wanted | {untouched: np.array_equal(first[:, blank], last[:, blank])})
 
 
@@ -446,19 +574,15 @@ def revealed_results_are_those_of_the_run(run: Run) -> None:
         "41,854 of 44,426 in the three fully connected layers, 94 %",
         "it doubles",
         f"{run.mini.validation_accuracy[-1]:.1f} %",
-        _nearly(gap, "as wide, within half a point", "wider", "narrower"),
+        "as wide, within half a point" if abs(gap) < 0.5 else "wider" if gap > 0 else "narrower",
         f"{cnn_errs.sum():,}",
         f"{black.all(axis=0).sum()} of 22 ({black[0].sum()} in Figure 6)",
         f"{100 * (cnn_errs & ~mlp_errs).sum() / max(1, cnn_errs.sum()):.0f}",
         f"{run.by_shift['CNN'][3]:.1f} %",
-        _nearly(lead, "neither: within half a point", "the CNN", "the fully connected network"),
+        "the fully connected network" if lead < 0 else "the CNN",
     ]
     told = re.findall(r"^The result: (.*)$", run.printed(), re.M)
     assert told == wanted, f"revealed {told}, wanted {wanted}"
-
-
-def _nearly(difference: float, equal: str, more: str, less: str) -> str:
-    return equal if abs(difference) < 0.5 else more if difference > 0 else less
 
 
 def _black_maps(run: Run, n: int) -> Array:
