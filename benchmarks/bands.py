@@ -22,7 +22,7 @@ from sklearn.metrics import confusion_matrix
 from tqdm import tqdm
 
 from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
-from helpers.evaluation import hardest_digits
+from helpers.evaluation import hardest_digits, permute_pixels, shift_accuracies
 from helpers.files import atomic_write
 from helpers.mlp import MLP
 from helpers.mnist import DATA_SETS, Digits, Split, load_mnist
@@ -59,12 +59,81 @@ def train_cnn(digits: Digits, train: Split, seed: int) -> Training:
     return history, cnn.predict(network, digits.test.images)
 
 
+def measure_labs(digits: Digits, seed: int) -> Results:
+    """Make the small experiments of notebook 1 and return each result by its name, in percent."""
+    from helpers.experiments import SoftmaxLayer, WeightDecay, train_watching_losses
+    from helpers.mlp import MLP
+    from helpers.training import LabelledImages, one_hot_encode, test_network, train_epoch
+
+    mini, unseen = digits.train.first(2000), tuple(part[2000:] for part in digits.train)
+
+    def trained(network: MLP, train: LabelledImages, rate: float, n_epochs: int) -> float:
+        """Train like `train_network`, but measure the validation accuracy only at the end."""
+        images, targets, rng = train[0], one_hot_encode(train[1]), np.random.default_rng(seed)
+        for _ in range(n_epochs):
+            train_epoch(network, images, targets, rng.permutation(len(images)), rate, 256)
+        return test_network(network, *digits.validation)
+
+    results = {"one softmax layer": trained(SoftmaxLayer(), digits.train, 1e-3, 10)}
+    zero = MLP(seed=seed)
+    zero.W1[:], zero.W2[:] = 0, 0
+    results["MLP mini from zero weights"] = trained(zero, mini, 1e-3, 20)
+    for rate in (0.0001, 0.001, 0.01, 0.1, 10):
+        results[f"MLP mini at rate {rate}"] = trained(MLP(seed=seed), mini, rate, 20)
+    results = {f"{name}, validation accuracy": value for name, value in results.items()}
+    network = MLP(seed=seed)
+    trained(network, mini, 1e-3, 100)
+    results["MLP mini, accuracy on unseen training images"] = test_network(network, *unseen)
+    for name, kind in (("at rate 0.01", MLP), ("with weight decay", WeightDecay)):
+        losses = train_watching_losses(
+            kind(seed=seed), mini, digits.validation, 0.01, 100, seed=seed
+        )
+        stopped = losses.accuracy[losses.best()]
+        results |= {
+            f"MLP mini {name}, accuracy at the lowest validation loss": stopped,
+            f"MLP mini {name}, accuracy after epoch 100": losses.accuracy[-1],
+            f"MLP mini {name}, rise of the validation loss": losses.rise(),
+        }
+    return results
+
+
+def measure_structure(digits: Digits, seed: int) -> Results:
+    """Train the four networks of notebook 2 that isolate convolution; return their accuracies."""
+    from torch import nn, optim
+
+    from helpers.cnn import Net, fully_connected, predict, trainNN
+
+    results: Results = {}
+    for pixels, order in (("original", np.copy), ("shuffled", permute_pixels)):
+        parts = (digits.train.first(20_000), digits.validation)
+        train, validation = ((order(part.images), part.labels) for part in parts)
+        for name, network in (
+            ("fully connected", fully_connected(47, 47, 47, 47, seed=seed)),
+            ("CNN", Net(seed=seed)),
+        ):
+            optimizer = optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+            loss = nn.CrossEntropyLoss()
+            history = trainNN(
+                network, optimizer, 5, loss, train=train, validation=validation, seed=seed
+            )
+            results[f"{name}, {pixels} pixels"] = history.validation_accuracy[-1]
+            if pixels == "original":
+                says = partial(predict, network)
+                results[f"{name}, shift of 3 pixels"] = shift_accuracies(says, *digits.test, [3])[0]
+    return results
+
+
 TRAININGS = {"mlp": train_mlp, "cnn": train_cnn}
+EXPERIMENTS = {"labs": measure_labs, "structure": measure_structure}
+NETWORKS = [*TRAININGS, *EXPERIMENTS]
 
 
 def run(network: str, source: str, seed: int) -> Results:
     """Return each result of one network by its name, in percent, on one data set with one seed."""
     digits, title, results = digits_of(source), network.upper(), {}
+    if network in EXPERIMENTS:
+        with redirect_stdout(io.StringIO()):
+            return EXPERIMENTS[network](digits, seed)
     if network == "mlp":
         untrained = test_network(MLP(seed=seed), *digits.validation)
         results["MLP untrained, validation accuracy"] = untrained
@@ -119,7 +188,7 @@ def to_band(values: list[float]) -> Band:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--networks", nargs="+", default=list(TRAININGS), choices=TRAININGS)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
     parser.add_argument("--sources", nargs="+", default=SOURCES, choices=SOURCES)
     arguments = parser.parse_args()
     bands = load_bands() if BANDS_FILE.exists() else {}

@@ -12,6 +12,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from textwrap import shorten
 
@@ -30,6 +31,48 @@ Criterion = Callable[[Tensor, Tensor], Tensor]
 MINI_SIZE = 2000
 PREDICTION_BATCH = 500
 IMAGE_SHAPES = ((784,), (28, 28), (1, 28, 28))
+
+
+def convolve(
+    picture: ArrayLike, weights: ArrayLike, biases: ArrayLike, stride: int = 1, padding: int = 0
+) -> NDArray[np.float64]:
+    """Return the maps (C_out, height, width) that filters make of a `picture` (C_in, h, w).
+
+    `weights` (C_out, C_in, k, k) hold one filter for each map, `biases` (C_out,) what is added to
+    all of its values. The picture gets a frame of `padding` zeros on all four sides; then windows
+    of k x k pixels are taken every `stride` pixels, as many as fit: height is
+    (h + 2 padding - k) // stride + 1, and width likewise. NumPy only. Raises ValueError for shapes
+    that don't fit each other.
+    """
+    picture, weights, biases = np.asarray(picture), np.asarray(weights), np.asarray(biases)
+    _require_fitting(picture.shape, weights.shape, biases.shape, stride, padding)
+    ### BEGIN SOLUTION
+    picture = np.pad(picture, ((0, 0), (padding, padding), (padding, padding)))
+    k = weights.shape[-1]
+    height, width = ((side - k) // stride + 1 for side in picture.shape[1:])
+    maps = np.empty((len(weights), height, width))
+    for i in range(height):
+        for j in range(width):
+            top, left = i * stride, j * stride
+            window = picture[:, top : top + k, left : left + k]
+            maps[:, i, j] = (weights * window).sum(axis=(1, 2, 3)) + biases
+    return maps
+    ### END SOLUTION
+
+
+def _require_fitting(
+    picture: tuple[int, ...], weights: tuple[int, ...], biases: tuple[int, ...], stride: int,
+    padding: int,
+) -> None:  # fmt: skip
+    """Raise ValueError unless these are the shapes and settings of a convolution."""
+    k = weights[-1] if weights else 0
+    wanted = len(picture) == 3 and weights[1:] == (picture[0], k, k) and biases == weights[:1]
+    if not wanted or stride < 1 or padding < 0 or not 1 <= k <= min(picture[1:]) + 2 * padding:
+        raise ValueError(
+            f"picture {picture}, weights {weights}, biases {biases}, {stride=}, {padding=}; wanted "
+            "(C_in, h, w), (C_out, C_in, k, k) and (C_out,), stride from 1, padding from 0, and a "
+            "window that fits into the padded picture."
+        )
 
 
 class Net(nn.Module):
@@ -88,6 +131,20 @@ def _require_images(x: Tensor) -> None:
             f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28): B images, one grey channel, "
             "28 x 28 pixels. x.reshape(-1, 1, 28, 28) makes that of flat images."
         )
+
+
+def fully_connected(
+    *hidden: int, activation: Callable[[], nn.Module] = nn.ReLU, seed: int = 0
+) -> nn.Sequential:
+    """Return a network of fully connected layers alone: (B, 1, 28, 28) → logits (B, 10).
+
+    `hidden` are the numbers of hidden units, each layer with its `activation`. Seeded as `Net`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pairs = pairwise((28 * 28, *hidden))
+        layers = [part for n_in, n in pairs for part in (nn.Linear(n_in, n), activation())]
+        return nn.Sequential(nn.Flatten(), *layers, nn.Linear(hidden[-1], 10))
 
 
 def choose_device() -> torch.device:
@@ -272,20 +329,6 @@ def load_network(path: str | Path) -> Net:
         raise ValueError(f"{path} holds NaN or infinite parameters; all must be finite.")
     place(network)
     return network.eval()
-
-
-def load_network_if_any(path: str | Path) -> Net | None:
-    """Return what `load_network` does, or None if there is no file at `path`, or none that fits.
-
-    Says why a file that is there was left out: it may hold a `Net` of other layers.
-    """
-    try:
-        return load_network(path)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        print(f"Left out: {error}")
-        return None
 
 
 def _require_same_types(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:

@@ -54,6 +54,27 @@ def hardest_digits(counts: ArrayLike, classes: Classes = DIGITS) -> list[Difficu
     ]
 
 
+def about_as_hard(counts: ArrayLike, classes: Classes = DIGITS) -> str:
+    """Say how sure it is which class is the hardest, by a confusion matrix (10, 10).
+
+    Names those whose recall lies within two standard errors, of the difference, above the lowest.
+    Raises the errors of `hardest_digits`.
+    """
+    counts = np.asarray(counts)
+    ranking = [row.digit for row in hardest_digits(counts, classes)]
+    n = counts.sum(axis=1)
+    p = counts.diagonal() / n
+    variance = p * (1 - p) / n
+    first = ranking[0]
+    near = p - p[first] <= 2 * np.sqrt(variance + variance[first])
+    others = ", ".join(classes.names[digit] for digit in ranking[1:] if near[digit]) or "none"
+    return (
+        f"{classes.names[first]} is right in {100 * p[first]:.1f} % of {n[first]:,} images, "
+        f"± {100 * np.sqrt(variance[first]):.1f} points (one standard error). "
+        f"Not clearly easier, within two standard errors of the difference: {others}."
+    )
+
+
 def worst_mistakes(probabilities: ArrayLike, labels: ArrayLike, n: int) -> NDArray[np.integer]:
     """Return the indices of up to `n` images that were misread with the most confidence.
 
@@ -87,7 +108,7 @@ def compare_gaps(smaller: History, larger: History) -> str:
 def duel(
     mlp_predictions: ArrayLike, cnn_predictions: ArrayLike, labels: ArrayLike
 ) -> dict[str, NDArray[np.intp]]:
-    """Sort the images by who read them wrongly: map each of `OUTCOMES` to its indices, ascending.
+    """Sort the images by who misread them: map each of `OUTCOMES` to its indices, ascending.
 
     All three arrays are (N,). Raises ValueError if they differ in shape or are empty.
     """

@@ -7,6 +7,11 @@ Each forward formula stands beside its derivative, so that the eye can check one
     a2 = W2 z1 + b2     logits
     y_hat = softmax(a2) probabilities of the ten digits
 
+and backward, where `delta2` and `delta1` are the slopes of the loss along a2 and a1:
+
+    delta2 = y_hat - y
+    delta1 = (W2^T delta2) z1 (1 - z1)
+
 Source of the method: Rumelhart, Hinton, Williams, "Learning representations by back-propagating
 errors", Nature 323, 1986; notation as in Bishop, "Pattern Recognition and Machine Learning", 5.3.
 """
@@ -32,8 +37,10 @@ def sigmoid(a: Array) -> Array:
 
 
 def sigmoid_derivative(z: Array) -> Array:
-    """Return the sigmoid's slope where its VALUE is `z` (any shape): z (1 - z)."""
+    """Return the slope of the sigmoid at the point where its VALUE is `z`, for any shape."""
+    ### BEGIN SOLUTION
     return z * (1 - z)
+    ### END SOLUTION
 
 
 def softmax(a: Array) -> Array:
@@ -58,8 +65,35 @@ def cross_entropy(a: Array, y: Array) -> float:
 
 
 def cross_entropy_derivative(y_hat: Array, y: Array) -> Array:
-    """Return the slope of cross_entropy along the logits, (K,) or (B, K): y_hat - y."""
+    """Return delta2, the slope of the loss along each logit, in the shape (K,) or (B, K).
+
+    `y_hat` are the probabilities and `y` the one-hot targets, both in that shape.
+    """
+    ### BEGIN SOLUTION
     return y_hat - y
+    ### END SOLUTION
+
+
+def weight_gradient(delta: Array, inputs: Array) -> Array:
+    """Return the slope of the loss along a layer's weights, (K, H), summed over a batch.
+
+    The rows of `delta` (B, K), the slopes along the layer's outputs, and of its `inputs` (B, H)
+    belong to the B images of the batch.
+    """
+    ### BEGIN SOLUTION
+    return delta.T @ inputs
+    ### END SOLUTION
+
+
+def hidden_delta(delta2: Array, W2: Array, z1: Array) -> Array:
+    """Return delta1 (B, H), the slope of the loss along each a1, by going back through a layer.
+
+    `delta2` (B, K) are the slopes along the logits, `W2` (K, H) the weights on the way there, and
+    `z1` (B, H) the values of the hidden units.
+    """
+    ### BEGIN SOLUTION
+    return (delta2 @ W2) * sigmoid_derivative(z1)
+    ### END SOLUTION
 
 
 class MLP:
@@ -136,17 +170,13 @@ class MLP:
         """
         y = self._checked_target("update_grad", y)
         ### BEGIN SOLUTION
-        x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)
-        # dL/da2 = y_hat - y
-        d_a2 = np.atleast_2d(cross_entropy_derivative(self.y_hat, y))
-        # dL/dW2 = dL/da2 z1^T, dL/db2 = dL/da2; a batch sums over its rows
-        self.W2_grad += d_a2.T @ z1
-        self.b2_grad += d_a2.sum(axis=0)
-        # dL/da1 = W2^T dL/da2 * z1 (1 - z1)
-        d_a1 = (d_a2 @ self.W2) * sigmoid_derivative(z1)
-        # dL/dW1 = dL/da1 x^T, dL/db1 = dL/da1
-        self.W1_grad += d_a1.T @ x
-        self.b1_grad += d_a1.sum(axis=0)
+        x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)  # one image: a batch of one
+        delta2 = np.atleast_2d(cross_entropy_derivative(self.y_hat, y))
+        self.W2_grad += weight_gradient(delta2, z1)
+        self.b2_grad += delta2.sum(axis=0)
+        delta1 = hidden_delta(delta2, self.W2, z1)
+        self.W1_grad += weight_gradient(delta1, x)
+        self.b1_grad += delta1.sum(axis=0)
         ### END SOLUTION
 
     def reset_grad(self) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from helpers.cnn import Net, as_tensors, place, train_epoch
+from helpers.cnn import Net, as_tensors, fully_connected, place, train_epoch
 from helpers.threads import few_threads
 from helpers.training import LabelledImages
 
@@ -52,10 +52,7 @@ class Recipe:
 
 def perceptron(seed: int = 0) -> nn.Sequential:
     """Return notebook 1's 784-64-10 perceptron in PyTorch: (B, 1, 28, 28) → logits (B, 10)."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layers = (nn.Linear(SIDE * SIDE, 64), nn.Sigmoid(), nn.Linear(64, 10))
-    return nn.Sequential(nn.Flatten(), *layers)
+    return fully_connected(64, activation=nn.Sigmoid, seed=seed)
 
 
 RECIPES = {

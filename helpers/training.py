@@ -97,10 +97,11 @@ def train_network(
 ) -> History:  # fmt: skip
     """Train `network` by mini-batch gradient descent on the summed gradient. (Assignment, 4.)
 
-    `train` and `validation` are pairs of images (N, 784) and labels (N,). Every epoch the training
-    images are shuffled anew, then the loss and both accuracies are recorded and printed. The same
-    seed gives the same result on one machine. Ctrl-C (or Jupyter's stop button) ends the training
-    early: the network keeps what it has learned, and the History holds the finished epochs.
+    `train` and `validation` are pairs of images (N, 784) and labels (N,). Every epoch shuffles the
+    training images anew, goes through them by `train_epoch`, and records its loss and both
+    accuracies by `history.record`. The same seed gives the same result on one machine. Ctrl-C (or
+    Jupyter's stop button) ends the training early: the network keeps what it has learned, and the
+    History holds the finished epochs.
 
     Raises DivergenceError if the loss becomes NaN or infinite, ValueError for bad arguments.
     """
@@ -123,8 +124,9 @@ def train_network(
 def epochs_of(history: History, n_epochs: int) -> Iterator[Iterator[int]]:
     """Give the epochs 1 to `n_epochs`, with a progress bar; Ctrl-C ends them early.
 
-    After each one the entry that it made in `history` is printed. Meant for `with`, so that
-    training runs on few threads, and NumPy's warnings don't bury the DivergenceError.
+    After epochs 1, 2, 5, 10, 20, 50 and so on, and after the last, the entry that it made in
+    `history` is printed. Meant for `with`, so that training runs on few threads, and NumPy's
+    warnings don't bury the DivergenceError.
     """
     try:
         with (
@@ -141,7 +143,8 @@ def _told(progress: tqdm, history: History) -> Iterator[int]:
     for epoch in progress:
         yield epoch
         progress.set_postfix(validation=f"{history.validation_accuracy[-1]:.2f} %")
-        progress.write(f"epoch {epoch:3d}: {history.last()}")
+        if epoch == progress.total or str(epoch).rstrip("0") in ("1", "2", "5"):
+            progress.write(f"epoch {epoch:3d}: {history.last()}")
 
 
 def train_epoch(
@@ -152,7 +155,11 @@ def train_epoch(
     learning_rate: float,
     batch_size: int,
 ) -> float:
-    """Go once through the images (N, 784) in the given order (N,); return the mean loss."""
+    """Go once through the images (N, 784) in the given order (N,), one batch after the other.
+
+    `targets` (N, 10) are one-hot. Each batch of up to `batch_size` images is one step. Returns the
+    mean loss per image. Raises DivergenceError, by `stop_if_diverged`, once the loss is not finite.
+    """
     ### BEGIN SOLUTION
     total_loss = 0.0
     for start in range(0, len(order), batch_size):

@@ -21,14 +21,77 @@ from plotting.network_diagram import PALE_BLUE, PALE_VERMILLION, times
 # Pictures (n, 28, 28), true labels (n,), and what the MLP and the CNN said (n,).
 Examples = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
 
+PICTURE_SIDE, FILTER_SIDE = 5, 3  # of the convolution that is worked out by hand
 OUTCOME_COLOURS = dict(zip(OUTCOMES, ("white", PALE_VERMILLION, PALE_BLUE, PALE), strict=True))
+# Whichever of the first two is compared with the CNN has the same style.
 NETWORKS: dict[str, dict[str, Any]] = {
     "MLP": {"color": VERMILLION, "linestyle": "--", "marker": "s"},
+    "fully connected": {"color": VERMILLION, "linestyle": "--", "marker": "s"},
     "CNN": {"color": BLUE, "linestyle": "-", "marker": "o"},
 }
+NAMES = ("MLP", "CNN")  # of the networks of the two notebooks
 POINTS: dict[str, Any] = {"textcoords": "offset points"}
 LONGEST_CAPTION = 20  # characters under an example of the duel, in two lines
 GUESSING = 10.0  # % right by chance, of ten classes
+
+
+def convolution_by_hand(
+    picture: ArrayLike, weights: ArrayLike, feature_map: ArrayLike, place: tuple[int, int]
+) -> Figure:
+    """A `picture` (5, 5), a filter of `weights` (3, 3) and their `feature_map` (3, 3), as numbers.
+
+    The window of the map's value at `place`, a row and a column, is marked, and its sum written
+    out. Raises ValueError for another shape, or a place outside of the map.
+    """
+    parts = {
+        "picture": checked("picture", picture, PICTURE_SIDE, PICTURE_SIDE),
+        "filter": checked("weights", weights, FILTER_SIDE, FILTER_SIDE),
+        "feature map": checked("feature_map", feature_map, FILTER_SIDE, FILTER_SIDE),
+    }
+    row, column = checked("place", place, 2, within=(0, FILTER_SIDE - 1)).astype(int)
+    window = parts["picture"][row:, column:][:FILTER_SIDE, :FILTER_SIDE]
+    marks = {"picture": (row, column, FILTER_SIDE), "filter": (0, 0, FILTER_SIDE)}
+    marks["feature map"] = (row, column, 1)
+    title = "A convolution by hand"
+    figure = new_figure(9.5, 3.6, title)
+    axes = figure.subplots(1, 3, width_ratios=[PICTURE_SIDE, FILTER_SIDE, FILTER_SIDE])
+    for ax, (name, values) in zip(axes, parts.items(), strict=True):
+        _draw_numbers(ax, values, name, marks[name])
+    pairs = zip(window.flat, parts["filter"].flat, strict=True)
+    terms = [f"{_plain(x)}·{_plain(w, brackets=True)}" for x, w in pairs]
+    total = f"{' + '.join(terms)} = {_plain(parts['feature map'][row, column])}"
+    figure.supxlabel(total, fontsize=11, color=VERMILLION)
+    told = [f"{name} {_rows(values)}" for name, values in parts.items()]
+    figure.set_label(
+        f"{title}, row by row: {', '.join(told)}. At row {row}, column {column}: {total}."
+    )
+    return figure
+
+
+def _draw_numbers(ax: Axes, values: NDArray[Any], name: str, mark: tuple[int, int, int]) -> None:
+    """Draw numbers in squares; those from a row and a column on, so many, are marked."""
+    row, column, side = mark
+    n = len(values)
+    ax.add_patch(Rectangle((column, row), side, side, fc=PALE_VERMILLION, ec="none"))
+    for k in range(n + 1):
+        ax.plot([0, n], [k, k], [k, k], [0, n], color=GREY, linewidth=0.8)
+    ax.add_patch(Rectangle((column, row), side, side, fc="none", ec=VERMILLION, lw=2.5, zorder=3))
+    for (i, j), value in np.ndenumerate(values):
+        ax.text(j + 0.5, i + 0.5, _plain(value), ha="center", va="center", fontsize=13)
+    ax.text(n / 2, -0.2, f"{name}: {times(values.shape)}", ha="center", va="bottom", fontsize=11)
+    middle, reach = n / 2, PICTURE_SIDE / 2 + 0.6  # the squares are of one size everywhere
+    ax.set(xlim=(-0.1, n + 0.1), ylim=(middle + reach, middle - reach), aspect="equal")
+    ax.set_axis_off()
+
+
+def _plain(value: float, brackets: bool = False) -> str:
+    """Return a number as it is written by hand: "−2", or "(−2)" after a sign if so wanted."""
+    text = f"{value:g}".replace("-", "−")
+    return f"({text})" if brackets and value < 0 else text
+
+
+def _rows(values: NDArray[Any]) -> str:
+    return "; ".join(" ".join(map(_plain, row)) for row in values)
 
 
 def filter_grid(conv1_weights: ArrayLike, title: str) -> Figure:
@@ -112,11 +175,16 @@ def duel_gallery(
 
 
 def shift_curves(
-    shifts: Sequence[int], accuracies: Mapping[str, Sequence[float]], noun: str = "digit"
+    shifts: Sequence[int],
+    accuracies: Mapping[str, Sequence[float]],
+    noun: str = "digit",
+    spread: Mapping[str, tuple[int, float, float]] | None = None,
 ) -> Figure:
-    """Accuracy in percent of "MLP" and "CNN", each (len(shifts),), against the shift in pixels.
+    """Accuracy in percent of two networks, each (len(shifts),), against the shift in pixels.
 
-    What is shifted is called `noun`. Raises ValueError for other names, unequal
+    They are called "CNN" and either "MLP" or "fully connected". What is shifted is called `noun`.
+    `spread` gives, for each network, a shift and the lowest and highest accuracy that trainings
+    with other seeds have there; it is drawn as a bar. Raises ValueError for other names, unequal
     lengths, or values outside 0 to 100.
     """
     pixels = checked("shifts", shifts, "shifts")
@@ -132,10 +200,17 @@ def shift_curves(
         style = {"color": NETWORKS[name]["color"], "va": "bottom" if name == higher else "top"}
         text, end = f"{name} {values[-1]:.1f} %", (pixels[-1], values[-1])
         ax.annotate(text, end, (10, 0), **POINTS | style)
+    for name, (shift, low, high) in (spread or {}).items():
+        middle, half = (low + high) / 2, (high - low) / 2
+        ax.errorbar(shift, middle, half, color=NETWORKS[name]["color"], capsize=6, fmt="none")
     ax.set(xlabel=f"shift of the {noun}s (pixels)", ylabel="accuracy (%)", ylim=(0, 101))
     ax.set_xticks(pixels)
     _tidy(ax, "y")
     told = [f"{name}: {_listed(values, '.1f')}." for name, values in curves.items()]
+    told += [
+        f"{name}, other seeds, at a shift of {shift}: {low:.1f} to {high:.1f}."
+        for name, (shift, low, high) in (spread or {}).items()
+    ]
     figure.set_label(
         f"{title}: accuracy in % at shifts of {_listed(pixels, 'g')} pixels. {' '.join(told)}"
     )
@@ -144,11 +219,12 @@ def shift_curves(
 
 def permutation_bars(
     accuracies: Mapping[str, tuple[float, float]],
-    title: str = "What it costs to shuffle the pixels",
+    title: str = "What shuffling the pixels changes",
 ) -> Figure:
-    """Accuracy in percent of "MLP" and "CNN" on (original, permuted) pixels, as dots on one scale.
+    """Accuracy in percent of two networks on (original, permuted) pixels, as dots on one scale.
 
-    The scale is zoomed to the values.
+    They are called as in `shift_curves`. The scale is zoomed to the values, and the changes are
+    those of the rounded accuracies that stand beside them.
     Raises ValueError for other names, or values outside 0 to 100.
     """
     pairs = _checked_accuracies(accuracies, 2)
@@ -157,7 +233,7 @@ def permutation_bars(
     for row, (name, pair) in enumerate(pairs.items()):
         _draw_pair(ax, row, pair, NETWORKS[name] | {"linestyle": "-", "markersize": 9})
     costs = {
-        name: f"{after - before:+.1f} points".replace("-", "−")
+        name: f"{round(after, 1) - round(before, 1):+.1f} points".replace("-", "−")
         for name, (before, after) in pairs.items()
     }
     ax.set_yticks(range(2), [f"{name}\n{cost}" for name, cost in costs.items()])
@@ -183,17 +259,17 @@ def record_dots(
     Raises ValueError for other names, no runs, or values outside 0 to 100.
     """
     before = _checked_accuracies({name: [value] for name, value in plain.items()}, 1)
-    _check_names("record", record, tuple(NETWORKS))
+    _check_names("record", record, NAMES)
     figure = new_figure(8, 2.9, title)
     ax = figure.subplots()
     told = []
-    for row, name in enumerate(NETWORKS):
+    for row, name in enumerate(NAMES):
         runs = checked(f"record of {name!r}", record[name], "runs", within=(0, 100))
         errors = {"plain": 100 - before[name], "record": 100 - runs}
         _draw_errors(ax, row, errors, NETWORKS[name] | {"linestyle": "", "markersize": 8})
         means = [f"{word} {values.mean():.2f} %" for word, values in errors.items()]
         told.append(f"{name}: {means[0]}, {means[1]} on average of {len(runs)} runs.")
-    ax.set_yticks(range(2), list(NETWORKS))
+    ax.set_yticks(range(2), list(NAMES))
     ax.set(xlabel="wrong test images (%)", ylim=(1.6, -0.6))
     ax.set_xlim(left=0, right=1.15 * ax.get_xlim()[1])
     _tidy(ax, "x")
@@ -280,7 +356,8 @@ def _check_names(name: str, values: Mapping[str, Any], wanted: Sequence[str]) ->
 def _checked_accuracies(
     accuracies: Mapping[str, Sequence[float]], length: int
 ) -> dict[str, NDArray[Any]]:
-    _check_names("accuracies", accuracies, tuple(NETWORKS))
+    rival = "fully connected" if "fully connected" in accuracies else "MLP"
+    _check_names("accuracies", accuracies, (rival, "CNN"))
     return {
         name: checked(f"accuracies of {name!r}", values, length, within=(0, 100))
         for name, values in accuracies.items()

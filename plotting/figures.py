@@ -10,7 +10,7 @@ Where labels are shown, `classes` says what they stand for; by default they are 
 """
 
 import io
-import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,8 @@ def accuracy_curves(
     seen = min(pair[:, -1].min() for pair in pairs.values()) >= ylim[0]
     panels[0].set(ylabel="accuracy (%)", ylim=(ylim[0] if seen else 0, ylim[1]))
     panels[0].yaxis.set_major_locator(MultipleLocator(5 if seen else 20))
+    for ax, pair in zip(panels, pairs.values(), strict=True):
+        _mark_what_lies_below(ax, pair)
     ends = [_describe_end(name, pair) for name, pair in pairs.items()]
     figure.set_label(f"{title}, in % for each epoch. " + " ".join(ends))
     return figure
@@ -93,19 +95,23 @@ def confusion_heatmap(
     """Heatmap of `counts` (10, 10), rows the true digit, columns the predicted one.
 
     The colours belong to the mistakes, from 0 to `vmax` (by default the largest count off the
-    diagonal); the diagonal stays white. Give two matrices the same `vmax` to compare them.
+    diagonal); the diagonal stays white. Give two matrices the same `vmax` to compare them. Beside
+    each row stands which share of it is right.
     Raises ValueError for another shape, or values that are not whole numbers from 0.
     """
     counts = _checked_counts(counts)
     mistakes = np.where(np.eye(10, dtype=bool), 0, counts)
     summary = _describe_mistakes(counts, mistakes, classes)
     told = summary.replace("; ", ";\n") if classes.are_long else summary
-    figure = new_figure(7.4, 6.9, f"{title}\n{told}")
+    figure = new_figure(8.0, 6.9, f"{title}\n{told}")
     ax = figure.subplots()
     _draw_counts(ax, counts, mistakes, vmax or max(1, mistakes.max()), classes.names)
     ax.set(xlabel=f"predicted {classes.noun}", ylabel=f"true {classes.noun}")
     ax.tick_params(length=0, rotation=0)
     ax.tick_params(axis="x", rotation=_tilt(classes))
+    for row, (right, n) in enumerate(zip(counts.diagonal(), counts.sum(axis=1), strict=True)):
+        share = f"{100 * right / n:.1f} % of {n:,}" if n else "none"
+        ax.annotate(share, (10.1, row + 0.5), va="center", fontsize=9, annotation_clip=False)
     figure.set_label(f"{title}, a heatmap of true against predicted {classes.noun}s. {summary}.")
     return figure
 
@@ -134,7 +140,7 @@ def mistakes_gallery(
     pictures: ArrayLike,
     probabilities: ArrayLike,
     labels: ArrayLike,
-    title: str = "What the network saw, and what it believed",
+    title: str = "What the network saw, and what it believed, most confident first",
     classes: Classes = DIGITS,
 ) -> Figure:
     """Each of `pictures` (N, 28, 28) over a bar chart of its row of `probabilities` (N, 10).
@@ -172,42 +178,19 @@ def _gallery(n: int, columns: int, title: str) -> tuple[Figure, NDArray[Any], ND
     return figure, above, below
 
 
-def weight_templates(W1: ArrayLike, title: str = "What each hidden unit looks for") -> Figure:
-    """The rows of `W1` (units, 784) as grey images in a square, numbered from 0, on one scale.
-
-    White weights are positive: ink there raises the unit's value; black ones are negative.
-    Raises ValueError for another shape or values that are not finite.
-    """
-    templates = checked("W1", W1, "units", 784).reshape(-1, 28, 28)
-    units, columns = len(templates), math.ceil(math.sqrt(len(templates)))
-    figure = new_figure(8.2, 8.0, title)
-    ax = figure.subplots()
-    image = ax.imshow(mosaic(templates, columns), cmap="gray", interpolation="nearest")
-    peaks = np.abs(templates).max(axis=(1, 2))
-    limit = float(peaks.max()) or 1.0  # symmetric, so that mid-grey is a weight of 0
-    image.set_clim(-limit, limit)
-    for unit in range(units):
-        row, column = divmod(unit, columns)
-        ax.text(column * 32 + 1, row * 36 - 1, str(unit), fontsize=9, va="bottom")
-    ax.set_axis_off()
-    bar = figure.colorbar(image, ax=ax, shrink=0.7)
-    bar.set_label("weight: ink on white excites the unit, ink on black inhibits it")
-    figure.set_label(
-        f"{title}: the {units} rows of W1 as 28 by 28 grey images on one scale from {-limit:.2f} "
-        f"(black) to {limit:.2f} (white). Unit {peaks.argmax()} has the strongest weight."
-    )
-    return figure
-
-
 def show(figure: Figure, name: str, folder: Path | str) -> None:
     """Display `figure` in the notebook and save it as `folder`/`name`.png, both with its alt text.
 
-    The folder is made if it is missing; the same data give the same bytes.
+    A name like "figure_3_templates" puts "Figure 3" before the title. The folder is made if it is
+    missing; the same data give the same bytes.
     Raises ValueError for a figure without alt text, OSError if the file cannot be written.
     """
     alt = str(figure.get_label())
     if not alt:
         raise ValueError("figure: has no alt text; give it one with figure.set_label(...).")
+    number, title = re.match(r"figure_(\d+[a-z]?)_", name), figure.get_suptitle()
+    if number and not title.startswith("Figure "):
+        figure.suptitle(f"Figure {number[1]} · {title}", fontsize=13)
     buffer = io.BytesIO()
     metadata = {"Description": alt, "Software": None}  # Software would name Matplotlib's version
     figure.savefig(buffer, format="png", dpi=DPI, metadata=metadata)
@@ -288,7 +271,7 @@ def _draw_accuracies(ax: Axes, name: str, pair: NDArray[Any]) -> None:
     for k, (values, style) in enumerate(zip(pair, lines, strict=True)):
         ax.plot(epochs, values, markersize=4, markevery=marked, **style)
         ax.annotate(
-            f"{style['label']}\n{values[-1]:.1f} %",
+            f"{style['label']}\n{values[-1]:.2f} %",
             (epochs[-1], values[-1]),
             xytext=(8, 0),
             textcoords="offset points",
@@ -296,12 +279,21 @@ def _draw_accuracies(ax: Axes, name: str, pair: NDArray[Any]) -> None:
             va="bottom" if k == higher else "top",
             color=style["color"],
         )
-    ax.fill_between(epochs, *pair, color=PALE, alpha=0.6, linewidth=0)
-    ax.set_title(f"{name}\ngap at the end: {pair[0, -1] - pair[1, -1]:.1f} points", fontsize=11)
+    above = pair[0] >= pair[1]  # where training lies below, there is no gap to be filled
+    ax.fill_between(epochs, pair[0], pair[1], above, color=PALE, alpha=0.6, linewidth=0)
+    ax.set_title(f"{name}\ngap at the end: {pair[0, -1] - pair[1, -1]:.2f} points", fontsize=11)
     ax.set_xlabel("epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.grid(axis="y", color=PALE, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def _mark_what_lies_below(ax: Axes, pair: NDArray[Any]) -> None:
+    """Say at the lower end of the axis where the curves come from, if that lies below it."""
+    low = ax.get_ylim()[0]
+    if pair.min() < low:
+        note = f"▼ from {pair[:, 0].min():.0f} % at epoch 1"
+        ax.text(0.98, 0.02, note, ha="right", transform=ax.transAxes, fontsize=9)
 
 
 def _tilt(classes: Classes) -> int:
@@ -341,8 +333,8 @@ def mosaic(pictures: NDArray[Any], columns: int, gap: tuple[int, int] = (8, 4)) 
 def _describe_end(name: str, pair: NDArray[Any]) -> str:
     training, validation = pair[:, -1]
     return (
-        f"{name}: training {training:.1f} %, validation {validation:.1f} % after epoch "
-        f"{pair.shape[1]}, a gap of {training - validation:.1f} points."
+        f"{name}: training {training:.2f} %, validation {validation:.2f} % after epoch "
+        f"{pair.shape[1]}, a gap of {training - validation:.2f} points."
     )
 
 

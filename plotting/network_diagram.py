@@ -1,4 +1,4 @@
-"""A drawing of a convolutional network as of LeNet-5: stacks of maps, then vectors, to scale."""
+"""A drawing of a convolutional network as of LeNet-5: stacks of maps to scale, then vectors."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -119,7 +119,8 @@ def _draw_layer(ax: Axes, layer: _Layer) -> None:
 def _draw_step(ax: Axes, before: _Layer, after: _Layer, height: float) -> str:
     """Show how `after` comes from `before`, and say it in words.
 
-    Between maps: which window makes the pixel at this `height`, from 0 to 1, of the front map.
+    Between maps: which window makes the pixel at this `height`, from 0 to 1, of the front map. That
+    of a convolution goes through all the maps before; a pool looks at one map.
     """
     if len(after.shape) == 1:
         right, half, end = before.left + before.size[0], before.size[1] / 2, after.size[1] / 2
@@ -135,9 +136,22 @@ def _draw_step(ax: Axes, before: _Layer, after: _Layer, height: float) -> str:
     x, y, u, v = x + stride * column, y + stride * row, u + column, v + row
     ax.add_patch(Rectangle((x, y), window, window, fc="none", ec=VERMILLION, lw=1.2, zorder=3))
     ax.add_patch(Rectangle((u, v), 1, 1, fc=VERMILLION, ec=VERMILLION, zorder=3))
+    if not pools:
+        _draw_block(ax, x, y, window, depth=n_before - 1)
     for ends in ([y, v], [y + window, v + 1]):
         ax.plot([x + window, u], ends, color=VERMILLION, lw=0.8, zorder=3)
     return f"{window}×{window}\n{'max-pool' if pools else 'convolution'}"
+
+
+def _draw_block(ax: Axes, x: float, y: float, window: float, depth: int) -> None:
+    """Draw that a window at (x, y) of the front map goes back through `depth` maps behind it."""
+    back_x, back_y = x - depth, y - depth
+    outline = [
+        (x, y + window), (back_x, back_y + window), (back_x, back_y), (back_x + window, back_y),
+        (x + window, y),
+    ]  # fmt: skip
+    ax.plot(*zip(*outline, strict=True), color=VERMILLION, lw=0.8, zorder=3)
+    ax.plot([back_x, x], [back_y, y], color=VERMILLION, lw=0.8, zorder=3)
 
 
 def _draw_arrow(ax: Axes, start: float, end: float, y: float, text: str) -> None:

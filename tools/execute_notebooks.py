@@ -10,26 +10,18 @@ from html import unescape
 from pathlib import Path
 
 import nbformat
-from jinja2 import DictLoader
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbconvert import HTMLExporter
 from tqdm import tqdm
 
 from helpers.files import atomic_write
 from tools.digest import code_digest
+from tools.page import to_html
 
 BUILD = Path("build")
 CELL_SECONDS = 4 * 3600  # the longest training takes two minutes; a busy machine may need many more
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-# nbconvert's own page has no alt texts; the notebooks keep them in the metadata of each picture.
-PAGE = """{% extends "lab/index.html.j2" %}
-{% block data_png scoped %}
-{% set alt = output | get_metadata("alt", "image/png") or "" %}
-{{ super() | replace("<img ", '<img alt="' ~ alt | escape_html ~ '" ') }}
-{% endblock data_png %}"""
 
 
 def execute(path: Path) -> nbformat.NotebookNode:
@@ -49,14 +41,14 @@ def execute(path: Path) -> nbformat.NotebookNode:
         client.execute()
     notebook.metadata["code_digest"] = code_digest(notebook)  # for the guard in tests/
     notebook.metadata["language_info"] = {"name": "python"}  # the rest differs between machines
-    settle_progress_bars(notebook)
+    settle_widgets(notebook)
     return notebook
 
 
-def settle_progress_bars(notebook: nbformat.NotebookNode) -> None:
-    """Put text for the live progress bars, as they were in the end.
+def settle_widgets(notebook: nbformat.NotebookNode) -> None:
+    """Put text for live widgets: progress bars as they were in the end, questions as they stand.
 
-    The bars are widgets, which a page without a kernel can't draw; it would show them at 0 %.
+    A page without a kernel can't draw them; it would show bars at 0 %.
     """
     saved = notebook.metadata.pop("widgets", {}).get(WIDGET_STATE, {"state": {}})
     models = {f"IPY_MODEL_{name}": model["state"] for name, model in saved["state"].items()}
@@ -64,19 +56,13 @@ def settle_progress_bars(notebook: nbformat.NotebookNode) -> None:
         for output in cell.get("outputs", []):
             if WIDGET_VIEW in output.get("data", {}):
                 bar = models[f"IPY_MODEL_{output.data.pop(WIDGET_VIEW)['model_id']}"]
+                if bar["_model_name"] != "HBoxModel":  # tqdm's; a question has its own text
+                    continue
                 percent, blocks, count = (models[child] for child in bar["children"])
                 drawn = "█" * int(10 * blocks["value"] / blocks["max"])
                 output.data["text/plain"] = unescape(
                     f"{percent['value']}|{drawn:10s}|{count['value']}"
                 ).replace("\u2007", " ")
-
-
-def to_html(notebook: nbformat.NotebookNode) -> str:
-    """Return the notebook as one HTML page."""
-    exporter = HTMLExporter(
-        extra_loaders=[DictLoader({"page.html.j2": PAGE})], template_file="page.html.j2"
-    )
-    return str(exporter.from_notebook_node(notebook)[0])
 
 
 def write(path: Path, text: str) -> None:
@@ -99,7 +85,7 @@ def main() -> None:
         target = path if arguments.inplace else BUILD / path.name
         write(target, nbformat.writes(notebook) + "\n")
         if not arguments.inplace:
-            write(target.with_suffix(".html"), to_html(notebook))
+            write(target.with_suffix(".html"), to_html(notebook, path.stem))
 
 
 if __name__ == "__main__":

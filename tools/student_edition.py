@@ -44,6 +44,8 @@ SHIPPED = (
     "tools/__init__.py",
     "tools/digest.py",
     "tools/execute_notebooks.py",
+    "tools/page.css",
+    "tools/page.py",
 )
 README = "tools/STUDENT_README.md"
 

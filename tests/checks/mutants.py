@@ -23,7 +23,7 @@ from checks.verdicts import Report
 TASKS = {task.name: task for task in load_tasks()}
 FORMS = Path(__file__).with_name("student")
 
-SECOND_NOTEBOOK = ("net", "trainNN", "evaluation")
+SECOND_NOTEBOOK = ("convolve", "net", "trainNN", "evaluation")
 
 
 def student_module(source: str, name: str) -> ModuleType:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from checks import functions, training
+from checks import convolution, functions, steps, training
 from checks.back_propagation import check_update_grad
 from checks.cnn import NET_FAULTS, check_net
 from checks.detective import PASS_FAULTS, Graph
@@ -25,11 +25,11 @@ from helpers.training import train_network
 
 JUDGES = {
     judge.exercise.name: judge
-    for module in (functions, training)
+    for module in (convolution, functions, steps, training)
     for judge in vars(module).values()
     if isinstance(judge, Judge)
 }
-CHECKS = vars(functions) | vars(training)
+CHECKS = vars(convolution) | vars(functions) | vars(steps) | vars(training)
 
 
 def silently(check, *args) -> Report:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from helpers.evaluation import compare_gaps, hardest_digits, worst_mistakes
+from helpers.evaluation import about_as_hard, compare_gaps, hardest_digits, worst_mistakes
 from helpers.mnist import Classes
 from helpers.training import History
 
@@ -26,6 +28,27 @@ def test_hardest_classes_are_called_by_their_names():
 def test_hardest_digits_refuses_what_is_no_confusion_matrix(counts):
     with pytest.raises(ValueError, match="counts has shape"):
         hardest_digits(counts)
+
+
+def test_a_claim_about_the_hardest_is_as_strong_as_its_standard_error():
+    counts = np.array([[900, 100, 0], [75, 925, 0], [30, 0, 970]])
+    told = about_as_hard(counts)
+    assert told.startswith(
+        "0 is right in 90.0 % of 1,000 images, ± 0.9 points (one standard error)"
+    )
+    assert told.endswith("of the difference: 1.")  # 2.5 points, where two standard errors are 2.5
+    assert about_as_hard(10 * counts).endswith("of the difference: none.")
+    pets = Classes("pet", ("cat", "dog", "eel"))
+    assert about_as_hard(counts, pets).startswith("cat is right")
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_classes_that_are_truly_alike_are_seldom_told_apart(seed):
+    rng = np.random.default_rng(seed)
+    right = rng.binomial(1000, [0.9, 0.9])
+    told = about_as_hard(np.array([[right[0], 1000 - right[0]], [1000 - right[1], right[1]]]))
+    apart = abs(right[0] - right[1]) > 2 * np.sqrt((right * (1 - right / 1000)).sum())
+    assert told.endswith("none.") == apart
 
 
 def test_worst_mistakes_are_the_surest_wrong_ones():

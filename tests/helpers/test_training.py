@@ -75,8 +75,18 @@ def test_it_learns(blobs, capsys):
     assert history.train_accuracy[-1] == test_network(network, *blobs[0])
     assert history.loss[-1] < history.loss[0] / 2
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
-    assert len(history) == len(lines) == 10
+    assert len(history) == 10
+    assert [int(line[5:9]) for line in lines] == [1, 2, 5, 10]
     assert lines[-1] == f"epoch  10: {history.last()}"
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "told"), [(1, [1]), (7, [1, 2, 5, 7]), (23, [1, 2, 5, 10, 20, 23])]
+)
+def test_the_log_is_short_and_ends_with_the_last_epoch(blobs, capsys, n_epochs, told):
+    train(small_network(), blobs, n_epochs=n_epochs)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert [int(line[5:9]) for line in lines] == told
 
 
 def test_the_first_recorded_loss_is_the_mean_over_all_images(blobs):

@@ -19,7 +19,7 @@ PATTERNS = {
     "which data": (rf"(?s)(Data: MNIST - {SIZES}|!{{88}}\n! Data: NOT MNIST.*!{{88}})", "DATA"),
     "device": (r"Device: (cpu|cuda|mps|xpu)\b", "Device: any"),
     "epoch": (
-        r"(epoch +\d+): loss \d\.\d{4}, training \d{1,3}\.\d\d %, validation \d{1,3}\.\d\d %",
+        r"(epoch +\d+): loss \d+\.\d{4}, training \d{1,3}\.\d\d %, validation \d{1,3}\.\d\d %",
         r"\1",
     ),
     # The logits are 32-bit numbers, whose rounding differs between CPUs.
@@ -33,8 +33,22 @@ PATTERNS = {
     "untrained loss": (r"untrained network: [23]\.\d\d nats", "LOSS"),
     "gap": (r"is \d\.\d points better (.*) only \d\.\d points", r"is better \1 only less"),
     "hard digit": (r"digit \d: \d\d\.\d % right, most often taken for \d \(\d+ images\)", "DIGIT"),
+    "hard for sure": (
+        r"\d is right in \d\d\.\d % of [\d,]+ images, . \d\.\d points (.*): (none|\d(, \d)*)\.",
+        r"DIGIT is right in PERCENT \1: DIGITS.",
+    ),
+    "said untrained": (r"result: \d, for [\d,]+ of [\d,]+ images", "result: DIGIT for IMAGES"),
+    "guessed result": (r"result: (\d+\.\d %|by \d+\.\d points|\d(?![\d., ]))", "result: NUMBER"),
+    "apart": (r"differ by at most \d\.\de[+-]\d\d", "differ by APART"),
+    "saturated": (r"\b(9\d|100)\.\d % of the hidden", "PERCENT of the hidden"),
+    "mistakes left": (r"hidden units makes [1-9]\d\b", "hidden units makes FEWER"),
+    "lead": (r"better by \d\.\d points", "better by POINTS"),
+    "passed": (r"after epoch \d{1,2}\.", "after epoch N."),
     "blank pixels": (r"\b\d{1,3} of 784 pixels", "PIXELS"),
     "place of the page": (r"[\w./%-]*/playground\.html", "playground.html"),
+    "revealed share": (r"(The result:) \d{1,3}\.\d %", r"\1 PERCENT"),
+    "revealed count": (r"(?m)(The result:) \d[\d,]*$", r"\1 NUMBER"),
+    "black maps": (r"(The result:) \d+ of 22 \(\d+ in", r"\1 SOME of 22 (SOME in"),
     "progress bar": (r" *\d+%\|.*\| *\d+/\d+ \[.*\]", "BAR"),
 }
 

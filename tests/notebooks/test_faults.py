@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 FAULTS = {
     "wrong sign in update_grad": (
         "mlp.py",
-        "self.W2_grad += d_a2.T @ z1",
-        "self.W2_grad -= d_a2.T @ z1",
+        "self.W2_grad += weight_gradient(delta2, z1)",
+        "self.W2_grad -= weight_gradient(delta2, z1)",
     ),
     "sigmoid's slope dropped": (
         "mlp.py",
-        "(d_a2 @ self.W2) * sigmoid_derivative(z1)",
-        "d_a2 @ self.W2",
+        "(delta2 @ W2) * sigmoid_derivative(z1)",
+        "delta2 @ W2",
     ),
     "W1 frozen": ("mlp.py", "self.W1 -= lr * self.W1_grad", "pass"),
     "images shuffled without their labels": (

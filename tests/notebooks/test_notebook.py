@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 import tools.execute_notebooks as execute_notebooks
 from helpers.mlp import MLP, sigmoid
-from helpers.notebook import ROOT, output_folder, show_source
+from helpers.notebook import ROOT, guess, output_folder, reveal, show_source
 
 PICTURE = """
 from pathlib import Path
@@ -67,6 +67,29 @@ def test_source_is_shown_as_code_in_the_left_margin(monkeypatch):
     assert "SOLUTION" not in text  # the marks of the student edition
     assert '"""\n    return 0.5' in text
     assert text.endswith("\n```")
+
+
+@pytest.mark.parametrize("choices", [None, ("yes", "no")])
+def test_a_guess_is_kept_when_its_cell_runs_again_and_shown_beside_the_result(choices, capsys):
+    question = f"Does it learn, of {choices}?"
+    guess(question, choices).widget.value = "no"
+    reveal(guess(question, choices), "yes")
+    assert capsys.readouterr().out.endswith("Your guess: no\nThe result: yes\n")
+
+
+@pytest.mark.parametrize("choices", [None, ("yes", "no")])
+def test_an_empty_guess_is_fine_and_one_can_be_given_without_widgets(choices, capsys):
+    reveal(guess(f"Empty, of {choices}?", choices), "yes")
+    reveal(guess(f"Written, of {choices}?", choices, answer="no"), "yes")
+    printed = capsys.readouterr().out
+    assert "Your guess: none\nThe result: yes\n" in printed
+    assert printed.endswith("Your guess: no\nThe result: yes\n")
+
+
+def test_a_question_stands_on_the_page_as_text(run_tool):
+    run_tool("from helpers.notebook import guess\nasked = guess('A < B?', ['yes', 'no'])")
+    output = nbformat.read("build/n.ipynb", as_version=4).cells[0].outputs[0]
+    assert output.data == {"text/plain": "Your guess: A < B? (yes, no)"}
 
 
 @pytest.fixture

@@ -111,8 +111,9 @@ class Notebook:
 
 
 def printed(outputs: list[dict]) -> str:
-    """What nbval compares of a cell's outputs: the printed text."""
-    return SANITIZE("".join(output.get("text", "") for output in outputs))
+    """What nbval compares of a cell's outputs: what is printed, and displays as text."""
+    shown = (o.get("text", o.get("data", {}).get("text/plain", "")) for o in outputs)
+    return SANITIZE("".join(shown))
 
 
 @pytest.fixture(scope="module", params=["1_mlp_from_scratch", "2_cnn_pytorch"])

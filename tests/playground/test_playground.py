@@ -21,7 +21,7 @@ from helpers.mnist import Digits, Split, load_mnist
 from helpers.training import train_network
 from playground.export import SOURCE, assemble, export_playground, show_playground
 from playground.handwriting import as_mnist
-from plotting.figures import weight_templates
+from plotting.mlp_figures import weight_templates
 from tests.playground.playground_reference import (
     PAGE,
     networks_text,
@@ -137,7 +137,8 @@ def test_a_perceptron_of_any_size_is_computed_and_shown(javascript, tmp_path, n_
     z1 = javascript("runMlp(mlp, x).activations", mlp=packed, x=xs[0].tolist())
     added = javascript("contributions(mlp, z1, 3)", mlp=packed, z1=z1)
     assert len(z1) == len(added) == n_hidden
-    assert f"the {n_hidden} rows of W1" in weight_templates(mlp.W1).get_label()
+    figure = weight_templates(mlp.W1, MLP(n_hidden=n_hidden, seed=n_hidden).W1, mlp.W2)
+    assert f"the {n_hidden} rows of W1" in figure.get_label()
 
 
 def test_feature_maps_agree_with_pytorch(javascript, images):

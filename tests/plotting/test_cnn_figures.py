@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from helpers.cnn import convolve
 from helpers.evaluation import OUTCOMES
 from helpers.mnist import Classes
 from plotting import cnn_figures
@@ -103,6 +106,19 @@ def test_diagram_shows_the_windows_within_the_maps() -> None:
             assert outer.y0 <= inner.y0 < inner.y1 <= outer.y1
 
 
+def test_the_window_of_a_convolution_goes_through_all_maps_and_that_of_a_pool_through_one() -> None:
+    figure = network_diagram(LENET)
+    patches = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
+    blocks = [line.get_xydata() for line in figure.axes[0].lines if len(line.get_xdata()) == 5]
+    depths = [6 - 1]  # a window of the only map of the input is no block, nor is that of a pool
+    windows = [patch for patch in patches if patch.get_width() == 5]
+    hidden = [block for block in blocks if np.ptp(block[:, 0]) > 5]
+    assert len(hidden) == len(depths)
+    for block, depth, window in zip(hidden, depths, windows[1:], strict=True):
+        front, back = window.get_xy(), block.min(axis=0)
+        np.testing.assert_allclose(np.subtract(front, back), [depth, depth])
+
+
 def test_layers_do_not_overlap_and_lie_within_the_axes() -> None:
     figure = network_diagram(LENET)
     figure.draw_without_rendering()
@@ -125,6 +141,43 @@ def test_alt_text_of_diagram_walks_through_the_shapes() -> None:
     alt = network_diagram(LENET).get_label()
     assert "input 1 × 28 × 28, 5×5 convolution to conv1 6 × 24 × 24, 2×2 max-pool to pool1" in alt
     assert alt.endswith("fully connected to fc3 10.")
+
+
+# convolution_by_hand
+
+SEVEN = np.array([[0, 1, 1, 1, 0], [0, 0, 0, 1, 0], *3 * [[0, 0, 1, 0, 0]]])
+STROKE = np.array(3 * [[-1, 2, -1]])
+
+
+@pytest.mark.parametrize("place", [(0, 1), (2, 2)])
+def test_a_convolution_by_hand_marks_a_window_and_writes_its_sum(place: tuple[int, int]) -> None:
+    feature_map = convolve(SEVEN[np.newaxis], STROKE[np.newaxis, np.newaxis], [0])[0]
+    figure = cnn_figures.convolution_by_hand(SEVEN, STROKE, feature_map, place)
+    for ax, values in zip(figure.axes, (SEVEN, STROKE, feature_map), strict=True):
+        assert [int(text.replace("−", "-")) for text in texts(ax)[:-1]] == list(values.flat)
+    marked = [ax.patches[1].get_bbox() for ax in figure.axes]
+    row, column = place
+    for box, (x, y, side) in zip(
+        marked, ((column, row, 3), (0, 0, 3), (column, row, 1)), strict=True
+    ):
+        assert (box.x0, box.y0, box.width, box.height) == (x, y, side, side)
+    products, _, total = figure.get_supxlabel().partition(" = ")
+    numbers = products.replace("−", "-").replace("·", "*")
+    assert eval(numbers) == feature_map[place] == int(total.replace("−", "-"))
+    assert figure.get_label().endswith(f"At row {row}, column {column}: {products} = {total}.")
+
+
+@given(
+    picture=st.lists(st.integers(-9, 9), min_size=25, max_size=25),
+    weights=st.lists(st.integers(-9, 9), min_size=9, max_size=9),
+)
+def test_numbers_with_a_sign_are_in_brackets_after_a_dot(picture, weights) -> None:
+    pixels, filter_ = np.reshape(picture, (5, 5)), np.reshape(weights, (3, 3))
+    feature_map = convolve(pixels[np.newaxis], filter_[np.newaxis, np.newaxis], [0])[0]
+    figure = cnn_figures.convolution_by_hand(pixels, filter_, feature_map, (1, 1))
+    products = figure.get_supxlabel().partition(" = ")[0]
+    assert "·−" not in products
+    assert eval(products.replace("−", "-").replace("·", "*")) == feature_map[1, 1]
 
 
 # filter_grid and feature_maps
@@ -260,6 +313,24 @@ def test_shift_curves_differ_in_grey_and_are_named_at_their_ends() -> None:
     assert mlp.get_marker() != cnn.get_marker()
 
 
+def test_bars_show_what_other_seeds_give() -> None:
+    rival = {"fully connected": ACCURACIES["MLP"], "CNN": ACCURACIES["CNN"]}
+    spread = {"fully connected": (2, 55.0, 65.5), "CNN": (2, 85.0, 95.0)}
+    figure = cnn_figures.shift_curves([0, 2, 4], rival, spread=spread)
+    bars = [bar.get_segments()[0].tolist() for bar in figure.axes[0].collections]
+    assert bars == [[[2, 55], [2, 65.5]], [[2, 85], [2, 95]]]
+    assert "CNN, other seeds, at a shift of 2: 85.0 to 95.0." in figure.get_label()
+
+
+def test_the_changes_are_those_of_the_numbers_beside_them() -> None:
+    pairs = {"fully connected": (93.56, 93.64), "CNN": (98.64, 95.35)}
+    ticks = cnn_figures.permutation_bars(pairs).axes[0].get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == [
+        "fully connected\n+0.0 points",
+        "CNN\n−3.2 points",
+    ]
+
+
 def test_permutation_shows_both_accuracies_of_both_networks() -> None:
     figure = cnn_figures.permutation_bars(PAIRS)
     ax = figure.axes[0]
@@ -304,6 +375,10 @@ SILENT = np.zeros((28, 28)), np.zeros((6, 24, 24)), np.zeros((16, 8, 8))
         (
             lambda: network_diagram(LENET, np.zeros(784)),
             r"picture: got shape \(784,\), wanted \(28, 28\)",
+        ),
+        (
+            lambda: cnn_figures.convolution_by_hand(SEVEN, STROKE, STROKE, (0, 3)),
+            "place: got values from 0 to 3, wanted 0 to 2",
         ),
         (
             lambda: cnn_figures.filter_grid(np.zeros((16, 6, 5, 5)), "t"),

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -56,6 +55,7 @@ def cell_texts(figure: Figure) -> dict[tuple[int, int], Any]:
     return {
         (int(text.get_position()[1]), int(text.get_position()[0])): text
         for text in figure.axes[0].texts
+        if not isinstance(text, Annotation)
     }
 
 
@@ -93,13 +93,14 @@ def test_curves_are_drawn_in_percent_against_epochs_from_1(curves: Curves) -> No
 def test_curves_share_one_scale_and_state_their_gap(curves: Curves) -> None:
     left, right = plotting.accuracy_curves(curves).axes
     assert left.get_ylim() == right.get_ylim() == plotting.ACCURACY_RANGE
-    assert left.get_title() == f"{MINI}\ngap at the end: 8.1 points"
-    assert right.get_title() == f"{FULL}\ngap at the end: 0.9 points"
+    assert left.get_title() == f"{MINI}\ngap at the end: 8.10 points"
+    assert right.get_title() == f"{FULL}\ngap at the end: 0.90 points"
 
 
 def test_curves_differ_in_grey_and_are_named_at_their_ends(curves: Curves) -> None:
     ax = plotting.accuracy_curves(curves).axes[0]
-    assert [text.get_text() for text in ax.texts] == ["training\n96.2 %", "validation\n88.1 %"]
+    names = [text.get_text() for text in ax.texts[:2]]
+    assert names == ["training\n96.20 %", "validation\n88.10 %"]
     training, validation = ax.lines
     assert training.get_linestyle() != validation.get_linestyle()
     assert training.get_marker() != validation.get_marker()
@@ -126,10 +127,24 @@ def test_network_that_learnt_nothing_is_seen() -> None:
     assert figure.axes[0].get_ylim()[0] == 0
 
 
+def test_curves_that_come_from_below_the_axis_are_marked(curves: Curves) -> None:
+    left, right = plotting.accuracy_curves(curves).axes
+    assert "▼ from 59 % at epoch 1" in [text.get_text() for text in left.texts]
+    assert not any("▼" in text.get_text() for text in right.texts)
+
+
+def test_no_gap_is_filled_where_training_lies_below() -> None:
+    ax = plotting.accuracy_curves({MINI: ([85.0, 86.0, 95.0], [90.0, 91.0, 92.0])}).axes[0]
+    (filled,) = ax.collections
+    assert {vertex[0] for path in filled.get_paths() for vertex in path.vertices} == {3.0} or not (
+        filled.get_paths()
+    )
+
+
 def test_alt_text_of_curves_holds_the_final_numbers(curves: Curves) -> None:
     alt = plotting.accuracy_curves(curves).get_label()
-    assert f"{MINI}: training 96.2 %, validation 88.1 % after epoch 3, a gap of 8.1 points." in alt
-    assert f"{FULL}: training 98.0 %, validation 97.1 %" in alt
+    assert f"{MINI}: training 96.20 %, validation 88.10 % after epoch 3, a gap of 8.10" in alt
+    assert f"{FULL}: training 98.00 %, validation 97.10 %" in alt
 
 
 def test_grid_captions_pictures_with_the_names_of_their_classes() -> None:
@@ -150,6 +165,14 @@ def test_heatmap_annotates_every_count(counts: NDArray[Any]) -> None:
     ax, bar = figure.axes
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted digit", "true digit")
     assert bar.get_ylabel() == "images"
+
+
+def test_heatmap_tells_for_each_row_how_much_is_right(counts: NDArray[Any]) -> None:
+    texts = plotting.confusion_heatmap(counts, "Confusion").axes[0].texts
+    shares = [(text.get_text(), text.xy[1]) for text in texts if isinstance(text, Annotation)]
+    assert shares[0] == ("100.0 % of 950", 0.5)
+    assert shares[4] == ("98.2 % of 971", 4.5)
+    assert len(shares) == 10
 
 
 def test_heatmap_colours_belong_to_the_mistakes(counts: NDArray[Any]) -> None:
@@ -234,41 +257,7 @@ def test_gallery_names_the_classes(rng: np.random.Generator) -> None:
     assert figure.get_label().endswith("1 pictures. true eel: 2 %, says jay: 94 %.")
 
 
-# weight_templates
-
-
-def test_templates_lie_in_rows_of_eight_on_one_symmetric_scale(rng: np.random.Generator) -> None:
-    W1 = rng.normal(size=(64, 784))
-    W1[11, 5] = -7.5
-    figure = plotting.weight_templates(W1)
-    ax, bar = figure.axes
-    image = ax.images[0]
-    assert image.get_clim() == (-7.5, 7.5)
-    unit = image.get_array()[36 : 36 + 28, 3 * 32 : 3 * 32 + 28]
-    np.testing.assert_array_equal(unit, W1[8 + 3].reshape(28, 28))
-    assert [text.get_text() for text in ax.texts] == [str(k) for k in range(64)]
-    assert "white excites" in bar.get_ylabel()
-    assert "from -7.50 (black) to 7.50 (white). Unit 11 has" in figure.get_label()
-
-
 # show
-
-
-@given(units=st.integers(1, 130))
-@settings(max_examples=15)
-def test_templates_of_any_number_of_units(units):
-    W1 = np.random.default_rng(units).normal(size=(units, 784))
-    figure = plotting.weight_templates(W1)
-    mosaic = np.asarray(figure.axes[0].images[0].get_array(), float)
-    places = {int(text.get_text()): text.get_position() for text in figure.axes[0].texts}
-    assert sorted(places) == list(range(units))
-    for unit, (x, y) in places.items():
-        left, top = round(x - 1), round(y + 1)
-        np.testing.assert_array_equal(
-            mosaic[top : top + 28, left : left + 28], W1[unit].reshape(28, 28)
-        )
-    assert np.isfinite(mosaic).sum() == W1.size
-    assert f"the {units} rows of W1" in figure.get_label()
 
 
 def small_figure() -> Figure:
@@ -296,6 +285,18 @@ def test_show_saves_and_displays_the_same_png_with_its_alt_text(
     _, metadata = shown[0]._repr_mimebundle_()
     assert metadata["image/png"]["alt"] == figure.get_label()
     assert shown[0].data == (folder / "zeros.png").read_bytes()
+
+
+def test_show_puts_the_number_of_the_file_before_the_title(
+    tmp_path: Path, shown: list[Any]
+) -> None:
+    figure = small_figure()
+    for _ in range(2):
+        plotting.show(figure, "figure_2b_zeros", tmp_path)
+        assert figure.get_suptitle() == "Figure 2b · Zero"
+    other = small_figure()
+    plotting.show(other, "zeros", tmp_path)
+    assert other.get_suptitle() == "Zero"
 
 
 def test_same_data_give_the_same_bytes(tmp_path: Path, shown: list[Any]) -> None:
@@ -362,7 +363,6 @@ PICTURES, PROBABILITIES, LABELS = np.zeros((2, 28, 28)), np.full((2, 10), 0.1), 
             lambda: plotting.mistakes_gallery(PICTURES, PROBABILITIES, LABELS + 10),
             "labels: got values from 10 to 10, wanted 0 to 9",
         ),
-        (lambda: plotting.weight_templates(np.zeros((784, 64))), r"W1: .*wanted \(units, 784\)"),
     ],
 )
 def test_bad_input_is_named(call: Any, message: str) -> None:
@@ -372,15 +372,13 @@ def test_bad_input_is_named(call: Any, message: str) -> None:
 
 def test_arrays_are_not_changed(rng: np.random.Generator, counts: NDArray[Any]) -> None:
     pictures, probabilities, labels = gallery_data(rng, 3)
-    W1 = rng.normal(size=(64, 784))
-    arrays = [pictures, probabilities, labels, counts, W1]
+    arrays = [pictures, probabilities, labels, counts]
     before = [array.copy() for array in arrays]
     for array in arrays:
         array.setflags(write=False)
     plotting.digits_grid(pictures, labels, "t")
     plotting.mistakes_gallery(pictures, probabilities, labels)
     plotting.confusion_heatmap(counts, "t")
-    plotting.weight_templates(W1)
     for array, old in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, old)
 

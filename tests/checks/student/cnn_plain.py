@@ -1,10 +1,32 @@
 """The second notebook's exercises in the manner of PyTorch's tutorials."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from helpers.training import History
+
+
+def convolve(picture, weights, biases, stride=1, padding=0):
+    channels, h, w = picture.shape
+    padded = np.zeros((channels, h + 2 * padding, w + 2 * padding))
+    padded[:, padding : padding + h, padding : padding + w] = picture
+    size = weights.shape[2]
+    rows = (h + 2 * padding - size) // stride + 1
+    columns = (w + 2 * padding - size) // stride + 1
+    maps = np.zeros((len(weights), rows, columns))
+    for o in range(len(weights)):
+        for i in range(rows):
+            for j in range(columns):
+                total = biases[o]
+                for c in range(channels):
+                    for m in range(size):
+                        for n in range(size):
+                            pixel = padded[c, i * stride + m, j * stride + n]
+                            total += weights[o, c, m, n] * pixel
+                maps[o, i, j] = total
+    return maps
 
 
 class Net(nn.Module):

@@ -2,11 +2,20 @@
 
 from collections import OrderedDict
 
+import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from helpers.training import History
+
+
+def convolve(picture, weights, biases, stride=1, padding=0):
+    frame = [(0, 0), (padding, padding), (padding, padding)]
+    windows = sliding_window_view(np.pad(picture, frame), weights.shape[2:], axis=(1, 2))
+    seen = windows[:, ::stride, ::stride]
+    return np.einsum("cijmn,ocmn->oij", seen, weights) + biases[:, np.newaxis, np.newaxis]
 
 
 class Net(nn.Module):

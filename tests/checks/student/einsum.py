@@ -20,6 +20,22 @@ def cross_entropy(t, truth):
     return float(-np.einsum("...k,...k->...", truth, log_softmax(t, axis=-1)).sum())
 
 
+def cross_entropy_derivative(p, truth):
+    return np.subtract(p, truth)
+
+
+def weight_gradient(e, values):
+    return np.einsum("bk,bh->kh", e, values)
+
+
+def sigmoid_derivative(s):
+    return s * (1 - s)
+
+
+def hidden_delta(e, W, h):
+    return np.einsum("bk,kh,bh,bh->bh", e, W, h, 1 - h)
+
+
 class MLP:
     names = ("W1", "b1", "W2", "b2")
 

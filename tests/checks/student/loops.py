@@ -24,6 +24,36 @@ def cross_entropy(a, y):
     return loss
 
 
+def cross_entropy_derivative(y_hat, y):
+    delta = np.zeros(y_hat.shape)
+    for place in np.ndindex(y_hat.shape):
+        delta[place] = y_hat[place] - y[place]
+    return delta
+
+
+def weight_gradient(delta, inputs):
+    total = np.zeros((delta.shape[1], inputs.shape[1]))
+    for signal, values in zip(delta, inputs, strict=True):
+        total += np.outer(signal, values)
+    return total
+
+
+def sigmoid_derivative(z):
+    return z - z**2
+
+
+def hidden_delta(delta2, W2, z1):
+    rows = []
+    for signal, values in zip(delta2, z1, strict=True):
+        rows.append(
+            [
+                sum(signal[i] * W2[i, j] for i in range(len(signal))) * sigmoid_derivative(value)
+                for j, value in enumerate(values)
+            ]
+        )
+    return np.array(rows)
+
+
 class MLP:
     def __init__(self, n_inputs=784, n_hidden=64, n_outputs=10, *, seed=0, dtype=np.float32):
         generator = np.random.default_rng(seed)

@@ -23,6 +23,23 @@ def cross_entropy(a, y):
     return -np.sum(y * log_p)
 
 
+def cross_entropy_derivative(y_hat, y):
+    return y_hat - y
+
+
+def weight_gradient(delta, inputs):
+    return np.dot(delta.T, inputs)
+
+
+def sigmoid_derivative(z):
+    return z * (1 - z)
+
+
+def hidden_delta(delta2, W2, z1):
+    delta1 = np.dot(delta2, W2)
+    return delta1 * sigmoid_derivative(z1)
+
+
 class MLP:
     def __init__(self, n_inputs=784, n_hidden=64, n_outputs=10, *, seed=0, dtype=np.float32):
         rng = np.random.default_rng(seed)

@@ -23,7 +23,7 @@ class Step(NamedTuple):
     pixels: float  # the sum of all grey values: tells which images they were, in any order
     loss: float  # summed over the images, in nats
     n_correct: int
-    settings: tuple[Any, ...]  # the learning rate; of an optimizer its kind and all its settings
+    settings: tuple[float, ...]  # the learning rate; for an optimizer with momentum, that as well
 
 
 class Epoch(NamedTuple):
@@ -34,11 +34,11 @@ class Epoch(NamedTuple):
 
 
 class Events:
-    """All that was seen: steps by network, epochs by the history that has them on record."""
+    """All that was seen, by network."""
 
     def __init__(self) -> None:
         self.steps: WeakKeyDictionary[Any, list[Step]] = WeakKeyDictionary()
-        self.recorded: dict[int, tuple[Any, list[Epoch]]] = {}
+        self.epochs: WeakKeyDictionary[Any, list[Epoch]] = WeakKeyDictionary()
         self.figures: list[tuple[Figure, bytes]] = []
         self.current: Any = None
         self.input: Any = None  # of the PyTorch network that went forward last
@@ -47,17 +47,12 @@ class Events:
         self.current = network
         self.steps.setdefault(network, []).append(step)
 
-    def epoch(self, history: Any) -> None:
-        """An epoch of the network that was trained last is put on record in a history."""
+    def epoch(self) -> None:
+        """An epoch of the network that was trained last is put on record."""
         if self.current is not None:
             steps = self.steps.pop(self.current, [])
             epoch = Epoch(steps, parameters_of(self.current))
-            # The history is kept, so that no other one ever has its id.
-            self.recorded.setdefault(id(history), (history, []))[1].append(epoch)
-
-    def epochs(self, history: Any) -> list[Epoch]:
-        """The epochs that were put on record in a history."""
-        return self.recorded.get(id(history), (history, []))[1]
+            self.epochs.setdefault(self.current, []).append(epoch)
 
 
 EVENTS = Events()
@@ -67,18 +62,21 @@ def parameters_of(network: Any) -> Parameters:
     """Return copies of a network's parameters by name."""
     if isinstance(network, torch.nn.Module):
         return {name: p.detach().cpu().numpy().copy() for name, p in network.named_parameters()}
-    return {name: getattr(network, name).copy() for name in ("W1", "b1", "W2", "b2")}
+    names = [name for name in ("W1", "b1", "W2", "b2") if hasattr(network, name)]
+    return {name: getattr(network, name).copy() for name in names}
 
 
 def watch() -> None:
     """Begin to keep what happens in `EVENTS`."""
     nudge_initial_weights()
+    from helpers.experiments import SoftmaxLayer
     from helpers.mlp import MLP
     from helpers.training import History
 
-    _follow(MLP, "update_grad", _mlp_goes_back)
-    _follow(MLP, "update_params", _mlp_steps)
-    _follow(History, "record", lambda history, *_: EVENTS.epoch(history))
+    for network in (MLP, SoftmaxLayer):
+        _follow(network, "update_grad", _mlp_goes_back)
+        _follow(network, "update_params", _mlp_steps)
+    _follow(History, "record", lambda *_: EVENTS.epoch())
     _follow(Figure, "savefig", _figure_saved)
     torch.nn.modules.module.register_module_forward_hook(_module_went_forward)
     register_optimizer_step_pre_hook(_optimizer_steps)
@@ -115,9 +113,8 @@ def _mlp_steps(network: Any, lr: float) -> None:
 
 
 def _module_went_forward(module: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-    from helpers.cnn import Net
-
-    if isinstance(module, Net) and module.training:
+    # The hook of a network comes after those of its layers, so that the network is what remains.
+    if module.training and tuple(inputs[0].shape[1:]) == (1, 28, 28):
         EVENTS.input = module, inputs[0]
     elif isinstance(module, torch.nn.CrossEntropyLoss) and EVENTS.input:
         (logits, labels), (network, images) = inputs, EVENTS.input
@@ -129,16 +126,8 @@ def _module_went_forward(module: torch.nn.Module, inputs: tuple[Any, ...], outpu
 
 def _optimizer_steps(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     if seen := PENDING.pop("CNN", None):
-        EVENTS.step(seen[0], Step(*seen[1:], settings_of(optimizer)))
-
-
-def settings_of(optimizer: torch.optim.Optimizer) -> tuple[Any, ...]:
-    """Return an optimizer's kind, and the settings of all its parameters."""
-    groups = [
-        tuple(sorted((name, value) for name, value in group.items() if name != "params"))
-        for group in optimizer.param_groups
-    ]
-    return type(optimizer).__name__, *groups
+        group = optimizer.param_groups[0]
+        EVENTS.step(seen[0], Step(*seen[1:], (group["lr"], group.get("momentum", 0))))
 
 
 def _figure_saved(figure: Figure, target: Any, **_: Any) -> None:

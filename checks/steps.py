@@ -1,0 +1,249 @@
+"""The checks of the four steps of back-propagation, each a function of arrays by itself.
+
+None holds a solution: the slopes come from SciPy, and from nudging what they are slopes of.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, log_softmax, logit
+
+from checks.functions import Draw, Judge, Rng
+from checks.verdicts import Array, Exercise, Fault, Part, check
+
+DELTA_2 = Exercise("cross_entropy_derivative")
+SLOPE = Exercise("sigmoid_derivative")
+WEIGHTS = Exercise("weight_gradient")
+DELTA_1 = Exercise("hidden_delta")
+
+NUDGE = 1e-5
+PER_IMAGE = "The sum over the images is wanted: no division by their number."
+
+
+def slopes(loss: Callable[[Array], float], at: Array) -> Array:
+    """Return the slope of `loss` along each number of `at`, by central differences."""
+    nudges = NUDGE * np.eye(at.size).reshape(-1, *at.shape)
+    changes = [loss(at + nudge) - loss(at - nudge) for nudge in nudges]
+    return np.reshape(changes, at.shape) / (2 * NUDGE)
+
+
+def compare_line(name: str, found: Array, by_hand: Array) -> None:
+    """Print `found` on one line, and whether it is what was worked out by hand."""
+    found, by_hand = np.asarray(found), np.asarray(by_hand)
+    equal = found.shape == by_hand.shape and np.allclose(found, by_hand)
+    word = "as by hand" if equal else f"NOT as by hand: {_line(by_hand)}"
+    print(f"{name:8} = {_line(found)}   {word}")
+
+
+def _line(values: Array) -> str:
+    return np.array2string(values, precision=3, separator=", ").replace("\n", "")
+
+
+# δ2: the slope along the logits
+
+
+def _by_nudging_logits(y_hat: Array, y: Array) -> Array:
+    return slopes(lambda a: -float((y * log_softmax(a, axis=-1)).sum()), np.log(y_hat))
+
+
+DELTA_2_FAULTS = (
+    Fault("sign", "the sign is the other way round.",
+          "Where the true digit gets too little, its slope must be negative.",
+          lambda y_hat, y: y - y_hat),
+    Fault("wrong variable", "this is the slope along y_hat, not along the logits.",
+          "Follow the formula above the exercise to its end: softmax takes part in it.",
+          lambda y_hat, y: -y / y_hat),
+    Fault("y missing", "y is not used, or takes no part in the result.",
+          "See the formula above the exercise: it holds both y_hat and y.",
+          lambda y_hat, y: y_hat),
+    Fault("divided", "the slopes are divided by the number of images.", PER_IMAGE,
+          lambda y_hat, y: (y_hat - y) / len(y_hat)),
+    Fault("softmax again", "the slope of softmax is multiplied in once more.",
+          "The formula above the exercise has gone through softmax already.",
+          lambda y_hat, y: (y_hat - y) * y_hat * (1 - y_hat)),
+    Fault("squared error", "the difference has a factor 2, as for the squared error.",
+          "See the formula above the exercise: it has no factor.",
+          lambda y_hat, y: 2 * (y_hat - y)),
+    Fault("true digit only", "only the true digit gets a slope.",
+          "Every logit has one: raising any of them changes all probabilities.",
+          lambda y_hat, y: (y_hat - y) * y),
+    Fault("absolute", "the signs are lost.", "See the formula above the exercise.",
+          lambda y_hat, y: np.abs(y_hat - y)),
+)  # fmt: skip
+
+
+def _probabilities(*batch: int, n: int = 5) -> Draw:
+    def draw(rng: Rng) -> tuple[Array, Array]:
+        y_hat = rng.dirichlet(np.ones(n), batch or None)
+        return y_hat, np.eye(n)[rng.integers(n, size=batch)]
+
+    return draw
+
+
+DELTA_2_PARTS = {"one image": _probabilities(), "a batch": _probabilities(3)}
+JUDGE_DELTA_2 = Judge(
+    DELTA_2, "cross_entropy_derivative(y_hat, y)", _by_nudging_logits, DELTA_2_FAULTS
+)
+
+
+@check(DELTA_2)
+def check_cross_entropy_derivative(
+    cross_entropy_derivative: Callable[[Array, Array], Array], *, seed: int = 0
+) -> Iterator[Part]:
+    """Compare it with what nudging each logit does to the cross-entropy."""
+    yield from JUDGE_DELTA_2.parts(cross_entropy_derivative, DELTA_2_PARTS, seed)
+
+
+# The slope of the sigmoid
+
+SLOPE_FAULTS = (
+    Fault("sigmoid again", "z is treated as a pre-activation and goes through the sigmoid again.",
+          "z is the sigmoid's value already; use it as it stands.",
+          lambda z: expit(z) * expit(-z)),
+    Fault("tanh", "this is the slope of tanh, 1 - z².", "See the formula above the exercise.",
+          lambda z: 1 - z**2),
+    Fault("one factor", "only the factor z is there.", "See the formula above the exercise.",
+          lambda z: z),
+    Fault("one factor", "only the factor 1 - z is there.", "See the formula above the exercise.",
+          lambda z: 1 - z),
+    Fault("sign", "the sign is wrong: the sigmoid rises everywhere.",
+          "Put in 0.5: the slope must be 0.25.", lambda z: -z * (1 - z)),
+    Fault("squared", "the slope is squared.", "Put in 0.5: the slope must be 0.25.",
+          lambda z: (z * (1 - z)) ** 2),
+    Fault("of a", "this is exp(-z) / (1 + exp(-z)) or 1 - sigmoid(z), from another formula.",
+          "Use the form that needs z alone.", lambda z: expit(-z)),
+)  # fmt: skip
+
+
+def _values(*shape: int) -> Draw:
+    return lambda rng: (rng.uniform(0.01, 0.99, shape),)
+
+
+SLOPE_PARTS = {"a row": _values(7), "a batch": _values(3, 4)}
+JUDGE_SLOPE = Judge(
+    SLOPE, "sigmoid_derivative(z)", lambda z: expit(logit(z)) * expit(-logit(z)), SLOPE_FAULTS
+)
+
+
+@check(SLOPE)
+def check_sigmoid_derivative(
+    sigmoid_derivative: Callable[[Array], Array], *, seed: int = 0
+) -> Iterator[Part]:
+    """Compare `sigmoid_derivative` with the slope of SciPy's sigmoid where its value is z."""
+    yield from JUDGE_SLOPE.parts(sigmoid_derivative, SLOPE_PARTS, seed)
+
+
+# A layer's weights
+
+
+def _by_nudging_weights(delta: Array, inputs: Array) -> Array:
+    weights = np.zeros((delta.shape[1], inputs.shape[1]))
+    return slopes(lambda W: float((delta * (inputs @ W.T)).sum()), weights)
+
+
+def _outers(delta: Array, inputs: Array) -> Array:
+    return delta[:, :, np.newaxis] * inputs[:, np.newaxis, :]
+
+
+WEIGHTS_FAULTS = (
+    Fault("transposed", "the result is transposed: (H, K) where (K, H) is wanted.",
+          "A row of the result belongs to an output of the layer, as a row of W does.",
+          lambda delta, inputs: _outers(delta, inputs).sum(axis=0).T),
+    Fault("divided", "the sum is divided by the number of images.", PER_IMAGE,
+          lambda delta, inputs: _outers(delta, inputs).mean(axis=0)),
+    Fault("not summed", "each image still has a gradient of its own.",
+          "Sum over the images, the first axis; one matrix product does it.", _outers),
+    Fault("last image only", "only the last image counts.",
+          "See that each image adds to the result, and none replaces it.",
+          lambda delta, inputs: _outers(delta, inputs)[-1]),
+    Fault("first image only", "only the first image counts.",
+          "See that all rows are used, not just row 0.",
+          lambda delta, inputs: _outers(delta, inputs)[0]),
+    Fault("sign", "the sign is wrong.", "Subtracting comes later, in update_params.",
+          lambda delta, inputs: -_outers(delta, inputs).sum(axis=0)),
+    Fault("outer of the batch", "the whole batch went into one outer product.",
+          "One product of matrices, one of them transposed, pairs each image with itself only.",
+          lambda delta, inputs: np.outer(delta, inputs)),
+    Fault("sums multiplied", "delta and inputs are summed before they are multiplied.",
+          "Multiply image by image first: a product of sums is no sum of products.",
+          lambda delta, inputs: np.outer(delta.sum(axis=0), inputs.sum(axis=0))),
+)  # fmt: skip
+
+
+def _layer(n_images: int) -> Draw:
+    def draw(rng: Rng) -> tuple[Array, Array]:
+        return rng.normal(0, 1, (n_images, 3)), rng.normal(0, 1, (n_images, 5))
+
+    return draw
+
+
+WEIGHTS_PARTS = {"a batch": _layer(4), "a batch of one": _layer(1)}
+JUDGE_WEIGHTS = Judge(
+    WEIGHTS, "weight_gradient(delta, inputs)", _by_nudging_weights, WEIGHTS_FAULTS
+)
+
+
+@check(WEIGHTS)
+def check_weight_gradient(
+    weight_gradient: Callable[[Array, Array], Array], *, seed: int = 0
+) -> Iterator[Part]:
+    """Compare `weight_gradient` with what nudging each weight of a layer does."""
+    yield from JUDGE_WEIGHTS.parts(weight_gradient, WEIGHTS_PARTS, seed)
+
+
+# δ1: back through the second layer and the sigmoid
+
+
+def _by_nudging_a1(delta2: Array, W2: Array, z1: Array) -> Array:
+    return slopes(lambda a1: float((delta2 * (expit(a1) @ W2.T)).sum()), logit(z1))
+
+
+def _sent_back(factor: Callable[[Array], Any]) -> Callable[[Array, Array, Array], Array]:
+    return lambda delta2, W2, z1: (delta2 @ W2) * factor(z1)
+
+
+DELTA_1_FAULTS = (
+    Fault("no slope", "the slope of the sigmoid is missing.",
+          "Multiply by sigmoid_derivative(z1), number by number.", _sent_back(lambda z: 1)),
+    Fault("sigmoid again", "z1 goes through the sigmoid again before its slope is taken.",
+          "Give sigmoid_derivative the value z1 as it stands.",
+          _sent_back(lambda z: expit(z) * expit(-z))),
+    Fault("one factor", "of the slope only the factor z1 is there.",
+          "Multiply by z1 and by 1 - z1.", _sent_back(lambda z: z)),
+    Fault("one factor", "of the slope only the factor 1 - z1 is there.",
+          "Multiply by z1 and by 1 - z1.", _sent_back(lambda z: 1 - z)),
+    Fault("tanh", "the slope is that of tanh, 1 - z1².", "Use sigmoid_derivative(z1).",
+          _sent_back(lambda z: 1 - z**2)),
+    Fault("sign", "the sign is wrong.", "Subtracting comes later, in update_params.",
+          _sent_back(lambda z: -z * (1 - z))),
+    Fault("not transposed", "W2 is used the wrong way round.",
+          "Going back, each hidden unit sums over the outputs: δ2 times W2, as rows.",
+          lambda delta2, W2, z1: (delta2 @ W2.T) * z1 * (1 - z1)),
+    Fault("divided", "the result is divided by the number of images.", PER_IMAGE,
+          lambda delta2, W2, z1: (delta2 @ W2) * z1 * (1 - z1) / len(z1)),
+    Fault("summed", "the images of the batch are summed.",
+          "Each image keeps its own row (B, H); weight_gradient sums later.",
+          lambda delta2, W2, z1: ((delta2 @ W2) * z1 * (1 - z1)).sum(axis=0)),
+)  # fmt: skip
+
+
+def _hidden(n_images: int, n_outputs: int) -> Draw:
+    def draw(rng: Rng) -> tuple[Array, Array, Array]:
+        W2 = rng.normal(0, 1, (n_outputs, 5))
+        return rng.normal(0, 1, (n_images, n_outputs)), W2, rng.uniform(0.05, 0.95, (n_images, 5))
+
+    return draw
+
+
+# Square weights let a W2 that is the wrong way round through, so that its numbers show it.
+DELTA_1_PARTS = {"square weights": _hidden(4, 5), "a batch": _hidden(4, 3)}
+JUDGE_DELTA_1 = Judge(DELTA_1, "hidden_delta(delta2, W2, z1)", _by_nudging_a1, DELTA_1_FAULTS)
+
+
+@check(DELTA_1)
+def check_hidden_delta(
+    hidden_delta: Callable[[Array, Array, Array], Array], *, seed: int = 0
+) -> Iterator[Part]:
+    """Compare `hidden_delta` with what nudging each pre-activation does."""
+    yield from JUDGE_DELTA_1.parts(hidden_delta, DELTA_1_PARTS, seed)
