@@ -12,7 +12,8 @@ The others are the course's:
     evaluation                  where networks make mistakes, and which of two makes more
     bands, record               what to expect: measured results
     recipe                      training for the record
-    notebook                    what a notebook's cell needs
+    experiments                 the small experiments of notebook 1
+    notebook                    what a notebook's cell needs: guesses, code on the page
     files, threads              writing files whole, using few cores
 
 Checks, figures and the page have folders of their own: checks/, plotting/, playground/.

@@ -14,36 +14,28 @@ from helpers.training import LabelledImages, accuracy, one_hot_encode, train_epo
 class SoftmaxLayer(MLP):
     """Inputs → softmax outputs: the second layer of an MLP by itself, on the pixels.
 
-    Trained like an MLP. Its weights `W2` (10, 784) may start at zero: there are no hidden units.
+    Trained like an MLP, whose first layer is there but not used. The weights `W2` (10, 784) may
+    start at zero: there are no hidden units to be told apart.
     """
 
     def __init__(self, n_inputs: int = 784, n_outputs: int = 10) -> None:
-        self.dtype = np.dtype(np.float32)
+        super().__init__(n_inputs, 1, n_outputs)
         self.W2 = np.zeros((n_outputs, n_inputs), self.dtype)
-        self.b2 = np.zeros(n_outputs, self.dtype)
         self.reset_grad()
-
-    def reset_grad(self) -> None:
-        """Set both gradients to zero."""
-        self.W2_grad, self.b2_grad = np.zeros_like(self.W2), np.zeros_like(self.b2)
 
     def forward(self, x: ArrayLike) -> Array:
         """Return the probabilities (B, 10) of images (B, 784)."""
         self.x = np.asarray(x)
-        self.a2 = self.x @ self.W2.T + self.b2
-        self.y_hat = softmax(self.a2)
+        self.a2 = logits = np.inner(self.x, self.W2) + self.b2
+        self.y_hat = softmax(logits)
         return self.y_hat
 
     def update_grad(self, y: ArrayLike) -> None:
-        """Add the gradients of the loss against `y` (B, 10)."""
-        delta2 = cross_entropy_derivative(self.y_hat, np.asarray(y))
-        self.W2_grad += weight_gradient(delta2, self.x)
-        self.b2_grad += delta2.sum(axis=0)
-
-    def update_params(self, lr: float) -> None:
-        """Take one step of gradient descent."""
-        self.W2 -= lr * self.W2_grad
-        self.b2 -= lr * self.b2_grad
+        """Add the gradients against `y` (B, 10). A bias is a weight whose input is always 1."""
+        delta = cross_entropy_derivative(self.y_hat, np.asarray(y))
+        ones = np.ones((len(delta), 1), self.dtype)
+        self.W2_grad += weight_gradient(delta, self.x)
+        self.b2_grad += weight_gradient(delta, ones)[:, 0]
 
 
 class WeightDecay(MLP):

@@ -62,8 +62,7 @@ def parameters_of(network: Any) -> Parameters:
     """Return copies of a network's parameters by name."""
     if isinstance(network, torch.nn.Module):
         return {name: p.detach().cpu().numpy().copy() for name, p in network.named_parameters()}
-    names = [name for name in ("W1", "b1", "W2", "b2") if hasattr(network, name)]
-    return {name: getattr(network, name).copy() for name in names}
+    return {name: getattr(network, name).copy() for name in ("W1", "b1", "W2", "b2")}
 
 
 def watch() -> None:
@@ -75,7 +74,7 @@ def watch() -> None:
 
     for network in (MLP, SoftmaxLayer):
         _follow(network, "update_grad", _mlp_goes_back)
-        _follow(network, "update_params", _mlp_steps)
+    _follow(MLP, "update_params", _mlp_steps)
     _follow(History, "record", lambda *_: EVENTS.epoch())
     _follow(Figure, "savefig", _figure_saved)
     torch.nn.modules.module.register_module_forward_hook(_module_went_forward)
