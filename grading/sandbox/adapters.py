@@ -1,11 +1,13 @@
 """How the checks' spies, which stay with the marker, are seen from a worker."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
 METHODS = ("forward", "loss", "update_grad", "reset_grad", "update_params")
+MAX_ROWS = 1 << 14  # in what a spy is told: it notes each of them
 
 
 class Adapter:
@@ -98,6 +100,14 @@ def adapter_for(spy: Any) -> Adapter:
     """Return how this spy is seen from a worker."""
     kinds = [ADAPTERS[base.__name__] for base in type(spy).__mro__ if base.__name__ in ADAPTERS]
     return (*kinds, Adapter)[0](spy)
+
+
+def require_few(args: Iterable[Any]) -> None:
+    """Raise ValueError if an argument is larger than any batch of a training."""
+    for value in args:
+        shape = np.shape(value) if hasattr(value, "shape") else ()
+        if shape[:1] > (MAX_ROWS,) or prod(shape[1:]) > MAX_ROWS:
+            raise ValueError(f"an array of the shape {shape} is none of the training's")
 
 
 def _is_plain(value: Any) -> bool:
