@@ -126,7 +126,8 @@ def by_hand(ticket: Ticket, reason: str, rules: Rules) -> Result:
     text = clean(f"This could not be marked ({reason}). Please mark by hand.")
     return {
         "name": ticket.name, "key": ticket.key, "seed": rules.seed, "points": None,
-        "maximum": rules.exam.maximum, "exercises": [], "seconds": {}, "problems": [text],
+        "maximum": rules.exam.maximum, "exercises": [], "answers": [],
+        "seconds": {}, "problems": [text],
     }  # fmt: skip
 
 

@@ -81,8 +81,8 @@ def _contents(
 ) -> list[str]:
     """Return the flags for all that lies in the sandbox, read-only."""
     flags = _folders(hidden)
-    flags += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     flags += _bind(HERE / "passwd", Path("/etc/passwd"))
+    flags += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     for path in CODE:
         flags += _bind(path, INSIDE / path.name)
     if bytecode:
