@@ -99,9 +99,7 @@ def _folders(hidden: Iterable[Path]) -> list[str]:
     """
     links = {path: path.readlink() for path in (Path("/", n) for n in SYSTEM) if path.is_symlink()}
     seen = [path for path in seen_folders() if path not in links and path.is_dir()]
-    secret = {path.resolve() for path in (PROJECT, *hidden)}
-    secret |= {Path(folder, name) for folder in site.getsitepackages() for name in INSTALLED}
-    masks = [p for p in secret if p.is_dir() and any(p.is_relative_to(each) for each in seen)]
+    masks = _masks(seen, [PROJECT, *hidden])
     steps = [(len(p.parts), 0, p) for p in masks] + [(len(p.parts), 1, p) for p in {*seen}]
     flags = [part for path, to in links.items() for part in ("--symlink", str(to), str(path))]
     for _, is_seen, path in sorted(steps):
@@ -110,6 +108,13 @@ def _folders(hidden: Iterable[Path]) -> list[str]:
         if Path(prefix, "pyvenv.cfg").is_file():
             flags += _bind(Path(prefix, "pyvenv.cfg"), Path(prefix, "pyvenv.cfg"))
     return flags
+
+
+def _masks(seen: Iterable[Path], hidden: Iterable[Path]) -> list[Path]:
+    """Return the folders that would be seen and must not be."""
+    installed = [Path(folder, name) for folder in site.getsitepackages() for name in INSTALLED]
+    folders = {path.resolve() for path in hidden}.union(installed)
+    return [p for p in folders if p.is_dir() and any(p.is_relative_to(each) for each in seen)]
 
 
 def seen_folders() -> list[Path]:

@@ -33,7 +33,7 @@ def surroundings():
 def marked(case, surroundings, seed=7):
     exam = read_exam()
     tasks = tuple(task for task in exam.tasks if task.name in case.tasks)
-    exam = replace(exam, tasks=tasks, limits=LIMITS)
+    exam = replace(exam, tasks=tasks, limits=replace(LIMITS, call_seconds=case.seconds))
     return mark(HandIn(case.name, dict(case.files)), exam, seed, surroundings)
 
 

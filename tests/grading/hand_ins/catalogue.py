@@ -27,6 +27,7 @@ class Case:
     lost: tuple[str, ...]
     tasks: tuple[str, ...] = FIRST
     partly: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 1.0  # for each call
 
 
 def solution(name: str) -> str:
@@ -47,12 +48,12 @@ RIGHT = "return 0.5 * (1 + np.tanh(0.5 * a))"
 NOTHING = "return np.zeros_like(a)"
 
 
-def body(name: str, text: str, *, right: bool = False) -> Case:
+def body(name: str, text: str, *, right: bool = False, seconds: float = 1) -> Case:
     """Return a case of a `sigmoid` that does something before it returns what is right, or zeros."""
     lines = [*text.strip().splitlines(), RIGHT if right else NOTHING]
     code = "\n\ndef sigmoid(a):\n" + "\n".join(f"    {line}" for line in lines)
     files = modules(mlp=solution("mlp") + code)
-    return Case(name, files, () if right else ("sigmoid",))
+    return Case(name, files, () if right else ("sigmoid",), seconds=seconds)
 
 
 def module(name: str, text: str | bytes, lost: tuple[str, ...] = ("sigmoid", "softmax")) -> Case:
@@ -236,22 +237,27 @@ HOSTILE = [
              ("saving",), ("saving", "softmax")),
     body("memory in files without a name",
          "import os\nhog = []\nfor n in range(10):\n    hog.append(os.memfd_create('x'))\n"
-         "    os.write(hog[-1], b'x' * 2**26)\n" + RIGHT),
+         "    os.write(hog[-1], b'x' * 2**26)\n" + RIGHT,
+         seconds=20),
     body("memory in segments that are detached",
          "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.shmat.restype = ctypes.c_void_p\n"
          "for n in range(10):\n    segment = libc.shmget(0, 2**26, 0o1600)\n    assert segment >= 0\n"
          "    address = libc.shmat(segment, None, 0)\n"
          "    ctypes.memset(ctypes.c_void_p(address), 1, 2**26)\n"
-         "    libc.shmdt(ctypes.c_void_p(address))\n" + RIGHT),
+         "    libc.shmdt(ctypes.c_void_p(address))\n" + RIGHT,
+         seconds=20),
     body("shared memory that is unmapped",
          "import mmap\nhog = []\nfor n in range(10):\n    hog.append(mmap.mmap(-1, 2**26))\n"
-         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\n" + RIGHT),
+         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\n" + RIGHT,
+         seconds=20),
     body("memory shared by way of a device",
          "import mmap\nhog = []\nfor n in range(10):\n    with open('/dev/zero', 'r+b') as file:\n"
          "        hog.append(mmap.mmap(file.fileno(), 2**26))\n"
-         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\n" + RIGHT),
+         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\n" + RIGHT,
+         seconds=20),
     body("150,000 empty files",
-         "import os\nfor n in range(150_000):\n    os.mknod(f'/tmp/{n}')\n" + RIGHT),
+         "import os\nfor n in range(150_000):\n    os.mknod(f'/tmp/{n}')\n" + RIGHT,
+         seconds=20),
     body("calls of the kernel that no student needs",
          "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
          "calls = {425: (1, bytes(120)), 298: (bytes(128), 0, -1, -1, 0), 321: (0, bytes(128), 128),\n"
