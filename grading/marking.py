@@ -1,6 +1,7 @@
 """Marking one hand-in: every exercise by its check, in workers of its own."""
 
 import contextlib
+import re
 import tempfile
 import time
 import zlib
@@ -209,6 +210,7 @@ def _told(error: Exception) -> str:
     """Return type, reason and, where it is known, the student's own line of an error."""
     reason = str(error).strip().partition("\n")[0]
     told = f"{type(error).__name__}: {reason}".rstrip(": ")
+    told = re.sub(r" \([^()]*, line \d+\)$", "", told)  # said below, with the line itself
     own = [f for f in getattr(error, "frames", ()) if Path(f.filename).parent.name == "helpers"]
     if not own:
         return told

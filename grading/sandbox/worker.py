@@ -299,21 +299,15 @@ def weights_in(folder: str) -> dict[str, dict[str, Any]]:
 
 def load(name: str) -> types.ModuleType:
     """Import a student's module; a neighbour that it needs and that is broken is mended."""
+    if isinstance(sys.modules.get(name), Hollow):
+        del sys.modules[name]  # a neighbour did without it
     try:
-        module = importlib.import_module(name)
+        return importlib.import_module(name)
     except BaseException as error:
-        mended = [other for other in MODULES if other != name and mend(other, error)]
-        if not mended:
+        mended = [mend(other, error) for other in MODULES if other != name]
+        if not any(mended):
             raise
-        try:
-            module = importlib.import_module(name)
-        except BaseException:
-            for other in mended:  # it was not for want of them
-                sys.modules.pop(other)
-            raise
-    if isinstance(module, Hollow):
-        raise module.reason
-    return module
+        return importlib.import_module(name)
 
 
 def mend(name: str, error: BaseException) -> bool:
@@ -330,9 +324,7 @@ def mend(name: str, error: BaseException) -> bool:
 
 
 class Hollow(types.ModuleType):
-    """A module that could not be imported, and the error that it raised."""
-
-    reason: BaseException
+    """A module that could not be imported."""
 
 
 def hollow(name: str, reason: BaseException) -> Hollow:
@@ -350,7 +342,6 @@ def hollow(name: str, reason: BaseException) -> Hollow:
 
     module = Hollow(name)
     vars(module)["__getattr__"] = missing
-    module.reason = reason
     return module
 
 

@@ -237,7 +237,7 @@ HOSTILE = [
              ("saving",), ("saving", "softmax")),
     body("memory in files without a name",
          "import os\nhog = []\nfor n in range(10):\n    hog.append(os.memfd_create('x'))\n"
-         "    os.write(hog[-1], b'x' * 2**26)\n" + RIGHT,
+         "    os.write(hog[-1], b'x' * 2**26)\n[os.close(file) for file in hog]\n" + RIGHT,
          seconds=20),
     body("memory in segments that are detached",
          "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.shmat.restype = ctypes.c_void_p\n"
@@ -248,15 +248,15 @@ HOSTILE = [
          seconds=20),
     body("shared memory that is unmapped",
          "import mmap\nhog = []\nfor n in range(10):\n    hog.append(mmap.mmap(-1, 2**26))\n"
-         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\n" + RIGHT,
+         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\nhog.clear()\n" + RIGHT,
          seconds=20),
     body("memory shared by way of a device",
          "import mmap\nhog = []\nfor n in range(10):\n    with open('/dev/zero', 'r+b') as file:\n"
          "        hog.append(mmap.mmap(file.fileno(), 2**26))\n"
-         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\n" + RIGHT,
+         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\nhog.clear()\n" + RIGHT,
          seconds=20),
     body("150,000 empty files",
-         "import os\nfor n in range(150_000):\n    os.mknod(f'/tmp/{n}')\n" + RIGHT,
+         "import os, time\nfor n in range(150_000):\n    os.mknod(f'/tmp/{n} {time.time_ns()}')\n" + RIGHT,
          seconds=20),
     body("calls of the kernel that no student needs",
          "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
