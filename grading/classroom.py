@@ -59,7 +59,7 @@ class Rules:
         """How long a hand-in may take by the clock on the wall, whatever happens."""
         limits = self.exam.limits
         seconds = limits.hand_in_seconds + self.notebooks * 2 * limits.notebook_seconds
-        return Bounds(WALL_FACTOR * seconds + 2 * START_SECONDS)
+        return Bounds(WALL_FACTOR * seconds + 2 * START_SECONDS, 4096 if self.notebooks else 1024)
 
     def elsewhere(self) -> "Rules":
         """Return the same rules for workers of other servers."""
@@ -141,6 +141,8 @@ def mark_class(paths: Sequence[Path], rules: Rules, folder: Path, way: Way) -> l
     kept = ((ticket, read_result(folder, ticket.key)) for ticket in tickets)
     found = {ticket: result for ticket, result in kept if result}
     left = [ticket for ticket in tickets if ticket not in found]
+    if left and rules.surroundings.sandboxed:
+        require_hidden(rules.surroundings)
     if left:
         require_sound(rules)
     with tqdm(total=len(tickets), initial=len(found), unit="hand-in", disable=not left) as progress:
@@ -190,11 +192,9 @@ def _long_name(path: Path) -> str:
 
 
 def require_sound(rules: Rules) -> None:
-    """Mark the solution itself. Raises MarkerError unless it gets all points, and stays unseen."""
+    """Mark the solution itself. Raises MarkerError unless it gets all points."""
 
     def mark_solution() -> bytes:
-        if rules.surroundings.sandboxed:
-            require_hidden(rules.surroundings)
         modules = {name: (HELPERS / name).read_bytes() for name in STUDENTS}
         hand_in = HandIn("the solution", modules)
         return json.dumps(mark(hand_in, rules.exam, rules.seed, rules.surroundings)).encode()

@@ -195,7 +195,8 @@ def user_of_its_own() -> int:
 def bytecode_folder() -> Path | None:
     """Return a folder with the libraries' bytecode, None if it lies beside them as usual.
 
-    A sandbox cannot write it, and compiling PyTorch anew for each hand-in takes seconds.
+    A sandbox cannot write it, and compiling PyTorch anew for each hand-in takes seconds. Raises
+    OSError if the project cannot be written.
     """
     library = importlib.util.find_spec("torch")
     if library is None or library.origin is None:
