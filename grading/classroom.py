@@ -25,7 +25,7 @@ from grading.canary import require_hidden
 from grading.crew import Bounds, Failed, alone, in_processes
 from grading.exam import Exam
 from grading.marking import HELPERS, LIBRARIES, PACKAGES, STUDENTS, clean, libraries_for, mark
-from grading.sandbox.limits import WALL_FACTOR, MarkerError
+from grading.sandbox.limits import HAND_IN_WALL_FACTOR, MarkerError
 from grading.sandbox.processes import START_SECONDS, can_nest
 from grading.sandbox.surroundings import Surroundings
 from helpers.files import atomic_write
@@ -59,7 +59,9 @@ class Rules:
         """How long a hand-in may take by the clock on the wall, whatever happens."""
         limits = self.exam.limits
         seconds = limits.hand_in_seconds + self.notebooks * 2 * limits.notebook_seconds
-        return Bounds(WALL_FACTOR * seconds + 2 * START_SECONDS, 4096 if self.notebooks else 1024)
+        return Bounds(
+            HAND_IN_WALL_FACTOR * seconds + 2 * START_SECONDS, 4096 if self.notebooks else 1024
+        )
 
     def elsewhere(self) -> "Rules":
         """Return the same rules for workers of other servers."""

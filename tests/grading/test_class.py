@@ -246,3 +246,14 @@ def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path, few, how):
     assert process.wait(timeout=60) != 0
     assert not psutil.wait_procs(family, timeout=60)[1]
     assert not list(scratch.iterdir())
+
+
+def test_names_that_look_the_same_are_told_apart(tmp_path, few, surroundings):
+    names = ["a\x01.zip", "a\x02.zip", "a.zip", "a.ZIP", "b.zip"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a").mkdir()
+    tickets = classroom.tickets_for(hand_ins(tmp_path), Rules(read_exam(few), 1, surroundings))
+    found = [ticket.name for ticket in tickets]
+    assert len({name.casefold() for name in found}) == len(found) - 1 == len(names)
+    assert "b" in found
