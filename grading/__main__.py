@@ -1,10 +1,15 @@
 """Mark a folder of hand-ins: python -m grading hand-ins/ --out marks/."""
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
+import signal
+import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from checks.exercises import FILE
@@ -13,7 +18,7 @@ from grading.exam import read_exam
 from grading.report import write_reports
 from grading.sandbox.bubblewrap import bytecode_folder
 from grading.sandbox.limits import MarkerError
-from grading.sandbox.processes import why_unavailable
+from grading.sandbox.processes import limits_told, why_unavailable
 from grading.sandbox.surroundings import Surroundings
 from helpers.files import atomic_write
 
@@ -25,26 +30,55 @@ files, the solution and other hand-ins, and use the network. Do so only with cod
 def main(arguments: list[str] | None = None) -> int:
     """Mark as the command line says; return the exit status."""
     options = _parser().parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _mark(options)
+        with scratch_space():
+            return _mark(options)
     except ValueError as error:
         print(f"Cannot mark: {error}", file=sys.stderr)
         return 2
     except (MarkerError, OSError) as error:
         print(f"\nMARKING IS BROKEN HERE, no marks were given.\n{error}", file=sys.stderr)
         return 3
+    except KeyboardInterrupt:
+        print("\nStopped. The same command continues with what is left.", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def scratch_space() -> Iterator[None]:
+    """Have temporary files in a folder of their own, which goes however this process ends."""
+    with tempfile.TemporaryDirectory(prefix="digits-", ignore_cleanup_errors=True) as folder:
+        command = ["sh", "-c", 'read -r line; rm -rf "$0"', folder]
+        undertaker = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        before, tempfile.tempdir = tempfile.tempdir, folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+            undertaker.communicate()
 
 
 def _mark(options: argparse.Namespace) -> int:
     paths, exam = hand_ins(options.hand_ins), read_exam(options.config)
-    surroundings = _surroundings(options)
+    if options.jobs < 1:
+        raise ValueError(f"--jobs is {options.jobs}; wanted at least 1.")
     seed = chosen_seed(options.out, options.seed)
+    surroundings = _surroundings(options)
     rules = Rules(exam, seed, surroundings, options.notebooks)
     way = Way(options.jobs, options.scheduler)
-    results = mark_class(paths, rules, options.out / "results", way)
+    try:
+        results = mark_class(paths, rules, options.out / "results", way)
+    finally:
+        surroundings.close()
     write_reports(results, exam, options.out)
     print(f"{len(results)} hand-ins are marked: read {options.out / 'report.html'}")
-    return int(any(result["points"] is None for result in results))
+    n_by_hand = sum(result["points"] is None for result in results)
+    if n_by_hand:
+        print(f"{n_by_hand} of them could not be marked, and are to be looked at by hand.")
+    return int(n_by_hand > 0)
 
 
 def _surroundings(options: argparse.Namespace) -> Surroundings:
@@ -58,7 +92,9 @@ def _surroundings(options: argparse.Namespace) -> Surroundings:
             f"There is no sandbox: {reason}.\nMark where bubblewrap works or, hand-ins that you "
             "trust with all your files, with --unsafe."
         )
-    return Surroundings()
+    if not options.scheduler:
+        print(*limits_told(), sep="\n", file=sys.stderr)
+    return Surroundings(hidden=[options.hand_ins, options.out])
 
 
 def chosen_seed(folder: Path, seed: int | None) -> int:

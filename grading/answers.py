@@ -34,15 +34,16 @@ def markdown_cells(content: bytes) -> list[dict[str, Any]]:
     """Return the Markdown cells of a notebook, none if it cannot be read."""
     try:
         cells = json.loads(content.decode("utf-8", "replace"))["cells"]
-        return [cell for cell in cells if cell["cell_type"] == "markdown"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return [cell for cell in cells if cell["cell_type"] == "markdown" and source_of(cell)]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
 
 
 def source_of(cell: Mapping[str, Any]) -> str:
-    """Return the text of a cell."""
-    source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(map(str, source))
+    """Return the text of a cell, "" if there is none."""
+    source = cell.get("source")
+    lines = source if isinstance(source, list) else [source]
+    return "".join(line for line in lines if isinstance(line, str))
 
 
 @cache

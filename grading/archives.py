@@ -9,10 +9,10 @@ import os
 import stat
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -22,9 +22,11 @@ FILE_BYTES = 20 << 20
 ALL_BYTES = 60 << 20
 MAX_ENTRIES = 5000
 MAX_FILES = 200
+MAX_PROBLEMS = 20
 NAME_BYTES = 255  # more than that no file system takes
 DIRECTORY_BYTES = 4 << 20
-END_BYTES = 22 + (1 << 16)  # the end of an archive, with the longest comment
+# Where the end of an archive says how many entries its list has, and how many bytes.
+END, LOCATOR, LARGE_END = b"PK\5\6", b"PK\6\7", b"PK\6\6"
 
 
 @dataclass
@@ -65,20 +67,42 @@ def read_name(path: Path) -> str:
 
 
 def read_hand_in(path: Path) -> HandIn:
-    """Return what is in a zip file or folder; what is wrong with it is told, never raised."""
+    """Return what is in a zip file or folder; what is wrong with it is told.
+
+    Raises OSError if it cannot be read now, which says nothing of what is in it.
+    """
+    return opened(fetch(path), read_name(path))
+
+
+def fetch(path: Path) -> HandIn | bytes:
+    """Return what is in a folder, or the bytes of a zip file, into which nobody has looked yet.
+
+    Raises OSError if it cannot be read now.
+    """
     hand_in = HandIn(read_name(path))
     try:
-        entries = _folder(path) if path.is_dir() and not path.is_symlink() else _archive(path)
-        _sort_in(hand_in, entries)
+        if not path.is_dir() or path.is_symlink():
+            return _archive(path)
+        _take(hand_in, _chosen(hand_in, _folder(path)))
     except Unreadable as error:
         hand_in.problems.append(str(error))
-    except (OSError, EOFError) as error:
-        hand_in.problems.append(f"The hand-in cannot be read ({error}).")
-    except (zipfile.BadZipFile, zlib.error, ValueError, RuntimeError, OverflowError) as error:
-        hand_in.problems.append(f"The zip file is damaged or encrypted ({error}).")
+    return hand_in
+
+
+def opened(found: HandIn | bytes, name: str) -> HandIn:
+    """Return the hand-in called `name` that was fetched; what is wrong with it is told."""
+    hand_in = HandIn(name) if isinstance(found, bytes) else replace(found, name=name)
+    problems = hand_in.problems
+    try:
+        if isinstance(found, bytes):
+            _take_from_archive(hand_in, found)
+    except Unreadable as error:
+        problems.append(str(error))
     if not hand_in.modules:
-        hand_in.problems.append("No helpers/mlp.py, training.py or cnn.py was found in it.")
-    hand_in.problems = [printable(problem) for problem in hand_in.problems]
+        problems.append("No helpers/mlp.py, training.py or cnn.py was found in it.")
+    n_more = len(problems) - MAX_PROBLEMS
+    problems[:] = [printable(problem) for problem in problems[:MAX_PROBLEMS]]
+    problems += [f"There are {n_more} more problems like these."] if n_more > 0 else []
     return hand_in
 
 
@@ -96,19 +120,11 @@ class _Entry:
     is_regular: bool
     open: Callable[[], IO[bytes]]
 
-    def read(self) -> bytes:
-        """Return the content. Raises Unreadable if it is too large."""
-        with self.open() as file:
-            content = file.read(FILE_BYTES + 1)
-        if len(content) > FILE_BYTES:
-            raise Unreadable(f"{self.name} was left out: it has more than {FILE_BYTES >> 20} MB.")
-        return content
-
 
 def _folder(path: Path) -> Iterator[_Entry]:
     """Yield the files of a folder; links are not followed."""
     n_seen = 0
-    for parent, folders, files in os.walk(path, followlinks=False):
+    for parent, folders, files in os.walk(path, onerror=_raise):
         folders.sort()
         for name in sorted(files):
             n_seen += 1
@@ -119,66 +135,99 @@ def _folder(path: Path) -> Iterator[_Entry]:
             yield _Entry(str(full.relative_to(path)), is_regular, partial(_open, full))
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _open(path: Path) -> IO[bytes]:
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
 
 
-def _archive(path: Path) -> Iterator[_Entry]:
-    """Yield the files of a zip archive."""
+def _archive(path: Path) -> bytes:
+    """Return the bytes of an archive. Raises Unreadable, or OSError."""
     if not stat.S_ISREG(path.lstat().st_mode):
         raise Unreadable("This is a link or no file at all. Hand in a zip file.")
-    if path.stat().st_size > ARCHIVE_BYTES:
+    with _open(path) as file:
+        content = file.read(ARCHIVE_BYTES + 1)
+    if len(content) > ARCHIVE_BYTES:
         raise Unreadable(f"The file has more than {ARCHIVE_BYTES >> 20} MB.")
-    _require_small_directory(path)
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if not info.is_dir():
-                kind = stat.S_IFMT(info.external_attr >> 16)
-                # Others than deflate are unpacked without a bound on what comes out.
-                is_usual = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-                is_regular = kind in (0, stat.S_IFREG) and is_usual
-                yield _Entry(info.filename, is_regular, partial(archive.open, info))
+    return content
 
 
-def _require_small_directory(path: Path) -> None:
+def _take_from_archive(hand_in: HandIn, content: bytes) -> None:
+    """Take what is wanted of an archive; whatever a broken one raises is a problem of its own."""
+    try:
+        _require_small_list(content)
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            _take(hand_in, _chosen(hand_in, _entries(archive)))
+    except Unreadable:
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise Unreadable(f"The zip file is damaged or encrypted ({told}).") from error
+
+
+def _entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
+    """Yield the files of a zip archive."""
+    for info in archive.infolist():
+        if not info.filename.endswith("/"):
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            # Others than deflate are unpacked without a bound on what comes out.
+            is_usual = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            is_regular = kind in (0, stat.S_IFREG) and is_usual
+            yield _Entry(info.filename, is_regular, partial(archive.open, info))
+
+
+def _require_small_list(content: bytes) -> None:
     """Raise Unreadable if the archive lists very many files, before the list is read."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - END_BYTES))
-        tail = file.read()
-    start = tail.rfind(b"PK\x05\x06")
-    if start < 0 or len(tail) - start < 22:
+    start = content.rfind(END, -(22 + (1 << 16)))  # it may have a comment
+    if start < 0 or len(content) - start < 22:
         raise Unreadable("This is not a zip file. Hand in a zip file.")
-    count, size = struct.unpack_from("<HL", tail, start + 10)
-    if count > MAX_ENTRIES or size > DIRECTORY_BYTES:
+    lists = [struct.unpack_from("<HL", content, start + 10)]
+    if content[max(0, start - 20) :][:4] == LOCATOR:  # of a larger end that counts instead
+        # Python looks right before the locator, whatever offset is written there.
+        before = content[max(0, start - 76) :][:56]
+        if before[:4] != LARGE_END:
+            raise Unreadable("The end of the zip file is damaged.")
+        lists.append(struct.unpack_from("<QQ", before, 32))
+    if any(count > MAX_ENTRIES or size > DIRECTORY_BYTES for count, size in lists):
         raise Unreadable(f"There are more than {MAX_ENTRIES} files in the archive.")
 
 
-def _sort_in(hand_in: HandIn, entries: Iterator[_Entry]) -> None:
-    """Take modules and notebooks from the entries, those in helpers/ and near the top first."""
-    taken: dict[tuple[str, str], _Entry] = {}
-    for entry in entries:
+def _chosen(hand_in: HandIn, entries: Iterator[_Entry]) -> dict[tuple[str, str], _Entry]:
+    """Return the modules and notebooks among the entries, those in helpers/ and near the top first.
+
+    Nothing is read yet. What is left out is told.
+    """
+    chosen: dict[tuple[str, str], _Entry] = {}
+    for n, entry in enumerate(entries):
         place = _place(entry.name)
+        if n >= MAX_ENTRIES or len(chosen) > MAX_FILES:
+            raise Unreadable("There are too many files: only helpers/ and notebooks are wanted.")
         if place is None:
             continue
         if not entry.is_regular or not _is_safe(entry.name):
             reason = "a link, a path out of the hand-in, or a long name"
             hand_in.problems.append(f"{entry.name[:100]} was left out: {reason}.")
-        elif place not in taken or _rank(entry.name) < _rank(taken[place].name):
-            taken[place] = entry
-            _take(hand_in, *place, entry)
+        elif place not in chosen or _rank(entry.name) < _rank(chosen[place].name):
+            chosen[place] = entry
+    return chosen
 
 
-def _take(hand_in: HandIn, kind: str, name: str, entry: _Entry) -> None:
-    kept = hand_in.modules if kind == "module" else hand_in.notebooks
-    try:
-        content = entry.read()
-    except Unreadable as error:
-        hand_in.problems.append(str(error))
-        return
-    contents = [content, *hand_in.modules.values(), *hand_in.notebooks.values()]
-    if len(contents) > MAX_FILES or sum(map(len, contents)) > ALL_BYTES:
-        raise Unreadable("It is too large: only helpers/ and the notebooks are wanted.")
-    kept[name] = content
+def _take(hand_in: HandIn, chosen: dict[tuple[str, str], _Entry]) -> None:
+    """Read what was chosen."""
+    left = ALL_BYTES
+    for (kind, name), entry in chosen.items():
+        with entry.open() as file:
+            content = file.read(min(FILE_BYTES, left) + 1)
+        if len(content) > FILE_BYTES:
+            large = f"{entry.name[:100]} was left out: it has more than {FILE_BYTES >> 20} MB."
+            hand_in.problems.append(large)
+            continue
+        left -= len(content)
+        if left < 0:
+            raise Unreadable("It is too large: only helpers/ and the notebooks are wanted.")
+        (hand_in.modules if kind == "module" else hand_in.notebooks)[name] = content
 
 
 def _parts(name: str) -> tuple[str, ...]:

@@ -1,44 +1,41 @@
 """Marking a whole class: in parallel, on this machine or a Dask cluster, and where it was stopped.
 
+What strangers sent is read and judged in processes that are thrown away; here arrive results alone.
 Each result is a file of its own, written whole or not at all and named after everything that it
 depends on. So a run that was killed goes on where it was, and nothing is marked twice.
 """
 
 import hashlib
 import json
-import multiprocessing
 import os
 import platform
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from grading.answers import written_answers
-from grading.archives import HandIn, find_hand_ins, printable, read_hand_in, read_name
+from grading.archives import HandIn, fetch, find_hand_ins, opened, printable, read_name
+from grading.canary import require_hidden
+from grading.crew import Bounds, Failed, alone, in_processes
 from grading.exam import Exam
-from grading.marking import HELPERS, PACKAGES, STUDENTS, clean, mark
-from grading.sandbox.limits import MarkerError
-from grading.sandbox.processes import close_servers
+from grading.marking import HELPERS, LIBRARIES, PACKAGES, STUDENTS, clean, libraries_for, mark
+from grading.sandbox.limits import HAND_IN_WALL_FACTOR, MarkerError
+from grading.sandbox.processes import START_SECONDS, can_nest
 from grading.sandbox.surroundings import Surroundings
 from helpers.files import atomic_write
 
 PROJECT = HELPERS.parent
 ROOMS = ("grading", "notebooks", *PACKAGES)
 KINDS = {".py", ".toml", ".json", ".ipynb", ".jinja"}
-LIBRARIES = ("numpy", "scipy", "torch")
-# What the processes of a pool import once, before they are forked.
-PRELOAD = {"mlp": "checks", "training": "checks", "cnn": "checks.cnn"}
-POOLS = 3  # how many times a pool whose process was killed from outside is made anew
+VERSIONS = ("numpy", "scipy", "torch")
+READING = Bounds(seconds=60)
+tqdm.monitor_interval = 0  # it would be a thread, and this process forks
 Result = dict[str, Any]
 
 
@@ -57,6 +54,20 @@ class Rules:
         text = "\0".join(map(str, parts))
         return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
+    @property
+    def bounds(self) -> Bounds:
+        """How long a hand-in may take by the clock on the wall, whatever happens."""
+        limits = self.exam.limits
+        seconds = limits.hand_in_seconds + self.notebooks * 2 * limits.notebook_seconds
+        return Bounds(
+            HAND_IN_WALL_FACTOR * seconds + 2 * START_SECONDS, 4096 if self.notebooks else 1024
+        )
+
+    def elsewhere(self) -> "Rules":
+        """Return the same rules for workers of other servers."""
+        own = self.surroundings
+        return replace(self, surroundings=Surroundings(sandboxed=own.sandboxed, hidden=own.hidden))
+
 
 @dataclass(frozen=True)
 class Ticket:
@@ -64,11 +75,21 @@ class Ticket:
 
     path: Path
     name: str
-    key: str
+    key: str = ""
+    modules: tuple[str, ...] = ()
+    failure: str = ""  # why it cannot be read
 
     def read(self) -> HandIn:
-        """Return the hand-in itself."""
-        return replace(read_hand_in(self.path), name=self.name)
+        """Return the hand-in itself. Raises OSError if it cannot be read now."""
+        return opened(fetch(self.path), self.name)
+
+
+@dataclass(frozen=True)
+class Way:
+    """Who marks: so many processes here, or the workers of a Dask scheduler."""
+
+    n_jobs: int = 1
+    scheduler: str = ""
 
 
 @cache
@@ -77,7 +98,7 @@ def code() -> str:
 
     That is every file of the course's packages and notebooks, Python, and the libraries.
     """
-    return digest_of(PROJECT, [platform.python_version(), *map(version, LIBRARIES)])
+    return digest_of(PROJECT, [platform.python_version(), *map(version, VERSIONS)])
 
 
 def digest_of(project: Path, versions: Sequence[str]) -> str:
@@ -91,140 +112,150 @@ def digest_of(project: Path, versions: Sequence[str]) -> str:
 
 
 def run(hand_in: HandIn, rules: Rules) -> Result:
-    """Return the result of a hand-in; whatever goes wrong with it costs no other one."""
-    try:
-        result = mark(hand_in, rules.exam, rules.seed, rules.surroundings)
-        if rules.notebooks:
-            from grading.notebooks import execute_notebooks
+    """Return the result of a hand-in. What goes wrong is raised: it is not the student's fault."""
+    result = mark(hand_in, rules.exam, rules.seed, rules.surroundings)
+    if rules.notebooks:
+        from grading.notebooks import execute_notebooks
 
-            result["notebooks"] = execute_notebooks(hand_in, rules.exam.limits, rules.surroundings)
-    except MarkerError as error:
-        return {"broken": str(error)}
-    except Exception as error:  # a mistake of ours: no mark, and the class goes on
-        result = by_hand(hand_in, error, rules)
+        result["notebooks"] = execute_notebooks(hand_in, rules.exam.limits, rules.surroundings)
     answers = written_answers(hand_in.notebooks)
     result["answers"] = [{k: clean(v) for k, v in answer.items()} for answer in answers]
-    return result
+    return result | {"ticket": rules.key(hand_in)}
 
 
-def by_hand(hand_in: HandIn, error: BaseException, rules: Rules) -> Result:
+def by_hand(ticket: Ticket, reason: str, rules: Rules) -> Result:
     """Return the result of a hand-in that could not be marked: no points, and the reason."""
-    text = clean(f"The marker failed ({type(error).__name__}: {error}). Please mark by hand.")
+    text = clean(f"This could not be marked ({reason}). Please mark by hand.")
     return {
-        "name": hand_in.name, "key": hand_in.key, "seed": rules.seed, "points": None,
-        "maximum": rules.exam.maximum, "exercises": [], "seconds": {},
-        "problems": [*hand_in.problems, text],
+        "name": ticket.name, "key": ticket.key, "seed": rules.seed, "points": None,
+        "maximum": rules.exam.maximum, "exercises": [], "answers": [],
+        "seconds": {}, "problems": [text],
     }  # fmt: skip
-
-
-def run_ticket(ticket: Ticket, rules: Rules) -> Result:
-    """Return the result of a hand-in that is read only now."""
-    return run(ticket.read(), rules)
-
-
-@dataclass(frozen=True)
-class Way:
-    """Who marks: so many processes here, or the workers of a Dask scheduler."""
-
-    n_jobs: int = 1
-    scheduler: str = ""
 
 
 def mark_class(paths: Sequence[Path], rules: Rules, folder: Path, way: Way) -> list[Result]:
     """Mark all hand-ins; return their results, in the order of `paths`.
 
-    Those whose results lie in `folder` are done. Raises MarkerError if marking is broken.
+    Those whose results lie in `folder` are done; those that cannot be marked are to be looked at by
+    hand, and tried again the next time. Raises MarkerError if marking itself is broken.
     """
-    tickets = list(tickets_for(paths, rules))
-    left = [ticket for ticket in tickets if read_result(folder, ticket.key) is None]
+    tickets = list(tickets_for(paths, rules, way.n_jobs))
+    kept = ((ticket, read_result(folder, ticket.key)) for ticket in tickets)
+    found = {ticket: result for ticket, result in kept if result}
+    left = [ticket for ticket in tickets if ticket not in found]
+    if left and rules.surroundings.sandboxed:
+        require_hidden(rules.surroundings)
     if left:
         require_sound(rules)
-        with tqdm(total=len(tickets), initial=len(tickets) - len(left), unit="hand-in") as progress:
-            for ticket, result in results(left, rules, way):
-                if "broken" in result:
-                    raise MarkerError(result["broken"])
-                write_result(folder, ticket.key, result)
-                progress.update()
-    found = [read_result(folder, ticket.key) for ticket in tickets]
-    return [result for result in found if result is not None]
+    with tqdm(total=len(tickets), initial=len(found), unit="hand-in", disable=not left) as progress:
+        for ticket, outcome in results(left, rules, way):
+            if isinstance(outcome, Failed):
+                require_sound(rules)  # if nothing can be marked any more, no other one is tried
+                found[ticket] = by_hand(ticket, outcome.reason, rules)
+            else:
+                found[ticket] = outcome
+                write_result(folder, outcome["ticket"], outcome)
+            progress.update()
+    return [found[ticket] for ticket in tickets]
 
 
-def tickets_for(paths: Sequence[Path], rules: Rules) -> Iterator[Ticket]:
-    """Yield a ticket for each hand-in; where two have one name, the ending tells them apart."""
-    stems = Counter(read_name(path) for path in paths)
+def tickets_for(paths: Sequence[Path], rules: Rules, n_jobs: int = 1) -> Iterator[Ticket]:
+    """Yield a ticket for each hand-in, each of another name: the ending may tell them apart."""
+    names = dict(zip(paths, _names(paths), strict=True))
+
+    def look(path: Path, _: int) -> bytes:
+        hand_in = opened(fetch(path), names[path])
+        return json.dumps([rules.key(hand_in), sorted(hand_in.modules)]).encode()
+
+    outcomes = dict(in_processes(paths, look, READING, n_jobs))
     for path in paths:
-        stem = read_name(path)
-        hand_in = read_hand_in(path)
-        hand_in.name = stem if stems[stem] == 1 else printable(path.name)
-        yield Ticket(path, hand_in.name, rules.key(hand_in))
+        outcome = outcomes[path]
+        if isinstance(outcome, Failed):
+            yield Ticket(path, names[path], failure=outcome.reason)
+        else:
+            key, modules = json.loads(outcome)
+            yield Ticket(path, names[path], key, tuple(modules))
+
+
+def _names(paths: Sequence[Path]) -> Iterator[str]:
+    """Yield a name for each hand-in: short, where it is the only one called so."""
+    stems, names = (Counter(map(each, paths)) for each in (read_name, _long_name))
+    for path in paths:
+        if stems[read_name(path)] == 1 and read_name(path) not in names:
+            yield read_name(path)
+        elif names[_long_name(path)] == 1:
+            yield _long_name(path)
+        else:
+            yield f"{_long_name(path)} {hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}"
+
+
+def _long_name(path: Path) -> str:
+    return printable(path.name)
 
 
 def require_sound(rules: Rules) -> None:
     """Mark the solution itself. Raises MarkerError unless it gets all points."""
-    modules = {name: (HELPERS / name).read_bytes() for name in STUDENTS}
-    hand_in = HandIn("the solution", modules)
-    result = mark(hand_in, rules.exam, rules.seed, rules.surroundings)
-    wrong = [each for each in result["exercises"] if each["points"] != each["maximum"]]
+
+    def mark_solution() -> bytes:
+        modules = {name: (HELPERS / name).read_bytes() for name in STUDENTS}
+        hand_in = HandIn("the solution", modules)
+        return json.dumps(mark(hand_in, rules.exam, rules.seed, rules.surroundings)).encode()
+
+    prepare(rules.surroundings, STUDENTS, rules.exam)
+    outcome = alone(mark_solution, rules.bounds)
+    if isinstance(outcome, Failed):
+        raise MarkerError(f"The solution itself could not be marked:\n{outcome.reason}")
+    exercises = json.loads(outcome)["exercises"]
+    wrong = [each["text"] for each in exercises if each["points"] != each["maximum"]]
     if wrong:
-        text = "\n".join(each["text"] for each in wrong)
-        raise MarkerError(f"The solution itself does not get all points here:\n{text}")
+        raise MarkerError("The solution itself does not get all points here:\n" + "\n".join(wrong))
 
 
-def results(tickets: Sequence[Ticket], rules: Rules, way: Way) -> Iterator[tuple[Ticket, Result]]:
+def prepare(surroundings: Surroundings, modules: Iterable[str], exam: Exam) -> None:
+    """Have the servers ready from which a hand-in's workers come: they outlive the hand-in."""
+    if surroundings.sandboxed and can_nest():
+        for library in libraries_for(modules, exam):
+            surroundings.prepare(LIBRARIES[library], exam.limits)
+
+
+def results(
+    tickets: Sequence[Ticket], rules: Rules, way: Way
+) -> Iterator[tuple[Ticket, Result | Failed]]:
     """Yield each ticket with its result, as they come."""
-    if way.scheduler or way.n_jobs > 1:
-        close_servers()  # those that marked the solution: other processes have their own
+    away = [ticket for ticket in tickets if ticket.failure]
+    yield from ((ticket, Failed(ticket.failure)) for ticket in away)
+    there = [ticket for ticket in tickets if not ticket.failure]
     if way.scheduler:
         from grading.cluster import results_of_cluster
 
-        marks, failed = partial(run, rules=rules), partial(by_hand, rules=rules)
-        yield from results_of_cluster(tickets, marks, failed, way.scheduler)
-    elif way.n_jobs == 1:
-        yield from ((ticket, run_ticket(ticket, rules)) for ticket in tickets)
-    else:
-        yield from _results_of_pools(tickets, rules, way.n_jobs)
+        yield from results_of_cluster(there, rules, way.scheduler)
+    elif there:
+        yield from results_here(there, rules, way.n_jobs)
 
 
-def _results_of_pools(
+def results_here(
     tickets: Iterable[Ticket], rules: Rules, n_jobs: int
-) -> Iterator[tuple[Ticket, Result]]:
-    """Yield results of a pool; it is made anew if one of its processes is killed from outside."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([PRELOAD[task.module] for task in rules.exam.tasks])
-    left = {ticket.key: ticket for ticket in tickets}
-    for _ in range(POOLS):
-        try:
-            for key, result in _results_of_pool(left.values(), rules, n_jobs, context):
-                yield left.pop(key), result
-            return
-        except BrokenProcessPool:
-            continue
-    raise MarkerError("Processes of the marker are killed from outside; is memory short?")
+) -> Iterator[tuple[Ticket, Result | Failed]]:
+    """Yield each ticket with its result, from processes of this machine."""
+    seats = [rules, *(rules.elsewhere() for _ in range(n_jobs - 1))]
+    if any("cnn.py" in ticket.modules for ticket in tickets):
+        import checks.cnn  # noqa: F401  # once, before processes are forked
 
+    def prepared() -> Iterator[Ticket]:
+        for ticket in tickets:
+            for seat in seats:
+                prepare(seat.surroundings, ticket.modules, rules.exam)
+            yield ticket
 
-def _results_of_pool(
-    tickets: Iterable[Ticket], rules: Rules, n_jobs: int, context: BaseContext
-) -> Iterator[tuple[str, Result]]:
-    with ProcessPoolExecutor(n_jobs, mp_context=context, initializer=leave_with_parent) as pool:
-        futures = {pool.submit(run_ticket, ticket, rules): ticket.key for ticket in tickets}
-        try:
-            for future in as_completed(futures):
-                yield futures.pop(future), future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    def work(ticket: Ticket, seat: int) -> bytes:
+        return json.dumps(run(ticket.read(), seats[seat])).encode()
 
-
-def leave_with_parent() -> None:
-    """End this process of a pool when the one that made it is gone, however that ended."""
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        if parent:
-            parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+    try:
+        for ticket, outcome in in_processes(prepared(), work, rules.bounds, n_jobs):
+            yield ticket, outcome if isinstance(outcome, Failed) else json.loads(outcome)
+    finally:
+        for seat in seats[1:]:
+            seat.surroundings.close()
 
 
 def read_result(folder: Path, key: str) -> Result | None:

@@ -1,5 +1,6 @@
 """What is marked, and for how many points: read from checks/exercises.toml."""
 
+import math
 import tomllib
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
@@ -38,9 +39,32 @@ class Exam:
 
 def read_exam(path: Path = FILE) -> Exam:
     """Return the exam of a TOML file. Raises ValueError that says what is wrong with it."""
-    tasks, text = load_tasks(path), path.read_text(encoding="utf-8")
-    limits = tomllib.loads(text).get("limits", {})
-    unknown = set(limits) - {field.name for field in fields(Limits)}
-    if unknown:
-        raise ValueError(f"{path}: there is no limit called {', '.join(sorted(unknown))}.")
-    return Exam(tasks, Limits(**limits), text)
+    try:
+        tasks, text = load_tasks(path), path.read_text(encoding="utf-8")
+        limits = dict(tomllib.loads(text).get("limits", {}))
+        if unknown := set(limits) - {field.name for field in fields(Limits)}:
+            raise ValueError(f"there is no limit called {', '.join(sorted(unknown))}")
+        for task in tasks:
+            _require_known(task)
+        if not tasks:
+            raise ValueError("there is no exercise in it")
+        names = [task.name for task in tasks]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"{', '.join(sorted(twice))} is there more than once")
+        return Exam(tasks, Limits(**limits), text)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _require_known(task: Task) -> None:
+    """Raise ValueError unless this is an exercise of the course, worth something."""
+    known = {each.name: each for each in load_tasks()}
+    if task.name not in known:
+        raise ValueError(f"no exercise is called {task.name!r}; wanted {sorted(known)}.")
+    for key in ("module", "takes", "check_module"):
+        found, wanted = getattr(task, key), getattr(known[task.name], key)
+        if found != wanted:
+            name = key.removesuffix("_module")
+            raise ValueError(f"{task.name} has {name} = {found!r}; wanted {wanted!r}.")
+    if not (task.maximum > 0 and math.isfinite(task.maximum)):
+        raise ValueError(f"{task.name} is worth {task.maximum}; wanted a number above 0.")

@@ -1,23 +1,25 @@
 """Marking one hand-in: every exercise by its check, in workers of its own."""
 
 import contextlib
+import re
 import tempfile
 import time
 import zlib
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import helpers
+from checks.asking import limited_to
 from checks.exercises import Task
-from checks.verdicts import Exercise, Fault, Report, StudentError, Verdict
-from grading.archives import HandIn
+from checks.verdicts import Exercise, Fault, Report, Verdict
+from grading.archives import NAME_BYTES, HandIn
 from grading.exam import Exam, score_of
-from grading.sandbox.limits import Limits, MarkerError
-from grading.sandbox.remote import Remote, Session, WorkerError
+from grading.sandbox.limits import Budget, MarkerError
+from grading.sandbox.remote import Remote, Session, TimeLimit, WorkerError
 from grading.sandbox.surroundings import Surroundings
 
 HELPERS = Path(helpers.__file__).parent
@@ -43,30 +45,33 @@ Student = dict[str, Any]
 class Workers(contextlib.ExitStack):
     """The workers of one hand-in: made when wanted, and made anew when they have failed."""
 
-    def __init__(self, hand_in: HandIn, limits: Limits, surroundings: Surroundings) -> None:
+    def __init__(self, hand_in: HandIn, exam: Exam, surroundings: Surroundings) -> None:
         super().__init__()
         self.files = layout(hand_in)
-        self.limits, self.surroundings = limits, surroundings
+        self.limits, self.surroundings = exam.limits, surroundings
+        self.budget = Budget(self.limits.hand_in_seconds, len(exam.tasks))
         self.alive: dict[str, Session] = {}
-        self.sessions: list[Session] = []
-        self.starting = 0.0  # seconds
+        self.starting, self.n_started = 0.0, 0  # seconds, workers
         self.broken: dict[str, WorkerError] = {}  # modules that cost a worker its life
 
     def get(self, libraries: str, purpose: str = "") -> Session:
         """Return a worker that has these libraries loaded. Raises TimeLimit if time is used up."""
         session = self.alive.get(libraries + purpose)
         if session is None or session.failure:
-            left = self.limits.hand_in_seconds - sum(each.used for each in self.sessions)
-            if left <= 0:
-                raise WorkerError("the time for this hand-in is used up")
-            limits = replace(self.limits, hand_in_seconds=left)
-            start = time.monotonic()
-            process = self.enter_context(self.surroundings.worker(LIBRARIES[libraries], limits))
-            session = Session(process, self.files, LIBRARIES[libraries], limits)
+            if self.budget.left <= 0:
+                raise TimeLimit("the time for this exercise is used up")
+            wanted, start = LIBRARIES[libraries], time.monotonic()
+            process = self.enter_context(self.surroundings.worker(wanted, self.limits))
+            session = Session(process, self.files, wanted, self.limits, self.budget)
             self.starting += time.monotonic() - start
             self.alive[libraries + purpose] = session
-            self.sessions.append(session)
+            self.n_started += 1
         return session
+
+    def settle(self) -> None:
+        """Charge what runs on in the workers beside all calls."""
+        for session in self.alive.values():
+            session.settle()
 
     def load(self, session: tuple[str, str], module: str, name: str) -> Remote:
         """Return what the student's module calls `name`, in a worker of `get`.
@@ -114,22 +119,33 @@ def layout(hand_in: HandIn) -> dict[str, bytes]:
 def mark(hand_in: HandIn, exam: Exam, seed: int, surroundings: Surroundings) -> dict[str, Any]:
     """Return all verdicts and points of a hand-in, as plain data. Raises MarkerError."""
     start = time.monotonic()
-    with Workers(hand_in, exam.limits, surroundings) as workers:
+    with Workers(hand_in, exam, surroundings) as workers:
         exercises = [_mark_task(task, workers, hand_in, seed) for task in exam.tasks]
-        starting = workers.starting
-        n_workers = len(workers.sessions)
     return {
         "name": hand_in.name, "key": hand_in.key, "seed": seed, "problems": hand_in.problems,
         "points": sum(each["points"] for each in exercises), "maximum": exam.maximum,
         "exercises": exercises,
         "seconds": {
-            "all": time.monotonic() - start, "starting": starting, "workers": n_workers,
+            "all": time.monotonic() - start, "starting": workers.starting,
+            "workers": workers.n_started,
         },
     }  # fmt: skip
 
 
+def libraries_for(hand_in_modules: Iterable[str], exam: Exam) -> list[str]:
+    """Return the names, in LIBRARIES, of what the workers of a hand-in will have loaded."""
+    modules = {Path(name).stem for name in hand_in_modules} & {task.module for task in exam.tasks}
+    return sorted({_library(module) for module in modules})
+
+
+def _library(module: str) -> str:
+    return "torch" if module == "cnn" else "numpy"
+
+
 def _mark_task(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> dict[str, Any]:
+    workers.budget.begin_part()
     report = _verdicts(task, workers, hand_in, seed)
+    workers.settle()
     score = score_of(task, report)
     return {
         "name": task.name, "points": sum(score.values()), "maximum": task.maximum, "parts": score,
@@ -160,7 +176,8 @@ def judge(task: Task, student: Mapping[str, Any], seed: int) -> Report:
     """Return the verdicts on every part of a check, on inputs that students never see."""
     secret = np.random.default_rng([seed, zlib.crc32(task.name.encode())]).integers(1 << 32)
     functions = [student[name] for name in task.takes]
-    report: Report = task.check.every_part(*functions, seed=int(secret))
+    with limited_to(None):  # the budget of the hand-in limits it
+        report: Report = task.check.every_part(*functions, seed=int(secret))
     return report
 
 
@@ -168,7 +185,7 @@ def _student(task: Task, workers: Workers, hand_in: HandIn) -> Student:
     """Return the student's functions of a task by name; their calls go to a worker."""
     if f"{task.module}.py" not in hand_in.modules:
         raise FileNotFoundError(f"helpers/{task.module}.py is not in the hand-in")
-    session = ("torch" if task.module == "cnn" else "numpy", "")
+    session = (_library(task.module), "")
     student: Student = {name: workers.load(session, task.module, name) for name in task.takes}
     if task.name == "saving":
         return saving(student, workers)
@@ -178,17 +195,26 @@ def _student(task: Task, workers: Workers, hand_in: HandIn) -> Student:
 def not_loaded(task: Task, error: Exception) -> Verdict:
     """Return the verdict that there is nothing to be checked."""
     names, file = " and ".join(task.takes), f"helpers/{task.module}.py"
-    reason = str(StudentError(f"importing {file}", error))
-    if isinstance(error, FileNotFoundError):
-        reason = str(error)
+    found, cause = f"importing {file} raised {_told(error)}", "a mistake in the outermost lines."
+    if isinstance(error, FileNotFoundError) and not hasattr(error, "frames"):
+        found, cause = str(error), "the file is missing, or has another name."
     elif isinstance(error, AttributeError) and not getattr(error, "frames", None):
-        reason = f"{file} has no {names}"
-    cause = Fault(
-        "not loaded", "the file is missing, has a mistake in its outermost lines, or another name.",
-        f'Run `python -c "from helpers.{task.module} import {", ".join(task.takes)}"` in your own '
-        "folder.",
-    )  # fmt: skip
-    return Exercise(task.name).wrong(task.name, f"{reason}.", f"{names}, in {file}.", cause)
+        found, cause = f"{file} has no {names}", "it is missing, or has another name."
+    command = f'python -c "from helpers.{task.module} import {", ".join(task.takes)}"'
+    fault = Fault("not loaded", cause, f"Run `{command}` in your own folder.")
+    return Exercise(task.name).wrong(task.name, f"{found}.", f"{names}, in {file}.", fault)
+
+
+def _told(error: Exception) -> str:
+    """Return type, reason and, where it is known, the student's own line of an error."""
+    reason = str(error).strip().partition("\n")[0]
+    told = f"{type(error).__name__}: {reason}".rstrip(": ")
+    told = re.sub(r" \([^()]*, line \d+\)$", "", told)  # said below, with the line itself
+    own = [f for f in getattr(error, "frames", ()) if Path(f.filename).parent.name == "helpers"]
+    if not own:
+        return told
+    code = f": `{own[-1].line.strip()}`" if own[-1].line else ""
+    return f"{told}, at line {own[-1].lineno} of {Path(own[-1].filename).name}{code}"
 
 
 def saving(student: Mapping[str, Any], workers: Workers) -> Student:
@@ -222,12 +248,14 @@ def saving(student: Mapping[str, Any], workers: Workers) -> Student:
 
 def keep(folder: Path, name: str, content: bytes) -> None:
     """Write a file that came from a worker, if its name is one that a file may have."""
-    if Path(name).name != name or len(name) > 100 or not name.isprintable():
+    is_file = type(content) is bytes and name not in (".", "..") and Path(name).name == name
+    if not is_file or len(name.encode(errors="replace")) > NAME_BYTES or not name.isprintable():
         raise WorkerError(f"a file has the name {name[:100]!r}")
     try:
         (folder / name).write_bytes(content)
-    except OSError as error:
-        raise MarkerError(f"A file cannot be written: {error}") from error
+    except (OSError, ValueError) as error:
+        require_space()
+        raise WorkerError(f"a file has the name {name[:100]!r} ({error})") from error
 
 
 def require_space() -> None:

@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ Result = dict[str, Any]
 TEMPLATES = Path(__file__).parent
 BINS = 10
 BY_HAND = "by hand"
+SLUG_BYTES = 120
+HASH = re.compile(r"-[0-9a-f]{8}$")  # so that nobody is called like another one's page
 
 
 def write_reports(results: Sequence[Result], exam: Exam, folder: Path) -> None:
@@ -41,12 +44,18 @@ def _write(path: Path, text: str) -> None:
 
 def slugs(results: Sequence[Result]) -> list[str]:
     """Return a name for each student that is safe in paths and addresses, each another one."""
-    safe = [re.sub(r"[^\w-]+", "_", result["name"])[:80].strip("_") or "_" for result in results]
-    times = Counter(name.casefold() for name in safe)
+    safe = [re.sub(r"[^\w-]+", "_", result["name"]).encode()[:SLUG_BYTES] for result in results]
+    names = [name.decode(errors="ignore").strip("_") or "_" for name in safe]
+    times = Counter(map(_alike, names))
     return [
-        name if times[name.casefold()] == 1 else f"{name}-{_hash(result['name'])}"
-        for name, result in zip(safe, results, strict=True)
+        f"{name}-{_hash(result['name'])}" if times[_alike(name)] > 1 or HASH.search(name) else name
+        for name, result in zip(names, results, strict=True)
     ]
+
+
+def _alike(name: str) -> str:
+    """Return what is the same for two names that some file system takes for one."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _hash(name: str) -> str:
@@ -64,7 +73,7 @@ def number(points: float | None) -> str:
 def marks_csv(pages: Sequence[Result], exam: Exam) -> str:
     """Return a table with a row for each student."""
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     names = [task.name for task in exam.tasks]
     writer.writerow(["student", "points", "maximum", *names, "problems"])
     for page in pages:
@@ -76,8 +85,9 @@ def marks_csv(pages: Sequence[Result], exam: Exam) -> str:
 
 
 def safe_cell(text: str) -> str:
-    """Return text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+    """Return text that a spreadsheet does not take for a formula, whatever it cuts cells at."""
+    start = "'" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else ""
+    return start + text[:1] + re.sub(r"([;,|\t\r\n])(?=\s*[=+@-])", r"\1'", text[1:])
 
 
 # feedback.md

@@ -1,11 +1,13 @@
 """How the checks' spies, which stay with the marker, are seen from a worker."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
 METHODS = ("forward", "loss", "update_grad", "reset_grad", "update_params")
+MAX_ROWS = 1 << 14  # in what a spy is told: it notes each of them
 
 
 class Adapter:
@@ -47,7 +49,7 @@ class NetAdapter(Adapter):
 
     def introduction(self) -> dict[str, Any]:
         """Return its kind."""
-        return {"kind": "net"}
+        return {"kind": "net", "training": self.spy.training}
 
     def answer(self, method: str, args: tuple[Any, ...]) -> Any:
         """Return the logits of images, in the mode in which the student's code has the network."""
@@ -56,8 +58,9 @@ class NetAdapter(Adapter):
         return self.spy(images).detach()
 
     def update(self, state: Mapping[str, Any]) -> None:
-        """Take over the weights."""
+        """Take over the weights and the mode."""
         self.spy.weight.data.copy_(state["weight"])
+        self.spy.train(state["training"] is True)
 
 
 class LossAdapter(Adapter):
@@ -98,6 +101,14 @@ def adapter_for(spy: Any) -> Adapter:
     """Return how this spy is seen from a worker."""
     kinds = [ADAPTERS[base.__name__] for base in type(spy).__mro__ if base.__name__ in ADAPTERS]
     return (*kinds, Adapter)[0](spy)
+
+
+def require_few(args: Iterable[Any]) -> None:
+    """Raise ValueError if an argument is larger than any batch of a training."""
+    for value in args:
+        shape = np.shape(value) if hasattr(value, "shape") else ()
+        if shape[:1] > (MAX_ROWS,) or prod(shape[1:]) > MAX_ROWS:
+            raise ValueError(f"an array of the shape {shape} is none of the training's")
 
 
 def _is_plain(value: Any) -> bool:

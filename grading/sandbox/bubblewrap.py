@@ -1,16 +1,15 @@
 """The sandbox in which workers run: bubblewrap, namespaces and resource limits of the system.
 
 Inside are Python, its libraries and the worker, all read-only; scratch space in memory, of bounded
-size, that vanishes with it; no network, no other process, no environment, no home. Started by root,
-a worker becomes a user that nobody else is, so that the limit on processes holds as well.
+size, that vanishes with it; no network, no other process, no environment, no home. A worker is user
+1000 in a user namespace of its own. Where root marks, that is a user whom nobody else is, so that
+the limit on processes holds.
 """
 
-import errno
 import importlib.util
 import os
-import platform
+import secrets
 import site
-import struct
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,15 +21,17 @@ from pathlib import Path
 from grading.sandbox.limits import Limits
 
 HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
 CODE = [HERE / name for name in ("forkserver.py", "worker.py", "protocol.py", "torch_stand_ins.py")]
 INSIDE = Path("/marker")
 FOLDER = "/hand-in"
 SCRATCH = "/tmp"
-# The machine's number, and those of its calls clone, unshare, and the first of three for keyrings.
-CALLS = {"x86_64": (0xC000003E, 56, 272, 248), "aarch64": (0xC00000B7, 220, 97, 217)}
-CLONE3 = 435
-FIRST_USER = 0x70000000  # users that no system hands out, one for each process of the marker
+FIRST_USER, N_USERS = 0x70000000, 0x0FFFFFFF  # users that no system hands out
+USER = 1000
 BYTECODE = "import numpy, tqdm.auto, threadpoolctl, forkserver, torch, torch_stand_ins"
+SYSTEM = ("bin", "sbin", "lib", "lib64")
+# Packages of this project that may be installed among the libraries.
+INSTALLED = ("helpers", "checks", "plotting", "playground", "grading", "tests")
 
 
 @dataclass(frozen=True)
@@ -40,38 +41,8 @@ class Place:
     command: list[str]
     environment: dict[str, str]
     scratch: str
-    user: int = 0
-    files: tuple[int, ...] = ()  # open ones that the command reads
-
-    def close(self) -> None:
-        """Close the files."""
-        for file in self.files:
-            os.close(file)
-
-
-def filter_of_calls() -> int:
-    """Return an open file with a filter of system calls (BPF) for bwrap, 0 if we have none.
-
-    It refuses new user namespaces, in which mounts of any size could be made, and the kernel's
-    keyrings, which are no namespace's and could hold a word for the next hand-in.
-    """
-    if platform.machine() not in CALLS:
-        return 0
-    machine, clone, unshare, keys = CALLS[platform.machine()]
-    load, equal, at_least, has, give = 0x20, 0x15, 0x35, 0x45, 0x06
-    program = (
-        (load, 0, 0, 4), (equal, 0, 11, machine),  # the machine: another one is refused
-        (load, 0, 0, 0), (at_least, 9, 0, 1 << 30), (equal, 9, 0, CLONE3),  # the call's number
-        (at_least, 0, 1, keys), (at_least, 0, 6, keys + 3),
-        (equal, 2, 0, clone), (equal, 1, 0, unshare), (give, 0, 0, 0x7FFF0000),
-        (load, 0, 0, 16), (has, 1, 0, 0x10000000), (give, 0, 0, 0x7FFF0000),  # CLONE_NEWUSER
-        (give, 0, 0, 0x50000 | errno.EPERM),
-        (give, 0, 0, 0x50000 | errno.ENOSYS),  # of clone3, so that the C library takes clone
-    )  # fmt: skip
-    file = os.memfd_create("seccomp")
-    os.write(file, b"".join(struct.pack("<HBBI", *step) for step in program))
-    os.lseek(file, 0, os.SEEK_SET)
-    return file
+    user: int = 0  # that a worker becomes, if it isn't that user yet
+    is_sandbox: bool = False
 
 
 def in_sandbox(
@@ -79,34 +50,39 @@ def in_sandbox(
     bytecode: Path | None,
     libraries: Sequence[str] = (),
     shown: Mapping[Path, str] | None = None,
+    hidden: Sequence[Path] = (),
     *,
     nested: bool = True,
 ) -> Place:
     """Return the way to start a sandbox, with `libraries` loaded, in which workers are forked.
 
     If `nested`, each has namespaces and scratch folders of its own; else it is for one worker.
-    Folders `shown` lie in that of the hand-in.
+    Folders `shown` lie in that of the hand-in; `hidden` ones are not seen, wherever they are.
     """
     root, n_bytes = os.getuid() == 0, str(limits.scratch_mb << 20)
-    command = ["bwrap", *_namespaces(root, nested), "--die-with-parent", "--new-session"]
-    command += ["--clearenv", "--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
+    command = [*(_namespace_for_root() if root else ()), "bwrap", *_namespaces(root, nested)]
+    command += ["--as-pid-1", "--die-with-parent", "--new-session", "--clearenv"]
+    command += ["--hostname", "sandbox", "--proc", "/proc", "--dev", "/dev"]
+    # Memory shared by way of /dev/zero is seen by no limit once it is unmapped.
+    command += ["--dev-bind", "/dev/null", "/dev/zero"]
     for folder in (FOLDER, SCRATCH, "/dev/shm"):  # first, for Python may lie below one of them
         empty = ["--dir"] if nested else ["--perms", "1777", "--size", n_bytes, "--tmpfs"]
         command += [*empty, folder]
-    command += _contents(bytecode, shown or {})
-    if rules := filter_of_calls():
-        command += ["--seccomp", str(rules)]
+    command += _contents(bytecode, shown or {}, hidden)
     environment = _environment(SCRATCH, str(INSIDE / "bytecode") if bytecode else None)
     command += _each("--setenv", environment.items())
     command += ["--", sys.executable, "-s", str(INSIDE / "forkserver.py"), FOLDER]
-    user = user_of_its_own() if root else 0
     command += [n_bytes if nested else "0", *libraries]
-    return Place(command, {}, SCRATCH, user, (rules,) if rules else ())
+    return Place(command, {}, SCRATCH, USER if root else 0, is_sandbox=True)
 
 
-def _contents(bytecode: Path | None, shown: Mapping[Path, str]) -> list[str]:
+def _contents(
+    bytecode: Path | None, shown: Mapping[Path, str], hidden: Iterable[Path]
+) -> list[str]:
     """Return the flags for all that lies in the sandbox, read-only."""
-    flags = [*_system_folders(), *_python_folders()]
+    flags = _folders(hidden)
+    flags += _bind(HERE / "passwd", Path("/etc/passwd"))
+    flags += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     for path in CODE:
         flags += _bind(path, INSIDE / path.name)
     if bytecode:
@@ -114,6 +90,40 @@ def _contents(bytecode: Path | None, shown: Mapping[Path, str]) -> list[str]:
     for path, name in shown.items():
         flags += _bind(path, Path(FOLDER, name))
     return [*flags, "--remount-ro", "/dev", "--remount-ro", "/"]
+
+
+def _folders(hidden: Iterable[Path]) -> list[str]:
+    """Return the flags for the folders of the system and Python, without what lies hidden in them.
+
+    What is further inside comes later: libraries are seen in a project that is hidden.
+    """
+    links = {path: path.readlink() for path in (Path("/", n) for n in SYSTEM) if path.is_symlink()}
+    seen = [path for path in seen_folders() if path not in links and path.is_dir()]
+    masks = _masks(seen, [PROJECT, *hidden])
+    steps = [(len(p.parts), 0, p) for p in masks] + [(len(p.parts), 1, p) for p in {*seen}]
+    flags = [part for path, to in links.items() for part in ("--symlink", str(to), str(path))]
+    for _, is_seen, path in sorted(steps):
+        flags += _bind(path, path) if is_seen else ["--tmpfs", str(path)]
+    for prefix in {sys.prefix, sys.base_prefix}:
+        if Path(prefix, "pyvenv.cfg").is_file():
+            flags += _bind(Path(prefix, "pyvenv.cfg"), Path(prefix, "pyvenv.cfg"))
+    return flags
+
+
+def _masks(seen: Iterable[Path], hidden: Iterable[Path]) -> list[Path]:
+    """Return the folders that would be seen and must not be."""
+    installed = [Path(folder, name) for folder in site.getsitepackages() for name in INSTALLED]
+    folders = {path.resolve() for path in hidden}.union(installed)
+    return [p for p in folders if p.is_dir() and any(p.is_relative_to(each) for each in seen)]
+
+
+def seen_folders() -> list[Path]:
+    """Return the folders of programs and libraries."""
+    real = Path(sys.executable).resolve().parents[1]
+    prefixes = {Path(prefix) for prefix in (sys.base_prefix, sys.prefix)} | {real}
+    system = [Path(top, name) for top in ("/", "/usr", "/usr/local") for name in SYSTEM]
+    python = [prefix / name for prefix in prefixes for name in ("bin", "lib")]
+    return [*system, *python, *map(Path, site.getsitepackages())]
 
 
 def without_sandbox(
@@ -130,48 +140,22 @@ def without_sandbox(
 
 
 def _namespaces(root: bool, nested: bool) -> list[str]:
-    """Return the flags for all namespaces; root needs no user namespace, and gives up its rights.
+    """Return the flags for all namespaces but root's of users, and for the rights in them.
 
-    Of those are kept the ones to make a worker's namespaces and to become another user.
+    Of those are kept the ones to make a worker's namespaces, and to give up all rights.
     """
-    may = ["CAP_SYS_ADMIN", "CAP_NET_ADMIN"] if nested else []
+    may = ["SETPCAP", *(["SYS_ADMIN", "NET_ADMIN"] if nested else [])]
+    kinds = ["ipc", "pid", "net", "uts", "cgroup-try"]
+    flags = [f"--unshare-{kind}" for kind in (kinds if root else ["user", *kinds])]
     if root:
-        flags = ["ipc", "pid", "net", "uts", "cgroup-try"]
-        may += ["CAP_SETUID", "CAP_SETGID"]
+        may += ["SETUID", "SETGID"]
     else:
-        flags = ["all", "user"]
-    never_again = ["--disable-userns"] if not root and _knows_disable() else []
-    rights = [part for right in may for part in ("--cap-add", right)]
-    return [*(f"--unshare-{flag}" for flag in flags), *never_again, "--cap-drop", "ALL", *rights]
+        flags += ["--uid", str(USER), "--gid", str(USER)]
+    return [*flags, "--cap-drop", "ALL", *(p for r in may for p in ("--cap-add", f"CAP_{r}"))]
 
 
-@cache
-def _knows_disable() -> bool:
-    text = subprocess.run(["bwrap", "--help"], capture_output=True, text=True, check=False)
-    return "--disable-userns" in text.stdout + text.stderr
-
-
-def _system_folders() -> list[str]:
-    arguments = ["--ro-bind", "/usr", "/usr"]
-    for path in map(Path, ("/bin", "/lib", "/lib64", "/sbin")):
-        if path.is_symlink():
-            arguments += ["--symlink", str(path.readlink()), str(path)]
-        elif path.exists():
-            arguments += ["--ro-bind", str(path), str(path)]
-    return [*arguments, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
-
-
-def _python_folders() -> list[str]:
-    """Return Python's folders, read-only; an installed copy of the project is hidden."""
-    real = str(Path(sys.executable).resolve().parents[1])
-    candidates = dict.fromkeys((sys.base_prefix, real, sys.prefix))
-    prefixes = [prefix for prefix in candidates if not prefix.startswith("/usr")]
-    arguments = [part for prefix in prefixes for part in _bind(Path(prefix), Path(prefix))]
-    for folder in site.getsitepackages():
-        for name in ("helpers", "checks", "plotting", "playground", "grading", "tests"):
-            if Path(folder, name).is_dir():
-                arguments += ["--tmpfs", str(Path(folder, name))]
-    return arguments
+def _namespace_for_root() -> list[str]:
+    return [sys.executable, "-I", "-S", str(HERE / "user_namespace.py"), str(user_of_its_own())]
 
 
 def _bind(source: Path, target: Path) -> list[str]:
@@ -202,22 +186,24 @@ def _each(flag: str, values: Iterable[tuple[str, str]]) -> list[str]:
 def user_of_its_own() -> int:
     """Return the number of a user that nobody else is, of those that there are in a container."""
     n_users = int(Path("/proc/self/uid_map").read_text("ascii").split()[2])
-    user = FIRST_USER + os.getpid()
-    return user if user < n_users else n_users // 2 + os.getpid() % (n_users // 2)
+    if n_users > FIRST_USER + N_USERS:
+        return FIRST_USER + secrets.randbelow(N_USERS)
+    return n_users // 2 + secrets.randbelow(n_users // 2)
 
 
 @cache
 def bytecode_folder() -> Path | None:
     """Return a folder with the libraries' bytecode, None if it lies beside them as usual.
 
-    A sandbox cannot write it, and compiling PyTorch anew for each hand-in takes seconds.
+    A sandbox cannot write it, and compiling PyTorch anew for each hand-in takes seconds. Raises
+    OSError if the project cannot be written.
     """
     library = importlib.util.find_spec("torch")
     if library is None or library.origin is None:
         return None
     if sys.pycache_prefix is None and _compiled(library.origin):
         return None
-    folder = HERE.parents[1] / "build" / f"bytecode-{version('torch')}-{version('numpy')}"
+    folder = PROJECT / "build" / f"bytecode-{version('torch')}-{version('numpy')}"
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {"PYTHONPYCACHEPREFIX": str(folder), "PYTHONPATH": str(HERE)}

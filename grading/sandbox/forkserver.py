@@ -11,6 +11,8 @@ libraries as they were before any student's code ran. Three processes make one:
 
 Workers get namespaces of their own, and scratch space of so many BYTES, unless these are 0. Where
 other folders are mounted below that, as Python may be, they are found there as before.
+
+None of these processes lets another one of its user look into it, until a worker is one.
 """
 
 import contextlib
@@ -31,15 +33,19 @@ NEW_NAMESPACES = 0x20000 | 0x8000000 | 0x20000000 | 0x40000000  # mounts, IPC, p
 ALL_BELOW = 0x4000
 BIND, PRIVATE = 0x1000 | ALL_BELOW, 0x40000 | ALL_BELOW
 NO_SUID, NO_DEV, NO_EXEC = 0x2, 0x4, 0x8
-DIE_WITH_PARENT = 1  # an option of prctl
+FILE_BYTES = 4096  # an empty file takes memory, too: there may be one for so many bytes of space
+DIE_WITH_PARENT, DUMPABLE = 1, 4  # options of prctl
 SET_FLAGS, IS_UP = 0x8914, 1  # of a network interface
 MANY_FILES = 1 << 20
-N_FILES = 3  # that come with a request: the guard's line to the marker, and the worker's pipes
+# Files that come with a request: the guard's line to the marker, the worker's pipes, and the
+# entrance of its control group, or of nowhere.
+N_FILES = 4
 
 
 def main(folder: str, n_bytes: int, libraries: list[str]) -> None:
     """Fork a worker for each request, until the marker hangs up."""
     os.umask(0o022)
+    set_option(DUMPABLE, 0)
     for library in libraries:
         importlib.import_module(library)
     gc.freeze()  # so that no collection touches, and thereby copies, what all workers share
@@ -60,7 +66,7 @@ def main(folder: str, n_bytes: int, libraries: list[str]) -> None:
             os.close(file)
 
 
-def guard(folder: str, n_bytes: int, line: int, source: int, target: int) -> NoReturn:
+def guard(folder: str, n_bytes: int, line: int, source: int, target: int, group: int) -> NoReturn:
     """Start a worker, wait, and leave nothing behind."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -71,8 +77,10 @@ def guard(folder: str, n_bytes: int, line: int, source: int, target: int) -> NoR
     first = os.fork()
     if first == 0:
         os.close(line)
+        os.write(group, b"0")  # into which it moves, and with it all that it will start
+        os.close(group)
         first_process(folder, n_bytes, source, target)
-    for file in (not_ended, source, target):
+    for file in (not_ended, source, target, group):
         os.close(file)
     marker = socket.socket(fileno=line)
     marker.send(f"{os.getpid()}\n".encode())
@@ -87,8 +95,7 @@ def guard(folder: str, n_bytes: int, line: int, source: int, target: int) -> NoR
 
 def first_process(folder: str, n_bytes: int, source: int, target: int) -> NoReturn:
     """Be the first process, which looks after orphans, and end with the worker."""
-    if sys.platform == "linux":
-        call("prctl", DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    set_option(DIE_WITH_PARENT, signal.SIGKILL)
     if n_bytes:
         mount_anew(folder, n_bytes)
     worker = os.fork()
@@ -98,6 +105,7 @@ def first_process(folder: str, n_bytes: int, source: int, target: int) -> NoRetu
         os.dup2(source, 0)
         os.dup2(target, 1)
         os.closerange(3, MANY_FILES)
+        set_option(DUMPABLE, 1)
         Worker(Channel(), folder).serve()
     os.close(source)
     os.close(target)
@@ -112,13 +120,24 @@ def mount_anew(folder: str, n_bytes: int) -> None:
     """Mount empty scratch space, and this namespace's processes and terminals, over the old."""
     mount(None, "/", None, PRIVATE)
     for scratch in (folder, "/tmp", "/dev/shm"):
-        kept = {path: os.open(path, os.O_PATH) for path in mounted_below(scratch)}
-        mount("tmpfs", scratch, "tmpfs", NO_SUID | NO_DEV, f"size={n_bytes},mode=1777")
-        for path, file in kept.items():
-            os.makedirs(path)
+        kept = [
+            (path, os.path.isdir(path), os.open(path, os.O_PATH)) for path in mounted_below(scratch)
+        ]
+        options = f"size={n_bytes},nr_inodes={n_bytes // FILE_BYTES},mode=1777"
+        mount("tmpfs", scratch, "tmpfs", NO_SUID | NO_DEV, options)
+        for path, is_folder, file in kept:
+            os.makedirs(path if is_folder else os.path.dirname(path), exist_ok=True)
+            if not is_folder:
+                os.mknod(path)
             mount(f"/proc/self/fd/{file}", path, None, BIND)
     mount("devpts", "/dev/pts", "devpts", NO_SUID | NO_EXEC, "newinstance,ptmxmode=0666,mode=0620")
     mount("proc", "/proc", "proc", NO_SUID | NO_DEV | NO_EXEC)
+
+
+def set_option(option: int, value: int) -> None:
+    """Set an option of this process. Raises OSError."""
+    if sys.platform == "linux":
+        call("prctl", option, value, 0, 0, 0)
 
 
 def mounted_below(folder: str) -> list[str]:

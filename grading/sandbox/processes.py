@@ -8,21 +8,20 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import cache
 from pathlib import Path
 
 import psutil
 
-from grading.sandbox.bubblewrap import Place, bytecode_folder, in_sandbox
-from grading.sandbox.limits import Limits, MarkerError
+from grading.sandbox.bubblewrap import Place, in_sandbox
+from grading.sandbox.calls import filter_of_calls
+from grading.sandbox.cgroups import Group, parent_group
+from grading.sandbox.limits import WALL_FACTOR, Limits, MarkerError
 
 START_SECONDS = 60.0
-END_SECONDS = 10.0
-WALL_FACTOR = 15  # how much longer than a limit it may take if the worker waits for a core
+END_SECONDS = 2.0
 CREDENTIALS = struct.Struct("3i")  # process, user, group: as the kernel sends them
 
 
@@ -37,32 +36,36 @@ class ForkServer:
         try:
             self.errors = tempfile.TemporaryFile()  # noqa: SIM115
             self.control, theirs = socket.socketpair()
-            with theirs, closing(place):
+            with theirs:
                 self.process = subprocess.Popen(
                     place.command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL,
                     stderr=self.errors, env=place.environment, start_new_session=True, cwd="/",
-                    pass_fds=place.files,
                 )  # fmt: skip
         except OSError as error:
             raise MarkerError(f"A worker could not be started: {error}") from error
+        atexit.register(self.close)
 
-    def fork(self) -> "WorkerProcess":
+    def fork(self, limits: Limits) -> "WorkerProcess":
         """Return a new worker. Raises MarkerError if there is none."""
         with ExitStack() as given:
             try:
+                parent = parent_group() if self.place.is_sandbox else None
+                group = Group(parent, limits) if parent else None
                 source, their_target = os.pipe()
                 their_source, target = os.pipe()
                 line, theirs = socket.socketpair()
+                nowhere = os.open(os.devnull, os.O_WRONLY)
                 given.callback(theirs.close)
-                given.callback(os.close, their_source)
-                given.callback(os.close, their_target)
+                for file in (their_source, their_target, nowhere):
+                    given.callback(os.close, file)
                 if sys.platform == "linux":
                     line.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-                files = [theirs.fileno(), their_source, their_target]
+                entrance = group.entrance if group else nowhere
+                files = [theirs.fileno(), their_source, their_target, entrance]
                 socket.send_fds(self.control, [b"!"], files)
             except OSError as error:
                 raise MarkerError(f"A worker did not start: {error} {self.last_words()}") from error
-        return WorkerProcess(self, line, source, target)
+        return WorkerProcess(self, line, source, target, group)
 
     def last_words(self) -> str:
         """Return the end of what it wrote to its standard error."""
@@ -71,10 +74,11 @@ class ForkServer:
 
     def close(self) -> None:
         """End it and, in a sandbox, all its workers."""
+        atexit.unregister(self.close)
+        with suppress(OSError):
+            self.control.shutdown(socket.SHUT_RDWR)  # it sees that, even if others hold this end
         self.control.close()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(END_SECONDS)  # it sees that, and ends when all its processes have
-        self.process.kill()
+        self.process.kill()  # and with it, the kernel ends whatever is in its sandbox
         self.process.wait()
 
 
@@ -84,10 +88,12 @@ class WorkerProcess:
     Raises MarkerError if it does not start.
     """
 
-    def __init__(self, server: ForkServer, line: socket.socket, source: int, target: int) -> None:
-        self.server, self.place = server, server.place
+    def __init__(
+        self, server: ForkServer, line: socket.socket, source: int, target: int, group: Group | None
+    ) -> None:
+        self.server, self.place, self.group = server, server.place, group
         self.line, self.source, self.target = line, source, target
-        self.status = ""
+        self.status, self.cpu_of_all = "", 0.0
         os.set_blocking(source, False)
         os.set_blocking(target, False)
         line.settimeout(START_SECONDS)
@@ -106,15 +112,28 @@ class WorkerProcess:
         return CREDENTIALS.unpack(extra[0][2])[0] if extra else int(number)
 
     def family(self) -> list[psutil.Process]:
-        """Return the worker and all that it started."""
+        """Return the first process of the worker's namespace, the worker, and all others."""
         try:
-            return self.guard.children(recursive=True)[1:]  # but for the first of its namespace
+            return list(self.guard.children(recursive=True))
         except psutil.NoSuchProcess:
             return []
 
-    def memory(self) -> int:
-        """Return the bytes in memory of the worker and all that it started."""
-        return sum(map(_bytes, self.family()))
+    def is_too_large(self, limits: Limits) -> bool:
+        """Whether all that it started has more memory than allowed."""
+        if self.group:
+            return self.group.is_out_of_memory()
+        family, limit = self.family()[1:], limits.memory_mb << 20
+        if sum(_bytes(each, "rss") for each in family) <= limit:  # quick, and never too low
+            return False
+        return sum(_bytes(each, "pss") for each in family) > limit
+
+    def cpu_seconds(self) -> float:
+        """Return how long all its processes have computed until now, as far as that is seen."""
+        if self.group:
+            return self.group.cpu_seconds()
+        now = sum(map(_cpu_seconds, self.family()))
+        self.cpu_of_all = max(now, self.cpu_of_all)
+        return self.cpu_of_all
 
     def exit_status(self) -> str:
         """Wait for the end, and return how it came."""
@@ -143,41 +162,61 @@ class WorkerProcess:
         for pipe in (self.source, self.target):
             with suppress(OSError):
                 os.close(pipe)
+        if self.group:
+            self.group.close()
 
 
 class Clock:
-    """Time that a worker had: what it and the marker wait for a free core is not counted."""
+    """Time that a worker had for a request: all of it, but for waiting for a free core.
+
+    A worker that waits because its own children compute gains nothing by that: what all of them
+    compute counts as well.
+    """
 
     def __init__(self, process: WorkerProcess) -> None:
         self.process, self.worker = process, 0
-        self.limit = self.begun = self.counted = 0.0
-        self.waited: float | None = None
+        self.limit = self.begun = self.waited = self.latest = 0.0
+        self.cpu: float | None = None
 
     def find_worker(self) -> None:
         """Note which process runs the student's code."""
-        self.worker = next((process.pid for process in self.process.family()), 0)
+        self.worker = next((process.pid for process in self.process.family()[1:]), 0)
 
     def start(self, limit: float) -> None:
         """Begin to count; over after `limit` seconds."""
-        self.limit, self.begun, self.waited, self.counted = limit, time.monotonic(), None, 0.0
+        self.limit, self.begun, self.cpu = limit, time.monotonic(), None
+        self.waited = self.latest = self._waiting()
+
+    def counted(self) -> float:
+        """Return the seconds that count until now."""
+        self.latest = max(self.latest, self._waiting())  # it falls when the worker has ended
+        return time.monotonic() - self.begun - (self.latest - self.waited)
 
     def is_over(self) -> bool:
-        """Count, and say whether the time is up, or has been for long by the clock on the wall.
-
-        Answers so quick that nobody looks count for nothing.
-        """
+        """Say whether the time is up, or has been for long by the clock on the wall."""
+        cpu = self.process.cpu_seconds()
+        self.cpu = cpu if self.cpu is None else self.cpu
         wall = time.monotonic() - self.begun
-        waiting = _runqueue("self") + _runqueue(str(self.worker))
-        self.waited = waiting if self.waited is None else self.waited
-        self.counted = wall - (waiting - self.waited)
-        return wall > self.limit * WALL_FACTOR or self.counted > self.limit
+        return wall > self.limit * WALL_FACTOR or max(self.counted(), cpu - self.cpu) > self.limit
+
+    def _waiting(self) -> float:
+        return _runqueue("self") + _runqueue(str(self.worker))
 
 
-def _bytes(process: psutil.Process) -> int:
-    try:
+def _bytes(process: psutil.Process, kind: str) -> int:
+    """Return the memory of a process, its share of what it shares alone if `kind` is "pss"."""
+    with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.AccessDenied):  # student code can forbid the look at its shares
+            if kind == "pss":
+                return int(process.memory_full_info().pss)
         return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
+    return 0
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    with suppress(psutil.Error, OSError):
+        return float(sum(process.cpu_times()[:4]))  # with its children that have ended
+    return 0.0
 
 
 def _runqueue(pid: str) -> float:
@@ -188,44 +227,18 @@ def _runqueue(pid: str) -> float:
         return 0.0
 
 
-class _Servers(threading.local):
-    """The fork servers of a thread, with which bubblewrap ends them."""
-
-    def __init__(self) -> None:
-        self.by_use: dict[tuple[tuple[str, ...], int], ForkServer] = {}
-
-
-_servers = _Servers()
-
-
-def fork_sandboxed(libraries: Sequence[str], limits: Limits) -> WorkerProcess:
-    """Return a new worker with these libraries loaded, of a server that is made when first wanted.
-
-    Raises MarkerError if even a new server gives none.
-    """
-    use = (tuple(libraries), limits.scratch_mb)
-    if server := _servers.by_use.get(use):
-        try:
-            return server.fork()
-        except MarkerError:
-            server.close()
-    _servers.by_use[use] = ForkServer(in_sandbox(limits, bytecode_folder(), libraries))
-    return _servers.by_use[use].fork()
-
-
-@atexit.register
-def close_servers() -> None:
-    """End the fork servers of this thread."""
-    while _servers.by_use:
-        _servers.by_use.popitem()[1].close()
-
-
 def why_unavailable() -> str:
     """Return why no sandbox can be had here, "" if it can."""
     if not sys.platform.startswith("linux"):
         return "bubblewrap and its namespaces are Linux's alone"
     if shutil.which("bwrap") is None:
         return "bwrap was not found: on Debian and Ubuntu, apt-get install bubblewrap"
+    try:
+        filter_of_calls()
+    except (OSError, AttributeError) as error:
+        return (
+            f"libseccomp was not found: on Debian and Ubuntu, apt-get install libseccomp2 ({error})"
+        )
     return "" if can_nest() else why_failing(nested=False)
 
 
@@ -239,9 +252,24 @@ def why_failing(*, nested: bool) -> str:
     """Return why a worker did not come to life and to a good end in a sandbox, "" if one did."""
     place = in_sandbox(Limits(), None, nested=nested)
     try:
-        with closing(ForkServer(place)) as server, closing(server.fork()) as worker:
+        with closing(ForkServer(place)) as server, closing(server.fork(Limits())) as worker:
             worker.hang_up()
             status = worker.exit_status()
             return "" if status == "0" else f"a worker ended with {status}. {server.last_words()}"
     except MarkerError as error:
         return str(error)
+
+
+def limits_told() -> list[str]:
+    """Return sentences on what holds workers to their limits here, and what doesn't."""
+    told = []
+    if not parent_group():
+        told.append(
+            "No control group (version 2) can be made here: memory is looked at ten times a second."
+        )
+    if not can_nest():
+        told.append(
+            "Namespaces cannot be nested here: each worker starts a sandbox of its own, and the "
+            "number of its files is not limited."
+        )
+    return [*told, "INSTRUCTOR.md tells what that leaves open."] if told else []

@@ -19,6 +19,7 @@ import numpy as np
 PREFIX = struct.Struct("<II")
 MAX_HEADER = 1 << 20
 MAX_BODY = 1 << 26
+MAX_ANSWER = 1 << 23  # of a worker, to a question that is no notebook's
 MAX_DEPTH = 12
 MAX_NDIM = 8
 DTYPES = frozenset(
@@ -38,23 +39,23 @@ def refuse(value: Any) -> Any:
     raise ProtocolError(f"a {type(value).__name__} cannot be sent")
 
 
-def pack(message: Any, other: Hook = refuse) -> bytes:
+def pack(message: Any, other: Hook = refuse, limit: int = MAX_BODY) -> bytes:
     """Return the frame of `message`; `other` turns what is no plain data into something that is.
 
-    Raises ProtocolError if it holds something else, or is too large.
+    Raises ProtocolError if it holds something else, or more bytes than `limit`.
     """
     buffers: list[bytes] = []
     header = json.dumps(_encode(message, other, buffers, 0)).encode()
     body = b"".join(buffers)
-    if len(header) > MAX_HEADER or len(body) > MAX_BODY:
+    if len(header) > MAX_HEADER or len(body) > limit:
         raise ProtocolError(f"the answer is too large: {len(header) + len(body):,} bytes")
     return PREFIX.pack(len(header), len(body)) + header + body
 
 
-def lengths(prefix: bytes) -> tuple[int, int]:
+def lengths(prefix: bytes, limit: int = MAX_BODY) -> tuple[int, int]:
     """Return the lengths of header and body. Raises ProtocolError if they are beyond the bounds."""
     header, body = PREFIX.unpack(prefix)
-    if header > MAX_HEADER or body > MAX_BODY:
+    if header > MAX_HEADER or body > limit:
         raise ProtocolError(f"a frame of {header + body:,} bytes")
     return header, body
 

@@ -20,15 +20,15 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from grading.sandbox import protocol
-from grading.sandbox.adapters import Adapter, adapter_for
-from grading.sandbox.limits import Limits, MarkerError
+from grading.sandbox.adapters import Adapter, adapter_for, require_few
+from grading.sandbox.calls import filter_of_calls
+from grading.sandbox.limits import Budget, Limits, MarkerError
 from grading.sandbox.processes import START_SECONDS, Clock, WorkerProcess
 
 Array = np.ndarray
 POLL = 0.1  # seconds between two looks at a worker that is busy
-LOOKS = 3  # memory is looked at so many times more seldom
 MAX_QUESTIONS = 50_000  # calls of a spy in one call of the student's function
-MAX_RECEIVED = 1 << 30  # bytes, likewise
+MAX_RECEIVED = 1 << 27  # bytes, likewise
 BASES = {
     name: value
     for name, value in vars(builtins).items()
@@ -59,27 +59,38 @@ class Disturbed(WorkerError):  # noqa: N818
 
 
 class Session:
-    """A worker with one hand-in, from its start to the first time that it fails."""
+    """A worker with one hand-in, from its start to the first time that it fails.
+
+    What its calls use counts in `budget`, which the workers of a hand-in have together.
+    """
 
     def __init__(
         self, process: WorkerProcess, files: Mapping[str, bytes], libraries: Sequence[str],
-        limits: Limits,
+        limits: Limits, budget: Budget | None = None,
     ) -> None:  # fmt: skip
         self.process, self.clock, self.limits = process, Clock(process), limits
+        self.budget = budget or Budget(limits.hand_in_seconds, 1)
         self.failure: WorkerError | None = None
-        self.used, self.looks = 0.0, 0
-        self.looked, self.received = 0.0, 0
+        self.looked, self.received, self.largest = 0.0, 0, protocol.MAX_ANSWER
         self.adapters: dict[int, Adapter] = {}
+        self.counted = self.computed = 0.0  # seconds of all calls, and of processes beside them
         try:
             self.request(
                 "start", seconds=START_SECONDS, files=dict(files), libraries=list(libraries),
                 uid=process.place.user, limits=limits.of_the_system(),
+                filter=filter_of_calls() if process.place.is_sandbox else b"",
             )  # fmt: skip
         except Exception as error:
             words = process.server.last_words()
             raise MarkerError(f"A worker did not start: {error} {words}") from error
-        self.used = 0.0
         self.clock.find_worker()
+
+    def settle(self) -> None:
+        """Charge what processes have computed beside all calls, so that it doesn't go unseen."""
+        if not self.failure:
+            beside = self.process.cpu_seconds() - self.counted
+            self.budget.used += max(0.0, beside - self.computed)
+            self.computed = max(beside, self.computed)
 
     # Requests.
 
@@ -123,11 +134,11 @@ class Session:
         """
         if self.failure:
             raise type(self.failure)(*self.failure.args)
-        left = self.limits.hand_in_seconds - self.used
-        limit = seconds or max(0.5, min(self.limits.call_seconds, left))
+        if seconds is None and self.budget.left <= 0:
+            raise TimeLimit("the time for this exercise is used up")
         token = secrets.randbits(60)
         frame = protocol.pack({"do": what, "id": token, **fields}, self._send)
-        self.clock.start(limit)
+        self.clock.start(seconds or min(self.limits.call_seconds, self.budget.left))
         self.looked, self.received = time.monotonic(), 0
         try:
             if select.select([self.process.source], [], [], 0)[0]:
@@ -140,7 +151,9 @@ class Session:
         except protocol.ProtocolError as error:
             self._fail(Disturbed(f"instead of an answer came {error}"))
         finally:
-            self.used += self.clock.counted
+            if seconds is None:
+                self.counted += self.clock.counted()
+                self.budget.used += self.clock.counted()
         if "error" in answer:
             raise rebuilt(answer["error"])
         return answer.get("value")
@@ -159,6 +172,7 @@ class Session:
     def _ask_spy(self, message: Mapping[str, Any]) -> dict[str, Any]:
         try:
             adapter, method = self.adapters[message["spy"]], message["method"]
+            require_few(message["args"])
             return {"value": adapter.answer(method, message["args"])}
         except Exception as error:
             return {"error": f"{type(error).__name__}: {str(error)[:500]}"}
@@ -188,7 +202,7 @@ class Session:
     # Bytes.
 
     def _next(self) -> dict[str, Any]:
-        header, body = protocol.lengths(self._read(protocol.PREFIX.size))
+        header, body = protocol.lengths(self._read(protocol.PREFIX.size), self.largest)
         self.received += header + body
         if self.received > MAX_RECEIVED:
             raise Disturbed("far too much was sent")
@@ -232,12 +246,16 @@ class Session:
             raise TimeLimit(
                 f"no answer within {self.clock.limit:.3g} seconds; see whether a loop never ends"
             )
-        self.looks += 1
-        if self.looks % LOOKS == 0 and self.process.memory() > self.limits.memory_mb << 20:
-            raise MemoryLimit(f"it took more than {self.limits.memory_mb} MB of memory")
+        if self.process.is_too_large(self.limits):
+            raise self._too_large()
+
+    def _too_large(self) -> WorkerError:
+        return MemoryLimit(f"it took more than {self.limits.memory_mb} MB of memory")
 
     def _ended(self) -> WorkerError:
         status = self.process.exit_status()
+        if self.process.group and self.process.group.is_out_of_memory():
+            return self._too_large()
         if status == str(128 + signal.SIGXCPU):
             return TimeLimit(f"it computed for more than {self.limits.cpu_seconds} seconds")
         return Ended(f"the process ended in this call (exit status {status})")

@@ -16,8 +16,9 @@ Ask = Callable[..., Any]
 class Net(nn.Module):
     """Passes images on to the marker's spy, whose logits come back, and adds ten weights."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, training: bool) -> None:
         super().__init__()
+        self.train(training)
         self.weight = nn.Parameter(torch.zeros(10))
         self.ask = ask
 
@@ -28,7 +29,7 @@ class Net(nn.Module):
 
     def state_of(self) -> dict[str, Any]:
         """Return what the marker wants to see afterwards."""
-        return {"weight": self.weight.detach().clone()}
+        return {"weight": self.weight.detach().clone(), "training": self.training}
 
 
 class Loss:
@@ -59,9 +60,11 @@ class SGD:
         """Forget the gradient."""
         self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
 
-    def step(self) -> None:
-        """Tell the gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Tell the gradient; `closure` may compute it first."""
+        loss = closure() if closure else None
         self.ask("step", self.weight.grad)
+        return loss
 
     def state_of(self) -> dict[str, Any]:
         """Return nothing."""

@@ -30,6 +30,10 @@ MESSAGE_LIMIT = 2000
 FRAMES_LIMIT = 30
 FILES_LIMIT = 40
 FILE_BYTES = 1 << 20
+# Options of prctl, and how many capabilities there may be.
+DUMPABLE, SET_FILTER, IS_BOUNDED_BY, DROP_FROM_BOUND, NO_NEW_RIGHTS = 4, 22, 23, 24, 38
+MAX_RIGHTS = 64
+BYTES_OF_A_STEP = 8
 
 
 class Channel:
@@ -79,7 +83,8 @@ class Worker:
             self.token = request["id"]
             try:
                 answer = {"id": self.token, "value": getattr(self, "do_" + request["do"])(request)}
-                frame = protocol.pack(answer, self.send)
+                limit = protocol.MAX_BODY if request["do"] == "weights" else protocol.MAX_ANSWER
+                frame = protocol.pack(answer, self.send, limit)
             except BaseException as error:  # student code may raise anything
                 frame = protocol.pack({"id": self.token, "error": describe(error)})
             self.spies.clear()
@@ -126,7 +131,7 @@ class Worker:
         import torch_stand_ins
 
         if kind == "net":
-            self.net = torch_stand_ins.Net(ask)
+            self.net = torch_stand_ins.Net(ask, value["training"])
             return self.net
         return torch_stand_ins.Loss(ask) if kind == "loss" else torch_stand_ins.SGD(ask, self.net)
 
@@ -142,7 +147,15 @@ class Worker:
     # Requests.
 
     def do_start(self, request: Request) -> None:
-        """Lay out the hand-in, load libraries, then give up rights and set limits, for good."""
+        """Give up rights and set limits, for good; then lay out the hand-in."""
+        for library in request["libraries"]:
+            importlib.import_module(library)
+        give_up_rights(request["uid"])
+        for name, value in request["limits"].items():
+            if hasattr(resource, name):
+                resource.setrlimit(getattr(resource, name), (value, value))
+        if request["filter"]:
+            filter_calls(request["filter"])
         os.chdir(os.environ["TMPDIR"])
         for name, content in request["files"].items():
             path = os.path.join(self.folder, name)
@@ -150,21 +163,12 @@ class Worker:
             with open(path, "xb") as file:
                 file.write(content)
         sys.path.insert(0, self.folder)
-        for library in request["libraries"]:
-            importlib.import_module(library)
-        if request["uid"]:
-            os.setgroups([])
-            os.setresgid(request["uid"], request["uid"], request["uid"])
-            os.setresuid(request["uid"], request["uid"], request["uid"])
-        give_up_rights()
-        for name, value in request["limits"].items():
-            resource.setrlimit(getattr(resource, name), (value, value))
 
     def do_load(self, request: Request) -> Any:
         """Import a student's module and return what it calls `name`."""
         for name in request["hollow"]:
-            if name not in sys.modules:
-                sys.modules[name] = hollow(name, "importing it did not end well")
+            error = ImportError(f"importing {name} did not end well")
+            sys.modules.setdefault(name, hollow(name, error))
         module = load(request["module"])
         if request["name"] not in vars(module):
             raise AttributeError(request["name"])
@@ -240,11 +244,34 @@ class Worker:
         return files
 
 
-def give_up_rights() -> None:
-    """Give up all capabilities: those that the processes before this one needed are inherited."""
+def give_up_rights(user: int) -> None:
+    """Become `user`, unless it is 0, and give up all capabilities, for good and for all children.
+
+    Those that the processes before this one needed are inherited.
+    """
+    if sys.platform == "linux":
+        for right in range(MAX_RIGHTS):
+            if ctypes.CDLL(None).prctl(IS_BOUNDED_BY, right, 0, 0, 0) == 1:
+                ctypes.CDLL(None).prctl(DROP_FROM_BOUND, right, 0, 0, 0)
+    if user:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
     if sys.platform == "linux":
         version_3_of_this_process, nothing = struct.pack("<Ii", 0x20080522, 0), bytes(24)
         call("capset", version_3_of_this_process, nothing)
+        call("prctl", NO_NEW_RIGHTS, 1, 0, 0, 0)
+        call("prctl", DUMPABLE, 1, 0, 0, 0)  # becoming another user has ended that
+
+
+def filter_calls(program: bytes) -> None:
+    """Let the kernel refuse system calls as a program (BPF) says."""
+
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_char_p)]
+
+    steps = Program(len(program) // BYTES_OF_A_STEP, program)
+    call("prctl", SET_FILTER, 2, ctypes.byref(steps), 0, 0)
 
 
 def call(function: str, *arguments: object) -> None:
@@ -272,6 +299,8 @@ def weights_in(folder: str) -> dict[str, dict[str, Any]]:
 
 def load(name: str) -> types.ModuleType:
     """Import a student's module; a neighbour that it needs and that is broken is mended."""
+    if isinstance(sys.modules.get(name), Hollow):
+        del sys.modules[name]  # a neighbour did without it
     try:
         return importlib.import_module(name)
     except BaseException as error:
@@ -286,15 +315,19 @@ def mend(name: str, error: BaseException) -> bool:
     try:
         module = importlib.import_module(name)
     except BaseException as reason:
-        sys.modules[name] = hollow(name, f"{type(reason).__name__}: {reason}")
+        sys.modules[name] = hollow(name, reason)
         return True
     if isinstance(error, ImportError) and error.name == name:
-        vars(module).update(vars(hollow(name, str(error))) | vars(module))
+        vars(module).update(vars(hollow(name, error)) | vars(module))
         return True
     return False
 
 
-def hollow(name: str, reason: str) -> types.ModuleType:
+class Hollow(types.ModuleType):
+    """A module that could not be imported."""
+
+
+def hollow(name: str, reason: BaseException) -> Hollow:
     """Return a module that has every name, and nothing behind it."""
 
     def missing(attribute: str) -> Any:
@@ -302,11 +335,12 @@ def hollow(name: str, reason: str) -> types.ModuleType:
             raise AttributeError(attribute)
 
         def refuse(self: Any, *_: Any, **__: Any) -> None:
-            raise ImportError(f"{name} could not be imported ({reason})")
+            told = f"{type(reason).__name__}: {reason}"
+            raise ImportError(f"{name} could not be imported ({told})")
 
         return type(attribute, (), {"__init__": refuse})
 
-    module = types.ModuleType(name)
+    module = Hollow(name)
     vars(module)["__getattr__"] = missing
     return module
 

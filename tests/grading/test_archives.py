@@ -128,3 +128,48 @@ def test_names_in_any_script_and_odd_bytes(tmp_path):
     found = [read_hand_in(path).name for path in find_hand_ins(tmp_path)]
     assert len(set(found)) == len(names) + 1
     assert all(name.isprintable() and name.encode() for name in found)
+
+
+# Archives that want to keep the reader busy
+
+
+def test_an_entry_without_a_name_is_passed_over(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        info = zipfile.ZipInfo("x")
+        info.filename = ""
+        archive.writestr(info, b"")
+        archive.writestr("helpers/mlp.py", b"x = 1")
+    assert read_hand_in(tmp_path / "a.zip").modules == {"mlp.py": b"x = 1"}
+
+
+def test_of_many_files_that_want_to_be_the_same_one_is_read(tmp_path, monkeypatch):
+    depths = {f"{'a/' * n}helpers/mlp.py": bytes(1 << 20) for n in range(100, 0, -1)}
+    path = zipped(tmp_path / "a.zip", depths)
+    n_bytes, read = [], zipfile.ZipExtFile.read
+
+    def counted(self, n=-1):
+        found = read(self, n)
+        n_bytes.append(len(found))
+        return found
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", counted)
+    assert read_hand_in(path).modules == {"mlp.py": bytes(1 << 20)}
+    assert sum(n_bytes) == 1 << 20
+
+
+def test_a_large_list_is_found_where_a_large_archive_hides_it(tmp_path, monkeypatch):
+    path = zipped(tmp_path / "a.zip", {"helpers/mlp.py": b"x"})
+    content = path.read_bytes()
+    start = content.rindex(archives.END)
+    _, size, offset = struct.unpack_from("<HLL", content, start + 10)
+    large = struct.pack("<4sQ2H2L4Q", archives.LARGE_END, 44, 45, 45, 0, 0, 400_000, 400_000, size,
+                        offset)  # fmt: skip
+    locator = struct.pack("<4sLQL", archives.LOCATOR, 0, start, 1)
+    path.write_bytes(content[:start] + large + locator + content[start:])
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    assert "more than 5000 files" in read_hand_in(path).problems[0]
+
+
+def test_a_hand_in_that_is_away_is_no_empty_one(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_hand_in(tmp_path / "ada.zip")

@@ -192,6 +192,28 @@ def test_verdicts_are_the_same_as_in_the_students_own_process(source, surroundin
     assert exercise["text"] == str(own)
 
 
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [("def f(:\n", "SyntaxError: invalid syntax, at line 1 of mlp.py: `def f(:`"),
+     ("import numpie\n", "No module named 'numpie', at line 1 of mlp.py: `import numpie`"),
+     ("\n\nx = 1 / 0\n", "ZeroDivisionError: division by zero, at line 3 of mlp.py: `x = 1 / 0`"),
+     ("from helpers.training import accuracy\n", "helpers/mlp.py has no softmax"),
+     ("", "helpers/mlp.py has no softmax")],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "tasks", [("softmax",), ("one_hot_encode", "softmax"), ("softmax", "accuracy")]
+)
+def test_feedback_says_why_a_module_cannot_be_imported(source, told, tasks, surroundings):
+    result = marked(Case("x", modules(mlp=source), ("softmax",), tasks), surroundings)
+    found = {each["name"]: each for each in result["exercises"]}
+    assert told in found["softmax"]["text"]
+    assert found["softmax"]["cause"] == "not loaded"
+    assert {name: each["points"] for name, each in found.items()} == deserved(
+        Case("x", {}, ("softmax",)), result
+    )
+
+
 # Refusing
 
 
@@ -265,6 +287,7 @@ def test_points_are_for_parts_that_are_there_and_right():
     assert sum(score_of(task, Report()).values()) == 0
 
 
+SIGMOID = "[[exercise]]\nname='sigmoid'\nsection='1'\ntakes=['sigmoid']\ncheck='functions'\n"
 ENTRY = "[[exercise]]\nname='x'\nsection='1'\ntakes=[]\ncheck='network'\n"
 
 
@@ -273,7 +296,17 @@ ENTRY = "[[exercise]]\nname='x'\nsection='1'\ntakes=[]\ncheck='network'\n"
     [("[[exercise]]\nname = 'x'", "no list of exercises"), ("x = ", "no list of exercises"),
      (f"[limits]\nhours = 1\n{ENTRY}module='mlp'\npoints={{}}", "hours"),
      (f"{ENTRY}module='os'\npoints={{}}", "module is 'os'"),
-     (f"{ENTRY}module='mlp'\npoints={{all=1}}", "'all' is no part")],
+     (f"{ENTRY}module='mlp'\npoints={{all=1}}", "'all' is no part"),
+     (f"{ENTRY}module='mlp'\npoints={{check=1}}", "no exercise is called 'x'"),
+     (f"{SIGMOID}module='mlp'\npoints={{}}", "sigmoid is worth 0"),
+     (f"{SIGMOID}module='mlp'\npoints={{check=inf}}", "sigmoid is worth inf"),
+     (f"{SIGMOID}module='cnn'\npoints={{check=1}}", "wanted 'mlp'"),
+     (2 * f"{SIGMOID}module='mlp'\npoints={{check=1}}\n", "sigmoid is there more than once"),
+     (f"[limits]\ncall_seconds=inf\n{SIGMOID}module='mlp'\npoints={{check=1}}", "call_seconds"),
+     (f"[limits]\nmemory_mb=-1\n{SIGMOID}module='mlp'\npoints={{check=1}}", "memory_mb is -1"),
+     (f"[limits]\nfiles=2.5\n{SIGMOID}module='mlp'\npoints={{check=1}}", "without a fraction"),
+     (f"limits=3\n{SIGMOID}module='mlp'\npoints={{check=1}}", "c.toml"),
+     ("exercise=[]", "no exercise")],
 )  # fmt: skip
 def test_a_wrong_config_is_told(tmp_path, text, message):
     (tmp_path / "c.toml").write_text(text)
@@ -282,8 +315,11 @@ def test_a_wrong_config_is_told(tmp_path, text, message):
 
 
 def test_slugs_differ_where_names_do():
-    names = ["a b", "a_b", "A b", "../x", "学生", "", "a" * 300]
+    names = ["a b", "a_b", "A b", "../x", "学生", "", "a" * 300, "é", "e\u0301", "\U0001f393" * 70]
+    names += ["\U00020000" * 70, "\U00020000" * 71, "b\x01", "b\x02"]
+    names += [slugs([{"name": name} for name in names])[0]]  # somebody who is called like a page
     found = slugs([{"name": name} for name in names])
+    assert all(len(slug.encode()) <= 200 for slug in found)
     assert len({slug.casefold() for slug in found}) == len(names)
     assert all(re.fullmatch(r"[\w-]+", slug) for slug in found)
 
@@ -291,6 +327,12 @@ def test_slugs_differ_where_names_do():
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
 def test_formulas_are_text_in_the_table(text):
     assert safe_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("separator", ";,|\t\n")
+def test_formulas_are_text_whatever_cells_are_cut_at(separator):
+    cells = safe_cell(f"a{separator}=cmd|'/c calc'!A1{separator} +1").split(separator)
+    assert not any(cell.lstrip().startswith(tuple("=+-@")) for cell in cells)
 
 
 def test_answers_are_carried_over_with_their_questions():
@@ -307,7 +349,9 @@ def test_answers_are_carried_over_with_their_questions():
 
 
 def test_notebooks_that_cannot_be_read_hold_no_answers():
-    for content in (b"[" * 10**5, b"", b"{}", b'{"cells": [{}]}', b'{"cells": 3}', b"\xff"):
+    cell = b'{"cells": [{"cell_type": "markdown", "source": %s}]}'
+    odd = [cell % source for source in (b"null", b"3", b"[3, null]", b"{}", b'[["x"]]')]
+    for content in (b"[" * 10**5, b"", b"{}", b'{"cells": [{}]}', b'{"cells": 3}', b"\xff", *odd):
         assert written_answers({"1.ipynb": content}) == []
 
 

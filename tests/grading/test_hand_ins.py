@@ -33,7 +33,7 @@ def surroundings():
 def marked(case, surroundings, seed=7):
     exam = read_exam()
     tasks = tuple(task for task in exam.tasks if task.name in case.tasks)
-    exam = replace(exam, tasks=tasks, limits=LIMITS)
+    exam = replace(exam, tasks=tasks, limits=replace(LIMITS, call_seconds=case.seconds))
     return mark(HandIn(case.name, dict(case.files)), exam, seed, surroundings)
 
 
@@ -69,6 +69,6 @@ def test_each_gets_what_it_deserves(case, surroundings):
 )
 def test_so_they_do_where_each_worker_needs_a_sandbox(name, surroundings, monkeypatch):
     monkeypatch.setattr(surroundings_module, "can_nest", lambda: False)
-    monkeypatch.setattr(surroundings_module, "fork_sandboxed", None)
+    monkeypatch.setattr(Surroundings, "_fork", None)
     (case,) = (case for case in CASES if case.name == name)
     test_each_gets_what_it_deserves(case, surroundings)

@@ -27,6 +27,7 @@ class Case:
     lost: tuple[str, ...]
     tasks: tuple[str, ...] = FIRST
     partly: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 1.0  # for each call
 
 
 def solution(name: str) -> str:
@@ -47,12 +48,12 @@ RIGHT = "return 0.5 * (1 + np.tanh(0.5 * a))"
 NOTHING = "return np.zeros_like(a)"
 
 
-def body(name: str, text: str, *, right: bool = False) -> Case:
+def body(name: str, text: str, *, right: bool = False, seconds: float = 1) -> Case:
     """Return a case of a `sigmoid` that does something before it returns what is right, or zeros."""
     lines = [*text.strip().splitlines(), RIGHT if right else NOTHING]
     code = "\n\ndef sigmoid(a):\n" + "\n".join(f"    {line}" for line in lines)
     files = modules(mlp=solution("mlp") + code)
-    return Case(name, files, () if right else ("sigmoid",))
+    return Case(name, files, () if right else ("sigmoid",), seconds=seconds)
 
 
 def module(name: str, text: str | bytes, lost: tuple[str, ...] = ("sigmoid", "softmax")) -> Case:
@@ -234,6 +235,61 @@ HOSTILE = [
              "def load_weights(network, prefix):\n    for name in PARAMETERS:\n"
              "        setattr(network, name, _kept[f'{prefix}{name}'])\n",
              ("saving",), ("saving", "softmax")),
+    body("memory in files without a name",
+         "import os\nhog = []\nfor n in range(10):\n    hog.append(os.memfd_create('x'))\n"
+         "    os.write(hog[-1], b'x' * 2**26)\n[os.close(file) for file in hog]\n" + RIGHT,
+         seconds=20),
+    body("memory in segments that are detached",
+         "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.shmat.restype = ctypes.c_void_p\n"
+         "for n in range(10):\n    segment = libc.shmget(0, 2**26, 0o1600)\n    assert segment >= 0\n"
+         "    address = libc.shmat(segment, None, 0)\n"
+         "    ctypes.memset(ctypes.c_void_p(address), 1, 2**26)\n"
+         "    libc.shmdt(ctypes.c_void_p(address))\n" + RIGHT,
+         seconds=20),
+    body("shared memory that is unmapped",
+         "import mmap\nhog = []\nfor n in range(10):\n    hog.append(mmap.mmap(-1, 2**26))\n"
+         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\nhog.clear()\n" + RIGHT,
+         seconds=20),
+    body("memory shared by way of a device",
+         "import mmap\nhog = []\nfor n in range(10):\n    with open('/dev/zero', 'r+b') as file:\n"
+         "        hog.append(mmap.mmap(file.fileno(), 2**26))\n"
+         "    hog[-1].write(b'x' * 2**26)\n    hog[-1].madvise(mmap.MADV_DONTNEED)\nhog.clear()\n" + RIGHT,
+         seconds=20),
+    body("150,000 empty files",
+         "import os, time\nfor n in range(150_000):\n    os.mknod(f'/tmp/{n} {time.time_ns()}')\n" + RIGHT,
+         seconds=20),
+    body("calls of the kernel that no student needs",
+         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+         "calls = {425: (1, bytes(120)), 298: (bytes(128), 0, -1, -1, 0), 321: (0, bytes(128), 128),\n"
+         "         447: (0,), 323: (0,), 101: (0, 0, 0, 0), 272: (0x20000,), 310: (1, 0, 0, 0, 0, 0)}\n"
+         "refused = 0\nfor number, arguments in calls.items():\n"
+         "    refused += libc.syscall(number, *arguments) == -1 and ctypes.get_errno() in (1, 38)\n"
+         "if refused < len(calls):\n    " + RIGHT),
+    body("spins in children and waits for them at the lowest priority",
+         "import os\nfor _ in range(8):\n    if os.fork() == 0:\n        while True:\n            pass\n"
+         "os.nice(19)\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\n"
+         "while True:\n    pass"),
+    appended("lists folders that are none",
+             "import os\n\n\nclass Entry:\n    name, path = '..', __file__\n\n"
+             "    def is_file(self, **_):\n        return True\n\n\nos.scandir = lambda _: [Entry()]\n",
+             ("saving",), ("saving", "softmax")),
+    appended("lists names that are too long",
+             "import os\n\n\nclass Entry:\n    name, path = '\\U0001f393' * 80, __file__\n\n"
+             "    def is_file(self, **_):\n        return True\n\n\nos.scandir = lambda _: [Entry()]\n",
+             ("saving",), ("saving", "softmax")),
+    appended("many short calls",
+             "import time\n\n\nclass MLP(MLP):\n    @property\n    def W1(self):\n"
+             "        time.sleep(0.07)\n        return np.zeros((1500, vars(self)['w'].shape[1]))\n\n"
+             "    @W1.setter\n    def W1(self, value):\n        vars(self)['w'] = value\n",
+             NETWORK[1:], NETWORK, {"forward": 0}),
+    appended("tells the network far too much",
+             "def train_network(network, *_, **__):\n    for _ in range(3):\n"
+             "        network.update_grad(np.full(20_000_000, -100, np.int8))\n",
+             ("train_network",), TRAINING, to="training"),
+    appended("tells the network far too much, in small pieces",
+             "def train_network(network, *_, **__):\n    for _ in range(3000):\n"
+             "        network.update_grad(np.full(100_000, -100, np.int8))\n",
+             ("train_network",), TRAINING, to="training"),
 ]  # fmt: skip
 
 RIGHT_BUT_UNUSUAL = [
@@ -263,6 +319,15 @@ RIGHT_BUT_UNUSUAL = [
     body("calls checks of the course",
          "import plotting.figures\nfrom checks import check_sigmoid\ncheck_sigmoid(sigmoid)",
          right=True),
+    body("asks who it is", "import getpass\nassert getpass.getuser()", right=True),
+    body("a pool of 16 processes",
+         "import multiprocessing\nwith multiprocessing.get_context('fork').Pool(16) as pool:\n"
+         "    assert pool.map(abs, range(-99, 0))[0] == 99", right=True),
+    body("shares a number with a child",
+         "import multiprocessing\nassert multiprocessing.Value('i', 1).value == 1", right=True),
+    appended("keeps a log beside the module",
+             "import getpass\nUSER = getpass.getuser()\n"
+             "Path(__file__).with_name('log.txt').write_text(USER)", (), FIRST),
     Case("a module of its own",
          modules(mlp=solution("mlp") + "\nfrom helpers.mine import sigmoid\n",
                  mine="import numpy as np\n\n\ndef sigmoid(a):\n    " + RIGHT), ()),

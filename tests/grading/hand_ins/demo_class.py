@@ -101,7 +101,7 @@ def deserved(first: str, second: str) -> dict[str, float]:
         for task in read_exam().tasks:
             student = vars(modules["cnn" if task.module == "cnn" else "mlp"])
             if all(name in student for name in task.takes):
-                points[task.name] = sum(score_of(task, *judge(task, student, SEED)).values())
+                points[task.name] = sum(score_of(task, judge(task, student, SEED)).values())
             else:
                 points[task.name] = 0.0
     return points
