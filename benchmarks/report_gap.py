@@ -5,7 +5,7 @@ python -m benchmarks.report_gap        about a minute for each way on one core
 
 import numpy as np
 
-from benchmarks.seeds import digits_of
+from benchmarks.bands import digits_of
 from helpers.mlp import MLP
 from helpers.threads import few_threads
 from helpers.training import one_hot_encode, test_network, train_epoch

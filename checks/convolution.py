@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from checks.check import Part, check
 from checks.functions import Draw, Judge
-from checks.verdicts import Array, Exercise, Fault, Part, check
+from checks.verdicts import Array, Exercise, Fault
 
 CONVOLVE = Exercise("convolve")
 
