@@ -331,6 +331,20 @@ def load_network(path: str | Path) -> Net:
     return network.eval()
 
 
+def load_network_if_any(path: str | Path) -> Net | None:
+    """Return what `load_network` does, or None if there is no file at `path`, or none that fits.
+
+    Says why a file that is there was left out: it may hold a `Net` of other layers.
+    """
+    try:
+        return load_network(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        print(f"Left out: {error}")
+        return None
+
+
 def _require_same_types(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
     """Raise ValueError for a parameter of another type, which loading would silently convert."""
     for name in state.keys() & wanted.keys():

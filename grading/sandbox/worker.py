@@ -14,6 +14,7 @@ import ctypes
 import importlib
 import os
 import resource
+import shutil
 import struct
 import sys
 import traceback
@@ -204,8 +205,9 @@ class Worker:
             setattr(request["target"], request["name"], request["value"])
 
     def do_write(self, request: Request) -> None:
-        """Put files into a folder of the scratch space."""
-        os.makedirs(request["folder"], exist_ok=True)
+        """Make these files all that a folder of the scratch space holds."""
+        shutil.rmtree(request["folder"], ignore_errors=True)
+        os.makedirs(request["folder"])
         for name, content in request["files"].items():
             with open(os.path.join(request["folder"], name), "wb") as file:
                 file.write(content)

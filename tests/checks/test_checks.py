@@ -18,6 +18,7 @@ from checks import (
     numerical_gradients,
     relative_difference,
 )
+from checks.exercises import section_of
 from checks.verdicts import Exercise, Fault, Report, closeness, distance
 from helpers.mlp import MLP, PARAMETERS, sigmoid
 from tests.checks.mutants import student_module
@@ -127,7 +128,7 @@ def test_what_is_not_done_yet_is_named():
     assert str(report).splitlines() == [
         "forward: not done yet",
         "  Found: reset_grad still holds `raise NotImplementedError`. forward builds on it.",
-        "  Next step: write reset_grad, then run this check again. (See section 1.)",
+        f"  Next step: write reset_grad, then run this check again. (See {section_of('forward')}.)",
     ]
 
 

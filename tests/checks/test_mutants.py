@@ -112,7 +112,10 @@ def reference():
     from helpers import cnn, mlp, training
 
     names = vars(training) | vars(mlp) | {"Net": cnn.Net, "trainNN": cnn.trainNN}
-    return SimpleNamespace(**names | {"test_accuracy": cnn.test_accuracy, "evaluate": cnn.evaluate})
+    return SimpleNamespace(
+        **names
+        | {"test_accuracy": cnn.test_accuracy, "evaluate": cnn.evaluate, "convolve": cnn.convolve}
+    )
 
 
 @pytest.mark.parametrize(

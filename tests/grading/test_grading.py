@@ -177,8 +177,8 @@ def test_without_a_sandbox_right_work_is_marked_if_asked(surroundings):
 
 
 EMPTY = "def softmax(a):\n    raise NotImplementedError('softmax: write it')\n"
-MISSPELLED = "def softmax(a):\n    total = 1\n    return a / totall\n"
-IN_LIBRARY = "import numpy as np\n\n\ndef softmax(a):\n    return np.linalg.inv(a)\n"
+MISSPELLED = "def softmax(a):\n    return a / quotient\n"
+IN_LIBRARY = "import json\n\n\ndef softmax(a):\n    return json.loads(str(a.tolist()) + '?')\n"
 WHOLE_BATCH = "import numpy as np\n\n\ndef softmax(a):\n    return np.exp(a) / np.exp(a).sum()\n"
 
 
@@ -343,7 +343,7 @@ def test_answers_are_carried_over_with_their_questions():
     places[1]["source"] = ["At the 9,\n", "I think."]
     edition["cells"].append({"cell_type": "markdown", "metadata": {}, "source": "My own thoughts"})
     first, second = written_answers({"1.ipynb": json.dumps(edition).encode()})
-    assert first["question"].startswith("**Question 2.** Where does the network make mistakes?")
+    assert first["question"].startswith("**Question 2.** Why does this network learn so much less")
     assert first["text"] == "At the 9,\nI think."
     assert (second["question"], second["text"]) == ("", "My own thoughts")
 
