@@ -2,9 +2,9 @@
 
     check_softmax(softmax)
 
-Each prints a verdict for every part and, where one is wrong, the likely mistake in words. None
-holds a solution: they compare with central differences, PyTorch and SciPy. Those of the second
-notebook are in `checks.cnn`, which imports PyTorch at once.
+Each shows a verdict for every part and, where one is wrong, the likely mistake in words. None holds
+a solution: they compare with central differences, HIPS autograd and SciPy, and load no PyTorch.
+Those of the second notebook are in `checks.cnn`, which imports it at once.
 """
 
 from checks.back_propagation import check_update_grad

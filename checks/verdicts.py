@@ -7,6 +7,7 @@ like those of Elm's and Rust's compilers. No traceback of a check ever reaches t
 import contextlib
 import html
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, NoReturn
@@ -180,11 +181,15 @@ def _as_html(verdict: Verdict) -> str:
     return f'<div style="margin:.2em 0">{chip}{_code(verdict.title)}{rows}</div>'
 
 
+STUDENTS = re.compile(r"line \d+ of (mlp|training|cnn)\.py")
+
+
 def _code(text: str) -> str:
-    """Return text as HTML, with what stands between backticks as code."""
-    parts = html.escape(text).split("`")
+    """Return text as HTML: code between backticks, links that open the student's file."""
+    linked = STUDENTS.sub(r'<a href="../helpers/\1.py">\g<0></a>', html.escape(text))
+    parts = linked.split("`")
     if len(parts) % 2 == 0:
-        return "`".join(parts)
+        return linked
     return "".join(f"<code>{p}</code>" if n % 2 else p for n, p in enumerate(parts))
 
 
