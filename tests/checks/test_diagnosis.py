@@ -44,7 +44,7 @@ SLIPS = (
      "batch = order[start : start + 6]", "fixed number"),
     ("train_network", "            network.update_params(learning_rate)\n",
      "        network.update_params(learning_rate)\n", "indentation"),
-    ("test_network", "y_hat.argmax(axis=1)", "y_hat.argmax(axis=0)", "number"),
+    ("test_network", "y_hat.argmax(axis=1)", "y_hat.argmax(axis=0)", "axis"),
     ("one_hot_encode", "encoded[np.arange(len(labels)), labels] = 1",
      "encoded[np.arange(len(labels)), labels - 1] = 1", "off by one"),
 )  # fmt: skip
