@@ -141,6 +141,19 @@ def test_gradients_are_judged_with_a_correct_forward():
     assert report("update_grad", source).passed
 
 
+def test_stand_ins_leave_a_class_as_it_was():
+    """Also one that inherits the method that a correct one stood in for."""
+    source = changed("self.z1 = sigmoid(self.a1)", "self.z1 = np.tanh(self.a1)")
+    module = student_module(
+        f"{source}\n\nclass Mine(MLP):\n    def more(self):\n        pass\n", "m"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.print", lambda *_: None)
+        assert TASKS["update_grad"].check(module.Mine).passed
+    assert "forward" not in vars(module.Mine)
+    assert module.Mine.forward is module.MLP.forward
+
+
 # Python's errors, at the student's own line.
 
 ERRORS = (
