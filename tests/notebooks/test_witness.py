@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -89,10 +90,20 @@ class Notebook:
                 if name in ("train_network", "trainNN"):
                     yield k, modules[name], "train_epoch"
                     yield k, "helpers.training", "History.record"
+                    yield k, "helpers.training", "History.last"
+
+    def before(self, k: int) -> str:
+        """The source of the cell before, if cell `k` trains a network that is made there."""
+        ready, source = (self.cells[j].source for j in (k - 1, k))
+        names = [node for node in ast.walk(ast.parse(ready)) if isinstance(node, ast.Name)]
+        made = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        used = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+        return ready if "train" in source and made & used else ""
 
     def judge(self, k: int, module: str, name: str, seed: int) -> tuple[str, str]:
         """Run cell `k` with a fault; return what the fault was and who saw it, "" if nobody."""
         source, outputs = self.cells[k].source, copy.copy(self.outputs)
+        self.run(self.before(k))
         self.run(f"for old in figures.glob('*'):\n    old.stem in {source!r} and old.unlink()")
         self.run(f"FAULT = _witness.corruption.Fault({module!r}, {name!r}, globals(), {seed})")
         self.run("FAULT.install()")
@@ -106,6 +117,7 @@ class Notebook:
         # What leaves everything that a reader sees as it was is no fault.
         same = outputs[k] == self.outputs[k] != [] and name != "show"
         change = "" if same and not seen else str(self.value("FAULT.change"))
+        self.run(self.before(k))
         self.run(source)
         return change, seen
 
@@ -143,6 +155,33 @@ def test_faults_that_a_program_drew_are_seen(notebook):
                 missed.append(f"{name} in code cell {k + 1}, seed {seed}: {change}")
     assert drawn >= 10 * SEEDS
     assert not missed, f"{len(missed)} of {drawn}:\n" + "\n".join(missed)
+    assert notebook.complaints(notebook.outputs) == [], "a fault has left its trace"
+
+
+OTHER_SETTINGS = {
+    "lr": [0.02, 0.005], "momentum": [0, 0.8], "weight_decay": [1e-4], "dampening": [0.1],
+    "nesterov": [True],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_any_other_setting_of_an_optimizer_is_seen(notebook, seed):
+    """A training of five epochs, with one setting drawn."""
+    sources = [cell.source for cell in notebook.cells]
+    k = next((k for k, source in enumerate(sources) if "def train_briefly" in source), 0)
+    if not k:
+        pytest.skip("this notebook has no optimizer")
+    rng = np.random.default_rng(seed)
+    name = rng.choice(list(OTHER_SETTINGS))
+    settings = {"lr": 0.01, "momentum": 0.9, name: rng.choice(OTHER_SETTINGS[name]).item()}
+    asked = ", ".join(f"{name}={value}" for name, value in settings.items())
+    outputs = copy.copy(notebook.outputs)
+    notebook.run(notebook.before(k))
+    outputs[k] = notebook.run(sources[k].replace("lr=0.01, momentum=0.9", asked))
+    found = notebook.complaints(outputs)
+    notebook.run(notebook.before(k))
+    notebook.run(sources[k])
+    assert any("steps with ('SGD'" in text for text in found), f"{asked}: {found}"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
