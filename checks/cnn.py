@@ -70,7 +70,7 @@ FLATTENED_BATCH = Fault(
 )
 LAYER_SIZES = Fault(
     "layer sizes",
-    "a layer is missing, or has other sizes than in the table.",
+    "not every layer of the table has its weights here, in the sizes that it should have.",
     "Compare each layer's weights with the table of shapes in the notebook.",
 )
 
@@ -136,7 +136,7 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
         name: values.detach().cpu()
         for name, values in ask("state_dict()", network.state_dict).items()
     }
-    yield from _layers(state)
+    yield from _layers(state, _runs(network, (1, 1, 28, 28)))
     yield partial(_logits, network, state, seed)
     yield partial(_walked, network)
     yield partial(_same_in_training, network, seed)
@@ -254,7 +254,7 @@ def _shape_cause(shape: tuple[int, ...]) -> Fault:
     return MIXES_IMAGES if shape[-1:] == (DIGITS,) else LAYER_SIZES
 
 
-def _layers(state: Mapping[str, Tensor]) -> Iterator[Verdict]:
+def _layers(state: Mapping[str, Tensor], runs: bool) -> Iterator[Verdict]:
     """Judge the shapes of the weights; a flatten size that is off is told apart."""
     found = [tuple(values.shape) for values in state.values() if values.ndim > 1]
     if sorted(found) == sorted(WEIGHTS) and _biases_fit(state):
@@ -263,6 +263,7 @@ def _layers(state: Mapping[str, Tensor]) -> Iterator[Verdict]:
     others = [shape for shape in found if shape not in WEIGHTS]
     missing = [shape for shape in WEIGHTS if shape not in found]
     flatten = missing == [(120, 256)] and len(others) == 1 and others[0][0] == 120
+    flatten = flatten and not runs
     NET.halt(
         "layers",
         f"weights of the shapes {', '.join(map(str, found)) or 'none'}.",
@@ -572,7 +573,7 @@ STILL_GRADIENTS = Fault(
 MODE_LOST = Fault(
     "mode not restored",
     "the network is left in another mode than the one in which it came.",
-    "Note `network.training` first, and call `network.train(was_training)` at the end.",
+    "Note `network.training` first, and set it again at the end, by `network.train(…)`.",
 )
 LOGITS_FAULTS = (
     Fault("softmax in evaluate", "the logits went through softmax.",
@@ -590,10 +591,10 @@ LOGITS_FAULTS = (
 def right_evaluate(network: nn.Module, images: Any) -> Tensor:  # noqa: ANN401
     """Stand in for evaluate."""
     values = torch.as_tensor(np.array(images), dtype=torch.float32).reshape(-1, 1, 28, 28)
-    was_training = network.training
+    mode = network.training
     with torch.inference_mode():
         logits: Tensor = network.eval()(values.to(next(network.parameters()).device))
-    network.train(was_training)
+    network.train(mode)
     return logits
 
 

@@ -32,8 +32,8 @@ NOT_RESET = Fault(
 )
 SIGN = Fault(
     "sign",
-    "the gradient is the true one times -1, as from a difference the wrong way round, or `-=`.",
-    f"{TO_LOGITS}: what the network said minus what it should have said.",
+    "the sign is wrong: a difference is the wrong way round, or `-=` stands for `+=`.",
+    "If all four are so, look at the first difference; if two are, at the slope.",
 )
 DOUBLED = Fault(
     "doubled",

@@ -13,9 +13,9 @@ Node = ast.AST
 LOAD = ast.Load()
 # What each key claims. {code} is the text that was changed, {detail} what the change tells of it.
 CLAIMS = {
-    "= for +=": "`=` replaces what was there before, where this has to be {detail}.",
+    "= for +=": "`=` overwrites the old value, where this has to be {detail}.",
     "+= for =": "`{code}` combines this with what was there before, which has to be replaced.",
-    "in place": "`{code}` changes an array in place that is still needed as it was.",
+    "in place": "`{code}` overwrites an array whose old values are still needed.",
     "assignment": "the operator of the assignment `{code}` is wrong.",
     "returned": "something else has to be returned than `{code}` does.",
     "self missing": "`self.` is missing before `{code}`.",
@@ -41,7 +41,7 @@ CLAIMS = {
     "ends of a slice": "the slice `{code}` begins or ends in the wrong place.",
     "ends of a range": "`{code}` begins or ends in the wrong place, or has the wrong step.",
     "function": "`{detail}` is the wrong function in `{code}`.",
-    "step missing": "a step is missing: `{code}` is not yet what is needed here.",
+    "step missing": "the result of `{code}` needs one more step before it can be used here.",
     "factor missing": "a factor is missing: `{code}` has to be multiplied by something more.",
     "division missing": "a division is missing: `{code}` has to be divided by something.",
     "term missing": "a term is missing: something has to be added to `{code}`, or subtracted.",
@@ -159,12 +159,9 @@ def selves(node: Node, scope: Scope) -> Iterator[Change]:
 
 def names(node: Node, scope: Scope) -> Iterator[Change]:
     """Another variable, another attribute."""
-    if (isinstance(node, ast.Name) and loads(node)) or is_own(node):
+    if loads(node) and (isinstance(node, ast.Name) or is_own(node)):
         for other in scope.variables:
-            if loads(node):
-                yield Change(other, "name")
-            elif isinstance(other, ast.Attribute):
-                yield Change(ast.Attribute(other.value, other.attr, ast.Store()), "name")
+            yield Change(other, "name")
 
 
 def transposes(node: Node, scope: Scope) -> Iterator[Change]:

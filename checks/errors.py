@@ -238,9 +238,10 @@ def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
             likely,
             "See which function gave it, and whether it ends with `return`.",
         )
-    shown = place.part.rpartition(f".{name}")[0] or "it"
-    near = difflib.get_close_matches(str(name), dir(thing), 1) if thing is not None else []
-    likely = f"`{shown}` has nothing called `{name}`" + (f"; it has `{near[0]}`." if near else ".")
+    before = place.part.rpartition(f".{name}")[0]
+    shown = f"`{before}`" if before else f"a value of the type {type(thing).__name__}"
+    near = difflib.get_close_matches(str(name), dir(thing), 1, 0.75) if thing is not None else []
+    likely = f"{shown} has nothing called `{name}`" + (f"; it has `{near[0]}`." if near else ".")
     step = "See how that name is spelled where it gets its value, and whether that comes first."
     return Explanation("", "unknown attribute", likely, step)
 
@@ -353,7 +354,7 @@ def _without_end(error: BaseException, place: Place) -> Explanation | None:
     return Explanation(
         "",
         "endless",
-        "a loop or a recursion never comes to its end.",
+        "it takes far longer than it should, as a loop or recursion without an end does.",
         "See what changes in each turn of the loop, and what would end it.",
     )
 

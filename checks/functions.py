@@ -105,7 +105,7 @@ def some_rows(rng: Rng) -> tuple[Array]:
 # sigmoid
 
 SIGMOID_FAULTS = (
-    Fault("sign", "the exponent has the wrong sign.",
+    Fault("sign", "this is sigmoid(-a): a sign or a comparison is the wrong way round.",
           "Put in a large number: it must give almost 1.", lambda a: expit(-a)),
     Fault("derivative", "this is the slope of the sigmoid.", "Return the sigmoid itself.",
           lambda a: expit(a) * expit(-a)),

@@ -1,5 +1,6 @@
 """What a training or a test says of itself: accuracies and losses, against those of the album."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,7 +9,16 @@ import numpy as np
 
 from checks.check import Part
 from checks.spies import FIRST_VALIDATION, N_VALIDATION, Plan, Step
-from checks.verdicts import NOTHING_RETURNED, Array, Exercise, Fault, Sample, Verdict, distance
+from checks.verdicts import (
+    CLOSE,
+    NOTHING_RETURNED,
+    Array,
+    Exercise,
+    Fault,
+    Sample,
+    Verdict,
+    distance,
+)
 
 ROUNDED = 0.0051  # how far off a percentage is that was rounded to two decimals
 
@@ -35,9 +45,6 @@ ACCURACY_FAULTS = (
     Fault("rounded down", "the decimals were cut off.",
           "Divide with `/`, and leave rounding to those who print.",
           lambda p, t: 100 * (p == t).sum() // len(t)),
-    Fault("all or nothing", "it is asked whether all predictions are right.",
-          "Count the right ones: the mean of a comparison is their share.",
-          lambda p, t: 100 * (p == t).all()),
     Fault("wrong total", "it was divided by a fixed number.", "Divide by the number of labels.",
           lambda p, t: 10 * (p == t).sum()),
 )  # fmt: skip
@@ -193,8 +200,44 @@ def judge_history(
         exercise.halt(
             "history", "None.", "a History with one entry for each epoch.", NOTHING_RETURNED
         )
+    yield partial(_exchanged, exercise, history, plan, steps)
     for name in RIGHT:
         yield partial(_judge_quantity, exercise, name, history, plan, steps)
+
+
+EXCHANGED = Fault(
+    "arguments exchanged",
+    "the right numbers are recorded in the wrong places.",
+    "The order is record(loss, train_accuracy, validation_accuracy).",
+)
+
+
+def _exchanged(
+    exercise: Exercise,
+    history: Any,  # noqa: ANN401
+    plan: Plan,
+    steps: Sequence[Step],
+) -> Iterator[Verdict]:
+    """See whether all three quantities are there, and in each other's places."""
+    told = {name: np.asarray(getattr(history, name, None), dtype=float) for name in RIGHT}
+    if any(values.shape != (plan.n_epochs,) for values in told.values()):
+        return
+    epochs = epochs_of(plan, steps)
+    for order in itertools.permutations(RIGHT):
+        places = dict(zip(RIGHT, order, strict=True))
+        fits = all(
+            any(_off(told[place], epochs, right) < CLOSE for right in RIGHT[name])
+            for place, name in places.items()
+        )
+        if fits and any(place != name for place, name in places.items()):
+            found = ", ".join(f"{name} as {place}" for place, name in places.items())
+            yield exercise.wrong("history", f"{found}.", "each in its place.", EXCHANGED)
+
+
+def epochs_of(plan: Plan, steps: Sequence[Step]) -> list[Epoch]:
+    """Return the steps by epoch."""
+    each = len(steps) // plan.n_epochs
+    return [Epoch(plan, steps[n * each : (n + 1) * each], n * each) for n in range(plan.n_epochs)]
 
 
 def _judge_quantity(
@@ -210,8 +253,7 @@ def _judge_quantity(
         wanted = f"{plan.n_epochs}, one for each epoch."
         yield exercise.wrong(name, found, wanted, NOT_EACH_EPOCH)
         return
-    each = len(steps) // plan.n_epochs
-    epochs = [Epoch(plan, steps[n * each : (n + 1) * each], n * each) for n in range(plan.n_epochs)]
+    epochs = epochs_of(plan, steps)
     right = min(RIGHT[name], key=partial(_off, values, epochs))
     samples = [
         Sample(value, right(epoch), (epoch,)) for value, epoch in zip(values, epochs, strict=True)

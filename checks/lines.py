@@ -92,6 +92,8 @@ def _moved(
         for position in range(len(held) + 1):
             if same and position == number:
                 continue
+            if any(isinstance(before, ast.Return) for before in held[:position]):
+                continue  # nothing behind a return is ever run
             new = [*held[:position], statement, *held[position:]]
             taken = [] if same else [(*home[:2], rest)]
             claim = _move_claim(same, position < number, home[2], depth, other)
@@ -104,7 +106,10 @@ def _move_claim(same: bool, earlier: bool, depth: int, new: int, other: Node) ->
     if new > depth:
         line = getattr(other, "lineno", 0)
         return "indentation", f"this line belongs into the block that begins in line {line}."
-    return "indentation", "this line stands in a block that it doesn't belong to."
+    return (
+        "indentation",
+        "this line is indented too far or not far enough, so it is in the wrong block.",
+    )
 
 
 def added(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:

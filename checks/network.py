@@ -95,9 +95,7 @@ OFF_CENTRE = Fault(
     "mean not 0", "the weights do not lie around 0.", "Use `rng.normal` with the mean 0."
 )
 BIASES = Fault("biases not zero", "the biases do not start at zero.", "Use np.zeros for them.")
-SHAPES = Fault(
-    "shape", "the sizes stand in the wrong order or place.", "Compare with the class docstring."
-)
+SHAPES = Fault("shape", "the sizes stand in the wrong order.", "Compare with the class docstring.")
 DEFAULTS_LOST = Fault(
     "defaults lost",
     "without arguments, the sizes are not those of the assignment.",
@@ -191,8 +189,9 @@ def _shapes(network: Network) -> Iterator[Verdict]:
     for name, shape in wanted.items():
         found = INITIALIZATION.attribute(network, name).shape
         if found != shape:
+            turned = SHAPES if found == shape[::-1] else UNKNOWN
             INITIALIZATION.halt(
-                name, f"the shape {found}.", f"{shape}, for the sizes {SIZES}.", SHAPES
+                name, f"the shape {found}.", f"{shape}, for the sizes {SIZES}.", turned
             )
     yield INITIALIZATION.right("shapes")
 

@@ -321,7 +321,7 @@ def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
     sizes = {len(step.images) for step in steps}
     if sizes <= allowed and plan.batch_size in sizes:
         return None
-    found = f"batches of {', '.join(map(str, sorted(sizes)[:4]))} images."
+    found = f"steps with the gradient of {', '.join(map(str, sorted(sizes)[:4]))} images."
     return Finding(found, f"{plan.batch_size}, and the rest at the end.", UNKNOWN)
 
 
@@ -344,7 +344,7 @@ REPLACEMENT = Fault(
 
 def epochs_fault(times: int, plan: Plan) -> Fault:
     """Return the fault of going through all images `times` times."""
-    likely = f"the images are gone through {times} times, not {plan.n_epochs} times."
+    likely = f"the number of epochs is {times}, and {plan.n_epochs} were asked for."
     return Fault("epochs ignored", likely, "See how often the loop over the batches is run.")
 
 

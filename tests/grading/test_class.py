@@ -218,6 +218,11 @@ def test_no_process_of_the_sandbox_can_be_looked_into(nested, monkeypatch):
 # Stopping
 
 
+def hears_ctrl_c():
+    """Undo that a shell which runs the tests in the background lets them ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @needs_sandbox
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path, few, how):
@@ -229,7 +234,10 @@ def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path, few, how):
     command = [sys.executable, "-m", "grading", str(folder), "--out", str(out), "--jobs", "2"]
     command += ["--config", str(tmp_path / "patient.toml")]
     process = psutil.Popen(
-        ["env", f"TMPDIR={scratch}", *command], cwd=ROOT, stderr=subprocess.DEVNULL
+        ["env", f"TMPDIR={scratch}", *command],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=hears_ctrl_c,
     )
 
     def is_of_sandbox(child):

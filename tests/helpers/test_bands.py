@@ -47,7 +47,9 @@ def test_all_data_sets_have_the_same_results_each_over_enough_seeds():
         digits = {name.replace(f"hardest {noun_of[source]}", "hardest digit") for name in bands}
         assert digits == load_bands()["MNIST"].keys()
     for source, name, band in ALL_BANDS:
-        assert band.seeds >= FEWER_SEEDS.get((source, name[:3]), 20)
+        # What convolution brings is measured with fewer seeds, so its bands are wider.
+        fewest = 4 if " pixels" in name else 20
+        assert band.seeds >= FEWER_SEEDS.get((source, name[:3]), fewest)
     assert all(0 <= b.low <= b.mean <= b.high <= 100 for _, _, b in ALL_BANDS)
 
 
