@@ -8,15 +8,16 @@ that makes the function right, on inputs of other seeds as well, names the mista
 import ast
 import contextlib
 import copy
-import os
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 from checks.asking import limited_to, quiet
 from checks.edits import LATER, OPERATORS, Operator, Scope, missing, scope_of, sites
@@ -95,27 +96,15 @@ def standing_in(needs: Sequence[Task], args: Sequence[Any]) -> Iterator[list[str
         yield names
 
 
-@contextlib.contextmanager
-def _replaced(name: str, function: Callable[..., Any], args: Sequence[Any]) -> Iterator[None]:
+def _replaced(
+    name: str, function: Callable[..., Any], args: Sequence[Any]
+) -> AbstractContextManager[Any]:
     """Replace a function by name, or a method: "MLP.forward" is that of the class in `args`."""
-    method = name.rpartition(".")[2]
-    for holder in args:
-        if isinstance(holder, type) and "." in name:
-            before = vars(holder).get(method)
-            setattr(holder, method, function)
-            try:
-                yield
-            finally:
-                setattr(holder, method, before)
-            return
+    classes = [holder for holder in args if isinstance(holder, type)]
+    if "." in name and classes:
+        return mock.patch.object(classes[0], name.rpartition(".")[2], function)
     plain = plain_function(args[0])
-    space = plain.__globals__ if plain else {}
-    kept = space.get(name)
-    space[name] = function
-    try:
-        yield
-    finally:
-        space[name] = kept
+    return mock.patch.dict(plain.__globals__ if plain else {}, {name: function})
 
 
 def _told_of(report: Report, names: Sequence[str]) -> Report:
@@ -165,7 +154,11 @@ class Search:
             source = Source(self.args)
         except (ValueError, SyntaxError, OSError):
             return report
-        with _elsewhere(), quiet(), limited_to(SHORT), without_causes(), warnings.catch_warnings():
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            contextlib.chdir(folder),  # where what changed functions write doesn't matter
+            quiet(), limited_to(SHORT), without_causes(), warnings.catch_warnings(),
+        ):  # fmt: skip
             warnings.simplefilter("ignore")  # what is tried may be strange
             fault = self._first(source, report)
         if fault:
@@ -294,15 +287,3 @@ def _rewritten(function: ast.FunctionDef, changes: Iterator[Rewritten]) -> Itera
             yield Candidate(function, getattr(place, "lineno", 0), change.key, change.claim)
         finally:
             function.body = held
-
-
-@contextlib.contextmanager
-def _elsewhere() -> Iterator[None]:
-    """Let changed functions write their files where it doesn't matter."""
-    with tempfile.TemporaryDirectory() as folder:
-        before = Path.cwd()
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)

@@ -232,7 +232,6 @@ def keywords(node: Node, scope: Scope) -> Iterator[Change]:
     """An argument more or less, or in another order."""
     if not isinstance(node, ast.Call):
         return
-    yield from _axes(node)
     for number, keyword in enumerate(node.keywords):
         left = node.keywords[:number] + node.keywords[number + 1 :]
         yield Change(ast.Call(node.func, node.args, left), "argument", ast.unparse(keyword))
@@ -248,8 +247,10 @@ def keywords(node: Node, scope: Scope) -> Iterator[Change]:
         yield Change(ast.Call(node.func, more, node.keywords), "argument missing")
 
 
-def _axes(node: ast.Call) -> Iterator[Change]:
+def axes(node: Node, scope: Scope) -> Iterator[Change]:
     """Another axis, with or without `keepdims`."""
+    if not isinstance(node, ast.Call):
+        return
     method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     given = {k.arg: k for k in node.keywords if k.arg in ("axis", "dim", "keepdims")}
     axis = given.get("axis", given.get("dim"))
@@ -417,8 +418,8 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
 OPERATORS: tuple[Operator, ...] = (
-    statements, selves, constants, operators, parentheses, transposes, keywords, slices, functions,
-    too_much,
+    statements, selves, axes, constants, operators, parentheses, transposes, keywords, slices,
+    functions, too_much,
 )  # fmt: skip
 LATER: tuple[Operator, ...] = (names, missing)  # large groups
 

@@ -51,6 +51,7 @@ class Place(NamedTuple):
 def said(error: BaseException) -> str:
     """Return the error in one line, with nothing in it that the student doesn't know."""
     reason = str(error).strip().partition("\n")[0]
+    reason = re.sub(r"^matmul: .*signature.*", "the shapes of the two sides don't fit", reason)
     return _renamed(f"{type(error).__name__}: {reason}".rstrip(": "))
 
 

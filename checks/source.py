@@ -2,7 +2,7 @@
 
 import ast
 import linecache
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from types import CodeType, FunctionType
 from typing import Any
@@ -140,6 +140,3 @@ def _codes(code: CodeType) -> Iterator[tuple[Any, ...]]:
 
 def _signature(code: CodeType) -> tuple[Any, ...]:
     return code.co_name, code.co_code, code.co_firstlineno
-
-
-Call = Callable[..., Any]

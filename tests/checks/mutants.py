@@ -296,7 +296,7 @@ TEST_NETWORK = edits(
     "test_network",
     ("fraction", "fraction", "return accuracy(y_hat.argmax(axis=1), labels)", "return np.mean(y_hat.argmax(axis=1) == labels)"),
     ("least probable", "least probable digit", "y_hat.argmax(axis=1)", "y_hat.argmin(axis=1)"),
-    ("wrong axis", "number", "return accuracy(y_hat.argmax(axis=1), labels)",
+    ("wrong axis", "axis", "return accuracy(y_hat.argmax(axis=1), labels)",
      "predicted = y_hat.argmax(axis=0)\n    return 100 * sum(predicted[i] == labels[i] for i in range(len(labels))) / len(labels)"),
     ("trains", "trains", "    y_hat = network.forward(images)\n",
      "    y_hat = network.forward(images)\n    network.update_grad(one_hot_encode(labels))\n    network.update_params(0.001)\n"),

@@ -44,7 +44,7 @@ SLIPS = (
      "batch = order[start : start + 6]", "fixed number"),
     ("train_network", "            network.update_params(learning_rate)\n",
      "        network.update_params(learning_rate)\n", "indentation"),
-    ("test_network", "y_hat.argmax(axis=1)", "y_hat.argmax(axis=0)", "number"),
+    ("test_network", "y_hat.argmax(axis=1)", "y_hat.argmax(axis=0)", "axis"),
     ("one_hot_encode", "encoded[np.arange(len(labels)), labels] = 1",
      "encoded[np.arange(len(labels)), labels - 1] = 1", "off by one"),
 )  # fmt: skip
@@ -139,6 +139,19 @@ def test_gradients_are_judged_with_a_correct_forward():
     source = changed("self.z1 = sigmoid(self.a1)", "self.z1 = np.tanh(self.a1)")
     assert not report("forward", source).passed
     assert report("update_grad", source).passed
+
+
+def test_stand_ins_leave_a_class_as_it_was():
+    """Also one that inherits the method that a correct one stood in for."""
+    source = changed("self.z1 = sigmoid(self.a1)", "self.z1 = np.tanh(self.a1)")
+    module = student_module(
+        f"{source}\n\nclass Mine(MLP):\n    def more(self):\n        pass\n", "m"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.print", lambda *_: None)
+        assert TASKS["update_grad"].check(module.Mine).passed
+    assert "forward" not in vars(module.Mine)
+    assert module.Mine.forward is module.MLP.forward
 
 
 # Python's errors, at the student's own line.

@@ -187,7 +187,7 @@ class RemoteModule:
 
 
 # What is done to a copy, and what only the text or the frames of the student's code tell.
-UNSEEN = ("input changed", "shared array", "unknown attribute", "number")
+UNSEEN = ("input changed", "shared array", "unknown attribute", "number", "axis")
 REMOTE = [name for name in TASKS if name != "net"]
 
 
