@@ -4,7 +4,6 @@ A fault changes one value in the arguments, or in the result, of one function. W
 by a seed, so that no list of faults decides what the witness can see.
 """
 
-import copy
 import functools
 import importlib
 import re
@@ -173,7 +172,7 @@ class Fault:
             if self.rng.random() < 0.5:
                 (arguments, settings), self.change = corrupted((arguments, settings), self.rng)
                 return self.right(*arguments, **settings)
-            result, self.change = corrupted(copy.copy(self.right(*arguments, **settings)), self.rng)
+            result, self.change = corrupted(self.right(*arguments, **settings), self.rng)
             return result
 
         self._put(wrong)
