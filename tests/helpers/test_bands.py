@@ -1,5 +1,6 @@
 """Bands and the sanitizers made of them: they must let through what is right, and nothing else."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +9,7 @@ import pytest
 from nbval.plugin import get_sanitize_patterns
 
 import benchmarks.bands
-from benchmarks.bands import results_by_seed, to_band
+from benchmarks.bands import RUNS, results_by_seed, to_band
 from helpers.bands import Band, bands_to_json, load_bands, verdict
 from helpers.mnist import DATA_SETS
 from tests.notebooks.sanitizers import sanitizer, sanitizer_file
@@ -116,6 +117,15 @@ def test_rounding_on_another_cpu_is_overlooked_in_the_checks(sanitize):
     for ours, theirs in (("0.0e+00", "5.6e-16"), ("1.9e-22", "3.1e-13")):
         line = "a batch: exact, relative difference {}, right"
         assert sanitize(line.format(ours)) == sanitize(line.format(theirs))
+
+
+@pytest.mark.parametrize("file", sorted(RUNS.glob("*.json")), ids=lambda file: file.stem)
+def test_bands_are_those_of_the_runs_on_file(file):
+    """Where the runs were kept, nobody can widen a band without inventing all of them."""
+    _, source = file.stem.split("_")
+    runs = list(json.loads(file.read_text()).values())
+    for name in runs[0]:
+        assert load_bands()[source][name] == to_band([run[name] for run in runs]), name
 
 
 def test_json_is_read_back_as_it_was_written(tmp_path, monkeypatch):
