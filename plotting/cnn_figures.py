@@ -346,8 +346,10 @@ def _draw_examples(
     lines = [caption.replace(": ", "\n") for caption in captions]
     lines = [line.replace(", ", "\n") if len(line) > LONGEST_CAPTION else line for line in lines]
     draw_digits(axes, pictures, lines)
-    for ax in axes:
+    for ax in axes[: len(pictures)]:
         ax.title.set_fontsize(9)
+    for ax in axes[len(pictures) :]:
+        ax.set_axis_off()
 
 
 def _check_names(name: str, values: Mapping[str, Any], wanted: Sequence[str]) -> None:

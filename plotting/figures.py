@@ -50,7 +50,10 @@ def digits_grid(
     columns = min(10, len(pictures))
     rows = -(-len(pictures) // columns)
     figure = new_figure(max(columns, 4.0), 1.25 * rows + 0.5, title)
-    draw_digits(figure.subplots(rows, columns, squeeze=False).ravel(), pictures, captions)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    draw_digits(axes, pictures, captions)
+    for ax in axes[len(pictures) :]:
+        ax.remove()
     told = ", ".join(captions)
     figure.set_label(f"{title}: {len(pictures)} pictures in grey, labelled {told}.")
     return figure
@@ -160,14 +163,14 @@ def mistakes_gallery(
     figure.supxlabel(f"{classes.noun} ({key})", fontsize=10)
     axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[1.7, 1] * rows)
     captions = [_describe_belief(*pair, classes) for pair in zip(beliefs, truths, strict=True)]
-    draw_digits(axes[::2].ravel(), pictures, [text.replace(", ", "\n") for text in captions])
-    for k, ax in enumerate(axes[1::2].ravel()):
-        if k >= len(pictures):
-            ax.remove()
-            continue
-        _draw_beliefs(ax, beliefs[k], truths[k], classes)
-        ax.set_ylabel("" if k % columns else "belief (%)", fontsize=9)
-        ax.tick_params(labelleft=k % columns == 0)
+    above, below = axes[::2].ravel(), axes[1::2].ravel()
+    draw_digits(above, pictures, [text.replace(", ", "\n") for text in captions])
+    for k in range(len(pictures)):
+        _draw_beliefs(below[k], beliefs[k], truths[k], classes)
+        below[k].set_ylabel("" if k % columns else "belief (%)", fontsize=9)
+        below[k].tick_params(labelleft=k % columns == 0)
+    for ax in [*above[len(pictures) :], *below[len(pictures) :]]:
+        ax.remove()
     figure.set_label(f"{title}: {len(pictures)} pictures. " + "; ".join(captions) + ".")
     return figure
 
@@ -240,12 +243,11 @@ def _checked_pair(name: str, training: ArrayLike, validation: ArrayLike) -> NDAr
 def draw_digits(
     axes: Sequence[Axes] | NDArray[Any], pictures: NDArray[Any], captions: Sequence[str]
 ) -> None:
-    """Draw `pictures` in grey, on one scale, each under its caption; clear the axes left over."""
-    for ax in axes:
-        ax.set_axis_off()
+    """Draw `pictures` in grey, on one scale, each under its caption; more axes stay as they are."""
     for ax, picture, caption in zip(axes, pictures, captions, strict=False):
         ax.imshow(picture, cmap="gray", vmin=pictures.min(), vmax=pictures.max())
         ax.set_title(caption, fontsize=10)
+        ax.set_axis_off()
 
 
 def tidy(ax: Axes, axis: Literal["x", "y"]) -> None:
