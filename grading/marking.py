@@ -19,8 +19,9 @@ from checks.verdicts import Exercise, Fault, Report, Verdict
 from grading.archives import NAME_BYTES, HandIn
 from grading.exam import Exam, score_of
 from grading.sandbox.limits import Budget, MarkerError
-from grading.sandbox.remote import Remote, Session, TimeLimit, WorkerError
+from grading.sandbox.remote import Remote, Session
 from grading.sandbox.surroundings import Surroundings
+from grading.sandbox.watch import TimeLimit, WorkerError
 
 HELPERS = Path(helpers.__file__).parent
 NEIGHBOURS = ("mlp", "training")
