@@ -17,6 +17,7 @@ from grading.classroom import Rules, Way, hand_ins, mark_class
 from grading.exam import read_exam
 from grading.report import write_reports
 from grading.sandbox.bubblewrap import bytecode_folder
+from grading.sandbox.cgroups import RUN, parent_group
 from grading.sandbox.limits import MarkerError
 from grading.sandbox.processes import limits_told, why_unavailable
 from grading.sandbox.surroundings import Surroundings
@@ -25,6 +26,14 @@ from helpers.files import atomic_write
 UNSAFE = """\
 WITHOUT A SANDBOX: the code of these hand-ins runs with your rights. It can read and delete your
 files, the solution and other hand-ins, and use the network. Do so only with code that you trust."""
+UNDERTAKER = """
+read -r line
+rm -rf "$0"
+for try in 1 2 3 4 5 6 7 8 9 10; do
+    ls -d "$1/$2"-* >/dev/null 2>&1 || exit
+    rmdir "$1/$2"-* 2>/dev/null || sleep 0.2
+done
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,10 +58,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def scratch_space() -> Iterator[None]:
-    """Have temporary files in a folder of their own, which goes however this process ends."""
+    """Have temporary files in a folder of their own, which goes however this process ends.
+
+    With it go the control groups of workers, as soon as the kernel has ended these.
+    """
     with tempfile.TemporaryDirectory(prefix="digits-", ignore_cleanup_errors=True) as folder:
-        command = ["sh", "-c", 'read -r line; rm -rf "$0"', folder]
-        undertaker = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        groups = str(parent_group() or folder)
+        undertaker = subprocess.Popen(
+            ["sh", "-c", UNDERTAKER, folder, groups, RUN],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         before, tempfile.tempdir = tempfile.tempdir, folder
         try:
             yield

@@ -13,6 +13,7 @@ from pathlib import Path
 from grading.sandbox.limits import Limits
 
 END_SECONDS = 5.0
+RUN = f"digits-{os.getpid()}"  # also in processes that are forked later
 _numbers = count()
 
 
@@ -54,7 +55,7 @@ class Group:
     """A control group for the processes of one worker. Raises OSError if it cannot be made."""
 
     def __init__(self, parent: Path, limits: Limits) -> None:
-        self.path = parent / f"digits-{os.getpid()}-{next(_numbers)}"
+        self.path = parent / f"{RUN}-{os.getpid()}-{next(_numbers)}"
         self.path.mkdir()
         self.limits_memory = self._limit("memory.max", limits.memory_mb << 20)
         self._limit("memory.oom.group", 1)

@@ -16,7 +16,7 @@ import psutil
 
 from grading.sandbox.bubblewrap import Place, in_sandbox
 from grading.sandbox.calls import filter_of_calls
-from grading.sandbox.cgroups import Group, parent_group
+from grading.sandbox.cgroups import Group, has_limits, parent_group
 from grading.sandbox.limits import Limits, MarkerError
 
 START_SECONDS = 60.0
@@ -237,10 +237,13 @@ def why_failing(*, nested: bool) -> str:
 def limits_told() -> list[str]:
     """Return sentences on what holds workers to their limits here, and what doesn't."""
     told = []
-    if not parent_group():
+    if not has_limits(parent_group()):
         told.append(
-            "No control group (version 2) can be made here: memory is looked at ten times a second."
+            "No control group (version 2) with limits can be made here: memory is looked at ten times "
+            "a second."
         )
+    if not parent_group():
+        told.append("What children compute that end at once and unawaited is not counted, either.")
     if not can_nest():
         told.append(
             "Namespaces cannot be nested here: each worker starts a sandbox of its own, and the "
