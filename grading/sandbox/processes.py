@@ -239,8 +239,8 @@ def limits_told() -> list[str]:
     told = []
     if not has_limits(parent_group()):
         told.append(
-            "No control group (version 2) with limits can be made here: memory is looked at ten times "
-            "a second."
+            "No control group (version 2) with limits can be made here: memory is looked at ten "
+            "times a second."
         )
     if not parent_group():
         told.append("What children compute that end at once and unawaited is not counted, either.")

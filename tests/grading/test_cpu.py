@@ -1,5 +1,7 @@
 """Whoever computes, however it hides and whenever it begins: a hand-in's computing is limited."""
 
+# ruff: noqa: E501  # lines of code that burns
+
 import sys
 import textwrap
 import time
