@@ -16,7 +16,6 @@ from checks.exercises import FILE
 from grading.classroom import Rules, Way, hand_ins, mark_class
 from grading.exam import read_exam
 from grading.report import write_reports
-from grading.sandbox.bubblewrap import bytecode_folder
 from grading.sandbox.cgroups import RUN, parent_group
 from grading.sandbox.limits import MarkerError
 from grading.sandbox.processes import limits_told, why_unavailable
@@ -99,7 +98,6 @@ def _mark(options: argparse.Namespace) -> int:
 
 def _surroundings(options: argparse.Namespace) -> Surroundings:
     """Return where workers run. Raises MarkerError if that is not possible, or not safe."""
-    bytecode_folder()  # made now, not by several processes at once
     if options.unsafe:
         print(UNSAFE, file=sys.stderr)
         return Surroundings(sandboxed=False)

@@ -224,7 +224,7 @@ def can_nest() -> bool:
 
 def why_failing(*, nested: bool) -> str:
     """Return why a worker did not come to life and to a good end in a sandbox, "" if one did."""
-    place = in_sandbox(Limits(), None, nested=nested)
+    place = in_sandbox(Limits(), nested=nested)
     try:
         with closing(ForkServer(place)) as server, closing(server.fork(Limits())) as worker:
             worker.hang_up()

@@ -13,7 +13,7 @@ import secrets
 import select
 import signal
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -110,6 +110,13 @@ class Session:
             return Method(target, name)
         value = answer.get("value")
         return RemoteArray.of(value, target, name) if isinstance(value, np.ndarray) else value
+
+    def items(self, target: "Remote") -> list[Any]:
+        """Return what an object gives one after the other."""
+        found = self.request("items", target=target)
+        if not isinstance(found, list):
+            self._fail(Disturbed("an answer of the wrong form came"))
+        return found
 
     def request(self, what: str, *, seconds: float | None = None, **fields: Any) -> Any:
         """Send a request and return the answer's value; raise what the student's code raised.
@@ -260,6 +267,9 @@ class Remote:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._session.call(self, "", args, kwargs)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._session.items(self))
 
 
 class Method:

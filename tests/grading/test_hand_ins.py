@@ -15,7 +15,7 @@ from grading.marking import mark
 from grading.sandbox.limits import Limits
 from grading.sandbox.processes import why_unavailable
 from grading.sandbox.surroundings import Surroundings
-from tests.grading.hand_ins.catalogue import CASES, HOSTILE
+from tests.grading.hand_ins.catalogue import CASES, HOSTILE, modules, solution
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 
@@ -61,6 +61,14 @@ def test_each_gets_what_it_deserves(case, surroundings):
     # The kernel kills what is left of a sandbox at once; they may still be seen for a moment.
     _, alive = psutil.wait_procs(left, timeout=30)
     assert not alive
+
+
+@needs_sandbox
+def test_the_solution_of_both_notebooks_gets_all_points(surroundings):
+    exam = read_exam()
+    result = mark(HandIn("x", modules(cnn=solution("cnn"))), exam, 7, surroundings)
+    found = {each["name"]: each["points"] for each in result["exercises"]}
+    assert found == {task.name: task.maximum for task in exam.tasks}
 
 
 @needs_sandbox
