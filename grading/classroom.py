@@ -11,6 +11,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -65,8 +66,7 @@ class Rules:
 
     def elsewhere(self) -> "Rules":
         """Return the same rules for workers of other servers."""
-        own = self.surroundings
-        return replace(self, surroundings=Surroundings(sandboxed=own.sandboxed, hidden=own.hidden))
+        return replace(self, surroundings=copy(self.surroundings))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The processes in which workers run, from outside: starting, watching, and ending them."""
+"""The processes in which workers run, from outside: starting, measuring, and ending them."""
 
 import atexit
 import os
@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from functools import cache
+from pathlib import Path
 
 import psutil
 
@@ -21,6 +23,7 @@ from grading.sandbox.limits import Limits, MarkerError
 
 START_SECONDS = 60.0
 END_SECONDS = 2.0
+CHILDREN = Path("/proc/thread-self/children")
 CREDENTIALS = struct.Struct("3i")  # process, user, group: as the kernel sends them
 
 
@@ -115,10 +118,11 @@ class WorkerProcess:
 
     def family(self) -> list[psutil.Process]:
         """Return the first process of the worker's namespace, the worker, and all others."""
-        try:
-            return list(self.guard.children(recursive=True))
-        except psutil.NoSuchProcess:
-            return []
+        with suppress(psutil.NoSuchProcess):
+            if not CHILDREN.exists():  # a kernel without this list; then all processes are read
+                return list(self.guard.children(recursive=True))
+            return list(_below(self.guard))
+        return []
 
     def is_too_large(self, limits: Limits) -> bool:
         """Whether all that it started has more memory than allowed."""
@@ -182,6 +186,26 @@ class WorkerProcess:
                 os.close(pipe)
         if self.group:
             self.group.close()
+
+
+def _below(process: psutil.Process) -> Iterator[psutil.Process]:
+    """Yield what a process has started, and what these have."""
+    waiting = [process.pid]
+    while waiting:
+        for number in _children(waiting.pop()):
+            waiting.append(number)
+            with suppress(psutil.NoSuchProcess):
+                yield psutil.Process(number)
+
+
+def _children(number: int) -> list[int]:
+    """Return the numbers of the children of all threads of a process, none if it has ended."""
+    found: list[int] = []
+    with suppress(OSError):
+        for path in Path("/proc", str(number), "task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, path.read_text().split())
+    return found
 
 
 def _bytes(process: psutil.Process, kind: str) -> int:

@@ -111,11 +111,7 @@ class Worker:
         if number is None:
             number = self.numbers[id(value)] = len(self.objects)
             self.objects.append(value)
-        return {
-            "object": number,
-            "type": str(type(value).__name__)[:NAME_LIMIT],
-            "callable": callable(value),
-        }
+        return {"object": number, "type": str(type(value).__name__)[:NAME_LIMIT]}
 
     def receive(self, value: Any) -> Any:
         """Return the object that the marker names, or a stand-in for its spy."""
