@@ -71,6 +71,11 @@ class Session:
             raise MarkerError(f"A worker did not start: {error} {words}") from error
         self.watch.begin_to_charge()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the worker has failed, or been ended between two calls."""
+        return bool(self.failure or self.watch.reason)
+
     def settle(self) -> None:
         """Charge what processes have computed beside all calls, until this very moment."""
         if not self.failure:

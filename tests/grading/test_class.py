@@ -144,6 +144,28 @@ def test_endless_functions_take_no_time_from_other_exercises(surroundings):
 
 
 @needs_sandbox
+def test_computing_beside_calls_takes_no_time_from_other_exercises(surroundings):
+    spinning = """
+
+def sigmoid(a):
+    import os, time
+    if os.fork() == 0:
+        while True:
+            pass
+    time.sleep(0.3)
+    return 0.5 * (1 + np.tanh(0.5 * a))
+"""
+    exam = read_exam()
+    kept = [task for task in exam.tasks if task.name in ("sigmoid", "softmax", "cross_entropy")]
+    limits = replace(LIMITS, call_seconds=100, hand_in_seconds=6)
+    exam = replace(exam, tasks=tuple(kept), limits=limits)
+    found = mark(HandIn("ada", modules(mlp=solution("mlp") + spinning)), exam, 1, surroundings)
+    points = {each["name"]: each["points"] for each in found["exercises"]}
+    assert (points["softmax"], points["cross_entropy"]) == (4, 4)
+    assert "used up" in found["exercises"][0]["text"]
+
+
+@needs_sandbox
 def test_quick_answers_count_as_well(surroundings):
     slow = "import time\n\n\ndef sigmoid(a):\n    time.sleep(0.05)\n    return 0\n"
     with surroundings.worker(["numpy"], LIMITS) as process:
