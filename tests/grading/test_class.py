@@ -149,10 +149,12 @@ def test_computing_beside_calls_takes_no_time_from_other_exercises(surroundings)
 
 def sigmoid(a):
     import os, time
+    source, target = os.pipe()
     if os.fork() == 0:
         while True:
-            pass
-    time.sleep(0.3)
+            if time.process_time() > 2:
+                os.write(target, b"!")
+    os.read(source, 1)
     return 0.5 * (1 + np.tanh(0.5 * a))
 """
     exam = read_exam()
@@ -161,8 +163,7 @@ def sigmoid(a):
     exam = replace(exam, tasks=tuple(kept), limits=limits)
     found = mark(HandIn("ada", modules(mlp=solution("mlp") + spinning)), exam, 1, surroundings)
     points = {each["name"]: each["points"] for each in found["exercises"]}
-    assert (points["softmax"], points["cross_entropy"]) == (4, 4)
-    assert "used up" in found["exercises"][0]["text"]
+    assert points == {"sigmoid": 0, "softmax": 4, "cross_entropy": 4}
 
 
 @needs_sandbox
