@@ -61,19 +61,19 @@ def scratch_space() -> Iterator[None]:
 
     With it go the control groups of workers, as soon as the kernel has ended these.
     """
-    with tempfile.TemporaryDirectory(prefix="digits-", ignore_cleanup_errors=True) as folder:
-        groups = str(parent_group() or folder)
-        undertaker = subprocess.Popen(
-            ["sh", "-c", UNDERTAKER, folder, groups, RUN],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-        before, tempfile.tempdir = tempfile.tempdir, folder
-        try:
-            yield
-        finally:
-            tempfile.tempdir = before
-            undertaker.communicate()
+    folder = Path(tempfile.gettempdir(), f"digits-{secrets.token_hex(8)}")
+    undertaker = subprocess.Popen(  # there before the folder is, so that it never stays
+        ["sh", "-c", UNDERTAKER, str(folder), str(parent_group() or folder), RUN],
+        stdin=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    before = tempfile.tempdir
+    try:
+        folder.mkdir(0o700)
+        tempfile.tempdir = str(folder)
+        yield
+    finally:
+        tempfile.tempdir = before
+        undertaker.communicate()
 
 
 def _mark(options: argparse.Namespace) -> int:
