@@ -15,12 +15,17 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell
 
 from conftest import committed_alts
 from tests.notebooks.sanitizers import sanitizer
+from tests.notebooks.witness.events import Events
+from tests.notebooks.witness.results import says
+from tests.notebooks.witness.run import Run
 
 ROOT = Path(__file__).parents[2]
 N_FAULTS = int(os.environ.get("WITNESS_FAULTS", 20))  # drawn for each notebook
@@ -292,3 +297,13 @@ def test_digits_that_are_not_those_of_the_files_are_seen(notebook, seed):
     found = notebook.complaints(notebook.outputs)
     notebook.run("digits = RIGHT")
     assert any(text.startswith("digits_are_those_of_the_files") for text in found)
+
+
+@given(quarters=st.integers(0, 40_000))  # of a hundredth of a point: a mean over four directions
+def test_a_verdict_may_be_rounded_either_way(quarters):
+    value = quarters / 400
+    verdict = {"output_type": "stream", "text": f"x: {value:.2f} %, expected 0.0 to 100.0: ok"}
+    run = Run({}, [[verdict]], [], Events())
+    says(run, "x", value, 0)
+    with pytest.raises(AssertionError, match="verdict on x"):
+        says(run, "x", value + 0.011, 0)

@@ -114,8 +114,8 @@ def percent_right(logits: Array, labels: Array) -> float:
 
 
 def says(run: Run, name: str, value: float, tolerance: float = SLACK) -> None:
-    """Assert that the verdict on `name` is about `value`."""
-    equal(run.verdict_of(name), value, f"verdict on {name}", tolerance + 0.005)
+    """Assert that the verdict on `name` is about `value`, to the two decimals that it has."""
+    equal(run.verdict_of(name), value, f"verdict on {name}", tolerance + 0.005 + 1e-9)
 
 
 # ---- The data and the trainings ---------------------------------------------------------------
