@@ -181,10 +181,17 @@ def results_by_seed(
     return [done[str(seed)] for seed in range(seeds)]
 
 
-def to_band(values: list[float]) -> Band:
+def to_band(values: list[float], *, in_logs: bool = False) -> Band:
     """Return mean and standard deviation, rounded to a thousandth of a percent."""
-    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
-    return Band(round(mean, 3), round(sd, 3), len(values))
+    scaled = np.log1p(values) if in_logs else np.asarray(values)
+    mean, sd = float(scaled.mean()), float(scaled.std(ddof=1))
+    mean = float(np.expm1(mean)) if in_logs else mean
+    return Band(round(mean, 3), round(sd, 3), len(values), in_logs)
+
+
+def varies_by_factors(name: str) -> bool:
+    """Whether a result is a relative change: one seed gives several times what another gives."""
+    return " rise " in name
 
 
 def main() -> None:
@@ -200,7 +207,8 @@ def main() -> None:
             one = partial(run, network, source)
             results = results_by_seed(runs, one, arguments.seeds, title)
             for name in results[0]:
-                band = to_band([result[name] for result in results])
+                values = [result[name] for result in results]
+                band = to_band(values, in_logs=varies_by_factors(name))
                 bands.setdefault(source, {})[name] = band
                 print(f"{source}: {name}: {band}")
             with atomic_write(BANDS_FILE) as file:

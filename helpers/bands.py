@@ -20,11 +20,16 @@ BANDS_FILE = Path(__file__).with_name("bands.json")
 
 @dataclass(frozen=True)
 class Band:
-    """Mean and standard deviation of one result, in percent, over trainings with many seeds."""
+    """Mean and standard deviation of one result, in percent, over trainings with many seeds.
+
+    What varies by factors (`in_logs`) is measured on the scale of log(1 + result): `sd` is that of
+    the logarithms, and `mean` what their mean stands for.
+    """
 
     mean: float
     sd: float
     seeds: int
+    in_logs: bool = False
 
     @property
     def low(self) -> float:
@@ -47,8 +52,10 @@ class Band:
         return round(float(stdtrit(n - 1, probability) * math.sqrt(1 + 1 / n)), 6)
 
     def _tenths(self, deviations: float) -> float:
-        # Rounded, so that a binary fraction's last bit can't move an end by 0.1.
-        return round(10 * (self.mean + deviations * self.sd), 6)
+        end = self.mean + deviations * self.sd
+        if self.in_logs:
+            end = math.expm1(math.log1p(self.mean) + deviations * self.sd)
+        return round(10 * end, 6)  # so that a binary fraction's last bit can't move an end by 0.1
 
     def verdict(self, name: str, value: float) -> str:
         """Say in one line how `value` lies: "<name>: <value> %, expected <low> to <high>: ok"."""
@@ -85,7 +92,11 @@ def verdict(name: str, value: float, source: str) -> None:
 def bands_to_json(bands: dict[str, dict[str, Band]]) -> str:
     """Return the text of `bands.json`."""
     content = {
-        source: {name: asdict(band) for name, band in sorted(by_name.items())}
+        source: {name: _written(band) for name, band in sorted(by_name.items())}
         for source, by_name in sorted(bands.items())
     }
     return json.dumps(content, indent=2) + "\n"
+
+
+def _written(band: Band) -> dict[str, float]:
+    return {name: value for name, value in asdict(band).items() if value is not False}

@@ -9,7 +9,7 @@ import pytest
 from nbval.plugin import get_sanitize_patterns
 
 import benchmarks.bands
-from benchmarks.bands import RUNS, results_by_seed, to_band
+from benchmarks.bands import RUNS, results_by_seed, to_band, varies_by_factors
 from helpers.bands import Band, bands_to_json, load_bands, verdict
 from helpers.mnist import DATA_SETS
 from tests.notebooks.sanitizers import sanitizer, sanitizer_file
@@ -63,6 +63,18 @@ def test_to_band_spans_four_standard_deviations_rounded_outwards():
     band = to_band(10 * [91 - away, 91 + away])
     assert (band.low, band.high, band.mean, band.sd, band.seeds) == (87.0, 95.0, 91.0, 1.0, 20)
     assert to_band([99.9, 99.5, 99.7]).high == 100.0
+
+
+def test_what_varies_by_factors_has_a_band_in_logarithms():
+    """Of such results, as many lie in the band of others as of those that vary by sums."""
+    rng = np.random.default_rng(0)
+    values = np.expm1(rng.normal(2, 0.3, size=(5_000, 21)))
+    bands = [to_band(list(row), in_logs=True) for row in values[:, :20]]
+    off = [
+        not band.low <= value <= band.high for band, value in zip(bands, values[:, 20], strict=True)
+    ]
+    assert np.mean(off) == pytest.approx(9e-4, abs=9e-4)
+    assert to_band([0.0, 0.0, 1.0], in_logs=True).low == 0
 
 
 def test_fewer_seeds_make_a_wider_band():
@@ -125,7 +137,9 @@ def test_bands_are_those_of_the_runs_on_file(file):
     _, source = file.stem.split("_")
     runs = list(json.loads(file.read_text()).values())
     for name in runs[0]:
-        assert load_bands()[source][name] == to_band([run[name] for run in runs]), name
+        values = [run[name] for run in runs]
+        band = to_band(values, in_logs=varies_by_factors(name))
+        assert load_bands()[source][name] == band, name
 
 
 def test_json_is_read_back_as_it_was_written(tmp_path, monkeypatch):
