@@ -25,7 +25,7 @@ from helpers.notebook import YOURS_TO_WRITE
 ROOT = Path(__file__).parent.parent
 FOLDER = "digits-by-hand"  # in the zip
 
-# All that students get, besides their own README. What is not on this list stays here.
+# All that students get, besides pages of their own. What is not on this list stays here.
 SHIPPED = (
     ".gitignore",
     "LICENSE",
@@ -44,10 +44,11 @@ SHIPPED = (
     "tools/__init__.py",
     "tools/digest.py",
     "tools/execute_notebooks.py",
+    "tools/hand_in.py",
     "tools/page.css",
     "tools/page.py",
 )
-README = "tools/STUDENT_README.md"
+PAGES = "tools/STUDENT_"  # STUDENT_README.md is their README.md, and so on
 
 MARKER = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)\b")
 HEADING = re.compile(r"(##|###) (?:(\d+) )?([^:]*)")
@@ -71,7 +72,9 @@ def student_edition(root: Path = ROOT) -> Files:
     files = {
         path.relative_to(root).as_posix(): _student_file(path, root, sections) for path in paths
     }
-    return dict(sorted({**files, "README.md": (root / README).read_bytes()}.items()))
+    pages = {path.name: path for path in root.glob(f"{PAGES}*.md")}
+    own = {name.removeprefix(Path(PAGES).name): path.read_bytes() for name, path in pages.items()}
+    return dict(sorted({**files, **own}.items()))
 
 
 def _student_file(path: Path, root: Path, sections: Sections) -> bytes:
