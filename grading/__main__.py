@@ -19,7 +19,7 @@ from grading.collect.people import Roster
 from grading.exam import read_exam
 from grading.late import LateRules, read_late
 from grading.report import write_reports
-from grading.results import Page, changes, overridden, page_of, read_marks
+from grading.results import Page, changes, overridden, page_of, person_of, read_marks
 from grading.sandbox.bubblewrap import bytecode_folder
 from grading.sandbox.limits import MarkerError
 from grading.sandbox.processes import limits_told, why_unavailable
@@ -70,7 +70,7 @@ def _mark(options: argparse.Namespace) -> int:
     exam, late = read_exam(options.config), read_late(options.config)
     if options.jobs < 1:
         raise ValueError(f"--jobs is {options.jobs}; wanted at least 1.")
-    roster = Roster(options.roster) if options.roster else None
+    roster = _roster(options.roster, options.out / "roster.csv")
     collect(options.hand_ins, options.out / "hand-ins", options.system, roster, options.jobs)
     seed = chosen_seed(options.out, options.seed)
     surroundings = _surroundings(options)
@@ -83,9 +83,18 @@ def _mark(options: argparse.Namespace) -> int:
     pages = overridden(pages, options.out / "overrides.csv", exam)
     before = read_marks(options.out)
     changed = list(changes(before, pages)) if before else []
-    missing = [person.title for person in roster.missing()] if roster else []
+    missing = roster.without(map(person_of, pages)) if roster else []
     write_reports(pages, exam, options.out, changed, missing)
     return _told(options.out, pages, changed, missing)
+
+
+def _roster(given: Path | None, kept: Path) -> Roster | None:
+    """Return the list of the course: the one given, which is kept, or that of the run before."""
+    if given:
+        Roster(given)  # it must be readable
+        with atomic_write(kept) as file:
+            file.write(given.read_bytes())
+    return Roster(kept) if kept.exists() else None
 
 
 def _pages(folder: Path, rules: Rules, way: Way, late: LateRules) -> list[Page]:

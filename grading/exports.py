@@ -24,11 +24,11 @@ from io import BytesIO
 from pathlib import Path
 
 from checks.exercises import FILE
-from grading.collect.people import Finder, Person, Table, read_table
+from grading.collect.people import Finder, Table, read_table
 from grading.exam import Exam, read_exam
 from grading.late import read_late
 from grading.report import table
-from grading.results import Page, read_marks
+from grading.results import Page, person_of, read_marks
 from helpers.files import atomic_write
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
@@ -86,8 +86,7 @@ def _filled(
     """Write the points of each page into the row that is theirs, in parts of that maximum."""
     finder, n_filled = Finder(known), 0
     for page in pages:
-        person = Person(page["name"], page["id"], page["email"], page["login"])
-        number = finder.find(person)
+        number = finder.find(person_of(page))
         if number is None or page["points"] is None:
             continue
         most = float(maximum.replace(",", ".")) if maximum else page["maximum"]

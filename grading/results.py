@@ -34,6 +34,11 @@ def page_of(result: dict[str, Any], record: Record, rules: LateRules) -> Page:
     return _summed(page)
 
 
+def person_of(page: Page) -> Person:
+    """Return whose page it is."""
+    return Person(page["name"], page["id"], page["email"], page["login"])
+
+
 def _summed(page: Page) -> Page:
     """Return a page with its points: what was earned, less what being late costs."""
     earned = [each["points"] for each in page["exercises"]]

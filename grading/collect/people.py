@@ -107,27 +107,25 @@ class Roster:
     def __init__(self, path: Path) -> None:
         headings, *self.rows = read_table(path).rows
         self.headings = [heading.strip().casefold() for heading in headings]
-        self.finder, self.seen = Finder(self.rows), set[int]()
+        self.finder = Finder(self.rows)
 
     def completed(self, person: Person) -> tuple[Person, str]:
         """Return a person with what the list adds, and when they handed in, "" if it isn't told."""
         number = self.finder.find(person)
         if number is None:
             return person, ""
-        self.seen.add(number)
         told = self._told(number)
         more = {each.name: told[each.name] for each in fields(Person) if told.get(each.name)}
         return replace(person, **more), told.get("submitted", "")
 
-    def missing(self) -> list[Person]:
-        """Return those who were not looked for."""
-        return [self._person(n) for n in range(len(self.rows)) if n not in self.seen]
+    def without(self, people: Iterable[Person]) -> list[str]:
+        """Return the names of those in the list who are none of these people."""
+        seen = set(map(self.finder.find, people))
+        return [self._title(n) for n in range(len(self.rows)) if n not in seen]
 
     def _told(self, number: int) -> dict[str, str]:
         cells = (cell.strip() for cell in self.rows[number])
         return dict(zip(self.headings, cells, strict=False))
 
-    def _person(self, number: int) -> Person:
-        told = self._told(number)
-        known = {each.name: told.get(each.name, "") for each in fields(Person)}
-        return Person(**known | {"name": known["name"] or " ".join(self.rows[number][:2])})
+    def _title(self, number: int) -> str:
+        return self._told(number).get("name") or " ".join(self.rows[number][:2])
