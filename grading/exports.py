@@ -245,7 +245,9 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m grading.exports", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m grading.exports", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("marks", type=Path, help="the folder that python -m grading wrote")
     parser.add_argument("--moodle", type=Path, help="a grading worksheet to fill")
     parser.add_argument("--canvas", type=Path, help="a gradebook to fill")
