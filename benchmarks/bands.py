@@ -19,14 +19,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
+from torch import nn, optim
 from tqdm import tqdm
 
+from helpers import cnn
 from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
 from helpers.evaluation import hardest_digits, permute_pixels, shift_accuracies
+from helpers.experiments import SoftmaxLayer, WeightDecay, train_watching_losses
 from helpers.files import atomic_write
 from helpers.mlp import MLP
 from helpers.mnist import DATA_SETS, Digits, Split, load_mnist
-from helpers.training import History, accuracy, predict, test_network, train_network
+from helpers.training import (
+    History,
+    LabelledImages,
+    accuracy,
+    predict,
+    quiet_epochs,
+    test_network,
+    train_network,
+)
 
 Results = dict[str, float]
 Training = tuple[History, NDArray[np.integer]]  # the history, and what was predicted on test images
@@ -44,34 +55,44 @@ def train_mlp(digits: Digits, train: Split, seed: int) -> Training:
 
 def train_cnn(digits: Digits, train: Split, seed: int) -> Training:
     """Train the network of notebook 2."""
-    from torch import nn, optim
-
-    from helpers import cnn
-
-    network, validation = cnn.Net(seed=seed), digits.validation
-    optimizer, criterion = (
-        optim.SGD(network.parameters(), 0.01, momentum=0.9),
-        nn.CrossEntropyLoss(),
-    )
-    history = cnn.trainNN(
-        network, optimizer, 40, criterion, train=train, validation=validation, seed=seed
-    )
+    network = cnn.Net(seed=seed)
+    history = train_torch(network, train, digits.validation, 40, seed)
     return history, cnn.predict(network, digits.test.images)
 
 
-def measure_labs(digits: Digits, seed: int) -> Results:
-    """Make the small experiments of notebook 1 and return each result by its name, in percent."""
-    from helpers.experiments import SoftmaxLayer, WeightDecay, train_watching_losses
-    from helpers.mlp import MLP
-    from helpers.training import LabelledImages, one_hot_encode, test_network, train_epoch
+def train_torch(
+    network: nn.Module, train: LabelledImages, validation: LabelledImages, epochs: int, seed: int
+) -> History:
+    optimizer, loss = optim.SGD(network.parameters(), 0.01, momentum=0.9), nn.CrossEntropyLoss()
+    return cnn.trainNN(
+        network, optimizer, epochs, loss, train=train, validation=validation, seed=seed
+    )
 
+
+def measure_training(
+    title: str, trained: Callable[[Digits, Split, int], Training], digits: Digits, seed: int
+) -> Results:
+    """Train a network on 2,000 images, and on all."""
+    results = {}
+    if title == "MLP":
+        untrained = test_network(MLP(seed=seed), *digits.validation)
+        results["MLP untrained, validation accuracy"] = untrained
+    for name, n in (("mini", 2000), ("full", len(digits.train.labels))):
+        history, predicted = trained(digits, digits.train.first(n), seed)
+        results[f"{title} {name}, training accuracy"] = history.train_accuracy[-1]
+        results[f"{title} {name}, validation accuracy"] = history.validation_accuracy[-1]
+        results[f"{title} {name}, gap"] = history.gap()
+        results[f"{title} {name}, test accuracy"] = accuracy(predicted, digits.test.labels)
+    hardest = hardest_digits(confusion_matrix(digits.test.labels, predicted))[0]
+    return results | {f"{title} full, hardest {digits.classes.noun}": hardest.recall}
+
+
+def measure_labs(digits: Digits, seed: int) -> Results:
+    """Make the small experiments of notebook 1."""
     mini, unseen = digits.train.first(2000), tuple(part[2000:] for part in digits.train)
 
     def trained(network: MLP, train: LabelledImages, rate: float, n_epochs: int) -> float:
-        """Train like `train_network`, but measure the validation accuracy only at the end."""
-        images, targets, rng = train[0], one_hot_encode(train[1]), np.random.default_rng(seed)
-        for _ in range(n_epochs):
-            train_epoch(network, images, targets, rng.permutation(len(images)), rate, 256)
+        list(quiet_epochs(network, train, rate, n_epochs, seed=seed))
         return test_network(network, *digits.validation)
 
     results = {"one softmax layer": trained(SoftmaxLayer(), digits.train, 1e-3, 10)}
@@ -85,9 +106,8 @@ def measure_labs(digits: Digits, seed: int) -> Results:
     trained(network, mini, 1e-3, 100)
     results["MLP mini, accuracy on unseen training images"] = test_network(network, *unseen)
     for name, kind in (("at rate 0.01", MLP), ("with weight decay", WeightDecay)):
-        losses = train_watching_losses(
-            kind(seed=seed), mini, digits.validation, 0.01, 100, seed=seed
-        )
+        watched = kind(seed=seed), mini, digits.validation
+        losses = train_watching_losses(*watched, 0.01, 100, seed=seed)
         stopped = losses.accuracy[losses.best()]
         results |= {
             f"MLP mini {name}, accuracy at the lowest validation loss": stopped,
@@ -98,54 +118,36 @@ def measure_labs(digits: Digits, seed: int) -> Results:
 
 
 def measure_structure(digits: Digits, seed: int) -> Results:
-    """Train the four networks of notebook 2 that isolate convolution; return their accuracies."""
-    from torch import nn, optim
-
-    from helpers.cnn import Net, fully_connected, predict, trainNN
-
+    """Train the four networks of notebook 2 that isolate convolution."""
     results: Results = {}
     for pixels, order in (("original", np.copy), ("shuffled", permute_pixels)):
         parts = (digits.train.first(20_000), digits.validation)
         train, validation = ((order(part.images), part.labels) for part in parts)
         for name, network in (
-            ("fully connected", fully_connected(47, 47, 47, 47, seed=seed)),
-            ("CNN", Net(seed=seed)),
+            ("fully connected", cnn.fully_connected(47, 47, 47, 47, seed=seed)),
+            ("CNN", cnn.Net(seed=seed)),
         ):
-            optimizer = optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
-            loss = nn.CrossEntropyLoss()
-            history = trainNN(
-                network, optimizer, 5, loss, train=train, validation=validation, seed=seed
-            )
+            history = train_torch(network, train, validation, 5, seed)
             results[f"{name}, {pixels} pixels"] = history.validation_accuracy[-1]
             if pixels == "original":
-                says = partial(predict, network)
+                says = partial(cnn.predict, network)
                 results[f"{name}, shift of 3 pixels"] = shift_accuracies(says, *digits.test, [3])[0]
     return results
 
 
-TRAININGS = {"mlp": train_mlp, "cnn": train_cnn}
-EXPERIMENTS = {"labs": measure_labs, "structure": measure_structure}
-NETWORKS = [*TRAININGS, *EXPERIMENTS]
+# Each takes a data set and a seed, and returns its results by their names, in percent.
+NETWORKS: dict[str, Callable[[Digits, int], Results]] = {
+    "mlp": partial(measure_training, "MLP", train_mlp),
+    "cnn": partial(measure_training, "CNN", train_cnn),
+    "labs": measure_labs,
+    "structure": measure_structure,
+}
 
 
 def run(network: str, source: str, seed: int) -> Results:
-    """Return each result of one network by its name, in percent, on one data set with one seed."""
-    digits, title, results = digits_of(source), network.upper(), {}
-    if network in EXPERIMENTS:
-        with redirect_stdout(io.StringIO()):
-            return EXPERIMENTS[network](digits, seed)
-    if network == "mlp":
-        untrained = test_network(MLP(seed=seed), *digits.validation)
-        results["MLP untrained, validation accuracy"] = untrained
-    for name, n in (("mini", 2000), ("full", len(digits.train.labels))):
-        with redirect_stdout(io.StringIO()):
-            history, predicted = TRAININGS[network](digits, digits.train.first(n), seed)
-        results[f"{title} {name}, training accuracy"] = history.train_accuracy[-1]
-        results[f"{title} {name}, validation accuracy"] = history.validation_accuracy[-1]
-        results[f"{title} {name}, gap"] = history.gap()
-        results[f"{title} {name}, test accuracy"] = accuracy(predicted, digits.test.labels)
-    hardest = hardest_digits(confusion_matrix(digits.test.labels, predicted))[0]
-    return results | {f"{title} full, hardest {digits.classes.noun}": hardest.recall}
+    """Measure one network on one data set with one seed."""
+    with redirect_stdout(io.StringIO()):
+        return NETWORKS[network](digits_of(source), seed)
 
 
 def digits_of(source: str) -> Digits:
@@ -188,10 +190,10 @@ def to_band(values: list[float]) -> Band:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--sources", nargs="+", default=SOURCES, choices=SOURCES)
     arguments = parser.parse_args()
-    bands = load_bands() if BANDS_FILE.exists() else {}
+    bands = load_bands()
     for network in arguments.networks:
         for source in arguments.sources:
             runs, title = RUNS / f"{network}_{source}.json", f"{network} on {source}"

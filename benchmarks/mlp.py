@@ -20,6 +20,7 @@ from helpers.training import one_hot_encode, test_network, train_epoch
 
 Jax = Any  # an array of JAX, or a list of them
 
+HIDDEN = len(MLP().b1)  # the peers have as many units as ours
 BATCH = 256
 LEARNING_RATE = 1e-3  # on the summed gradient
 
@@ -113,7 +114,7 @@ def scikit_learn(n: int) -> Timed:
 
     images, labels = training_images(n)
     network = MLPClassifier(
-        (64,), activation="logistic", solver="sgd", batch_size=min(BATCH, n), alpha=0,
+        (HIDDEN,), activation="logistic", solver="sgd", batch_size=min(BATCH, n), alpha=0,
         learning_rate_init=LEARNING_RATE * BATCH, momentum=0, random_state=0,
     )  # fmt: skip
     warnings.simplefilter("ignore")
@@ -130,7 +131,7 @@ def torch_mlp(n: int, with_loader: bool) -> Timed:
 
     images, labels = map(torch.tensor, training_images(n))
     loader = DataLoader(TensorDataset(images, labels), batch_size=BATCH, shuffle=True)
-    network = nn.Sequential(nn.Linear(784, 64), nn.Sigmoid(), nn.Linear(64, 10))
+    network = nn.Sequential(nn.Linear(784, HIDDEN), nn.Sigmoid(), nn.Linear(HIDDEN, 10))
     optimizer = optim.SGD(network.parameters(), lr=LEARNING_RATE)
     parts = network, optimizer, nn.CrossEntropyLoss(reduction="sum")
     drawn = partial(batches, images, labels, BATCH)

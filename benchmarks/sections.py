@@ -140,7 +140,7 @@ def run_gpu(rounds: int, n: int) -> dict[str, Any]:
 
 def run_size(rounds: int, n: int) -> dict[str, Any]:
     """Vary one size after another; at most `n` images in the two sweeps over other sizes."""
-    usual = {"images": min(n, 20_000), "hidden": 64, "batch": 256}
+    usual = {"images": min(n, 20_000), "hidden": mlp.HIDDEN, "batch": mlp.BATCH}
     sweeps: dict[str, list[dict[str, float]]] = {name: [] for name in SIZES}
     for name, values in SIZES.items():
         for value in values:

@@ -311,6 +311,26 @@ def _no_record(error: BaseException, place: Place) -> Explanation | None:
     return Explanation("", "nothing recorded", likely, step)
 
 
+OUT_OF_BOUNDS = re.compile(  # NumPy's messages: PyTorch's don't always name the right axis
+    r"(?:axis|index) (-?\d+) is out of bounds for (?:array of dimension|axis (\d+) with size) (\d+)"
+)
+
+
+def _out_of_bounds(error: BaseException, place: Place) -> Explanation | None:
+    match = OUT_OF_BOUNDS.search(str(error))
+    if not match:
+        return None
+    wanted, axis, size = match.groups()
+    if axis is None:
+        holds = f"the array has {size} " + ("axis" if size == "1" else "axes")
+        step = "Where the last axis is meant, write -1: it is there for one image and for a batch."
+    else:
+        holds = f"axis {axis} has {size} " + ("place" if size == "1" else "places")
+        step = f"See what these numbers count, and whether that lies along axis {axis}."
+    likely = f"{holds}, counted from 0, and {wanted} is not one of them."
+    return Explanation(shapes_of(place), "out of bounds", likely, step)
+
+
 def _nothing_counted(error: BaseException, place: Place) -> Explanation | None:
     likely = (
         "the number that is divided by is 0: what should be counted never came, as from a loop "
@@ -374,6 +394,7 @@ RULES: tuple[tuple[tuple[type[BaseException], ...], Any], ...] = (
     ((RecursionError, TooLong), _without_end),
     ((NameError,), _name_error),
     ((AttributeError,), _attribute_error),
+    ((IndexError,), _out_of_bounds),
     ((IndexError,), _no_record),
     ((ZeroDivisionError,), _nothing_counted),
     ((ValueError, RuntimeError, TypeError), _known_text),

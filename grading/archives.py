@@ -79,18 +79,10 @@ def read_name(path: Path) -> str:
     return printable(path.name if path.is_dir() else path.stem)
 
 
-def read_hand_in(path: Path) -> HandIn:
-    """Return what is in a zip file or folder; what is wrong with it is told.
-
-    Raises OSError if it cannot be read now, which says nothing of what is in it.
-    """
-    return opened(fetch(path), read_name(path))
-
-
 def fetch(path: Path) -> HandIn | bytes:
     """Return what is in a folder, or the bytes of a zip file, into which nobody has looked yet.
 
-    Raises OSError if it cannot be read now.
+    Raises OSError if it cannot be read now, which says nothing of what is in it.
     """
     hand_in = HandIn(read_name(path))
     try:

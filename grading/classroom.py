@@ -11,6 +11,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -65,8 +66,7 @@ class Rules:
 
     def elsewhere(self) -> "Rules":
         """Return the same rules for workers of other servers."""
-        own = self.surroundings
-        return replace(self, surroundings=Surroundings(sandboxed=own.sandboxed, hidden=own.hidden))
+        return replace(self, surroundings=copy(self.surroundings))
 
 
 @dataclass(frozen=True)
@@ -228,9 +228,28 @@ def results(
     if way.scheduler:
         from grading.cluster import results_of_cluster
 
-        yield from results_of_cluster(there, rules, way.scheduler)
+        yield from results_of_cluster(there, marked, rules, way.scheduler)
     elif there:
         yield from results_here(there, rules, way.n_jobs)
+
+
+def marked(fetched: HandIn | bytes, ticket: Ticket, rules: Rules) -> bytes | Failed:
+    """Return, as JSON, the result of a hand-in that came to another machine with its rules."""
+    own = rules.surroundings
+    rules = replace(rules, surroundings=_surroundings_here(own.sandboxed, own.hidden))
+    prepare(rules.surroundings, ticket.modules, rules.exam)
+    return alone(
+        lambda: json.dumps(run(opened(fetched, ticket.name), rules)).encode(), rules.bounds
+    )
+
+
+@cache
+def _surroundings_here(sandboxed: bool, hidden: tuple[Path, ...]) -> Surroundings:
+    """Return surroundings that last, in which the canary has found nothing."""
+    surroundings = Surroundings(sandboxed=sandboxed, hidden=hidden)
+    if sandboxed:
+        require_hidden(surroundings)
+    return surroundings
 
 
 def results_here(

@@ -3,33 +3,33 @@
 The hand-in itself is sent, so the machines need no common file system, only this project and
 bubblewrap. If a worker of Dask is lost, its hand-ins go to another one; a result is kept once.
 
-A worker of Dask has threads, so it cannot fork: a process beside it does the marking, see bench.py.
+A worker of Dask has threads, so it cannot fork: a process beside it does the marking.
 """
 
 import json
-import pickle
-import struct
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator, Sequence
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 
 from grading.archives import HandIn, fetch
 from grading.crew import Failed
-from grading.sandbox.bubblewrap import PROJECT
 from grading.sandbox.limits import MarkerError
 
 AHEAD = 4  # how many hand-ins wait for each thread of the cluster, so that few are in memory
-LENGTH = struct.Struct("<Q")
-_benches = threading.local()
+Mark = Callable[[HandIn | bytes, Any, Any], bytes | Failed]  # gives the result as JSON
 
 
 def results_of_cluster(
-    tickets: Sequence[Any], rules: Any, scheduler: str
+    tickets: Sequence[Any], mark: Mark, rules: Any, scheduler: str
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield each ticket with its result, as they come from the workers of `scheduler`."""
+    """Yield each ticket with its result, as they come from the workers of `scheduler`.
+
+    There, `mark` is called with what was handed in, the ticket, and the rules.
+    """
     waiting = iter(tickets)
     distributed = _distributed()
     with distributed.Client(scheduler, timeout="30s", set_as_default=False) as client:
@@ -42,7 +42,7 @@ def results_of_cluster(
             except OSError as error:
                 fetched = Failed(str(error))
             future = client.submit(
-                mark_there, ticket, fetched, rules, key=f"mark-{ticket.key}", pure=False
+                mark_there, mark, fetched, ticket, rules, key=f"mark-{ticket.key}", pure=False
             )
             sent[future.key] = ticket
             return future
@@ -66,28 +66,18 @@ def _distributed() -> Any:
     return distributed
 
 
-def mark_there(ticket: Any, fetched: HandIn | bytes | Failed, rules: Any) -> Any:
-    """Return the result of a hand-in, from the bench of this thread of a worker of Dask."""
+def mark_there(mark: Mark, fetched: HandIn | bytes | Failed, *rest: Any) -> Any:
+    """Return the result of a hand-in, from the process beside this worker of Dask."""
     if isinstance(fetched, Failed):
         return fetched
-    bench: Any = getattr(_benches, "process", None)
-    if bench is None or bench.poll() is not None:
-        command = [sys.executable, "-m", "grading.bench"]
-        bench = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT
-        )
-        _benches.process = bench
-    write_message(bench.stdin, pickle.dumps((ticket, fetched, rules)))
-    found = json.loads(read_message(bench.stdout) or b'"its bench has ended"')
-    return Failed(found) if isinstance(found, str) else found
+    try:
+        found = _beside().submit(mark, fetched, *rest).result()
+    except (BrokenProcessPool, MarkerError) as error:
+        _beside.cache_clear()
+        return Failed(str(error))
+    return found if isinstance(found, Failed) else json.loads(found)
 
 
-def write_message(file: IO[bytes], content: bytes) -> None:
-    file.write(LENGTH.pack(len(content)) + content)
-    file.flush()
-
-
-def read_message(file: IO[bytes]) -> bytes:
-    """Return the next message, b"" at the end."""
-    prefix = file.read(LENGTH.size)
-    return file.read(LENGTH.unpack(prefix)[0]) if len(prefix) == LENGTH.size else b""
+@cache
+def _beside() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, NoReturn, TypeVar
 
 import psutil
@@ -58,7 +59,7 @@ def in_processes(
     waiting, free, running = iter(items), list(range(n)), dict[int, _Child[Item]]()
     try:
         while True:
-            for item in _up_to(len(free), waiting):
+            for item in islice(waiting, len(free)):
                 pipe, child = _start(item, work, free.pop(), bounds)
                 running[pipe] = child
             if not running:
@@ -76,14 +77,6 @@ def in_processes(
 def alone(work: Callable[[], bytes], bounds: Bounds) -> bytes | Failed:
     """Return what a single piece of work gives."""
     return next(in_processes([None], lambda *_: work(), bounds))[1]
-
-
-def _up_to(n: int, items: Iterator[Item]) -> Iterator[Item]:
-    """Yield the next `n` items, or those that are left; take none if there is no room."""
-    for _ in range(n):
-        for item in items:
-            yield item
-            break
 
 
 def _looks(running: dict[int, _Child[Item]]) -> Iterator[tuple[int, bytes | Failed]]:

@@ -19,8 +19,9 @@ from checks.verdicts import Exercise, Fault, Report, Verdict
 from grading.archives import NAME_BYTES, HandIn
 from grading.exam import Exam, score_of
 from grading.sandbox.limits import Budget, MarkerError
-from grading.sandbox.remote import Remote, Session, TimeLimit, WorkerError
+from grading.sandbox.remote import Remote, Session
 from grading.sandbox.surroundings import Surroundings
+from grading.sandbox.watch import TimeLimit, WorkerError
 
 HELPERS = Path(helpers.__file__).parent
 NEIGHBOURS = ("mlp", "training")
@@ -57,7 +58,7 @@ class Workers(contextlib.ExitStack):
     def get(self, libraries: str, purpose: str = "") -> Session:
         """Return a worker that has these libraries loaded. Raises TimeLimit if time is used up."""
         session = self.alive.get(libraries + purpose)
-        if session is None or session.failure:
+        if session is None or session.is_over:
             if self.budget.left <= 0:
                 raise TimeLimit("the time for this exercise is used up")
             wanted, start = LIBRARIES[libraries], time.monotonic()
@@ -69,9 +70,12 @@ class Workers(contextlib.ExitStack):
         return session
 
     def settle(self) -> None:
-        """Charge what runs on in the workers beside all calls."""
+        """Charge what runs on in the workers beside all calls; it ends if it used up this part."""
         for session in self.alive.values():
             session.settle()
+        if self.budget.left <= 0:  # the next part begins with other workers
+            while self.alive:
+                self.alive.popitem()[1].process.end()
 
     def load(self, session: tuple[str, str], module: str, name: str) -> Remote:
         """Return what the student's module calls `name`, in a worker of `get`.

@@ -46,7 +46,7 @@ def execute_notebooks(
         with surroundings.worker(LIBRARIES, limits, {DATA.resolve(): "data"}) as process:
             session = Session(process, _files(hand_in), LIBRARIES, limits, budget)
             session.largest = protocol.MAX_BODY
-            while waiting and not session.failure:
+            while waiting and not session.is_over:
                 budget.begin_part()
                 found.append(_execute(session, *waiting.pop(0), data))
                 session.settle()

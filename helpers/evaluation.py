@@ -129,11 +129,10 @@ def shift_images(images: ArrayLike, right: int, down: int) -> NDArray[Any]:
     shape or fractions of a pixel.
     """
     images, right, down = _checked_images(images), _whole("right", right), _whole("down", down)
-    pictures = images.reshape(-1, SIDE, SIDE)
-    shifted = np.zeros_like(pictures)
-    source = pictures[:, _overlap(-down), _overlap(-right)]
-    shifted[:, _overlap(down), _overlap(right)] = source
-    return shifted.reshape(images.shape)
+    came_from = (np.arange(SIDE) - step for step in (down, right))  # rows, then columns
+    is_old = np.outer(*((0 <= place) & (place < SIDE) for place in came_from))
+    rolled = np.roll(images.reshape(-1, SIDE, SIDE), (down, right), axis=(1, 2))
+    return np.where(is_old, rolled, 0).astype(images.dtype).reshape(images.shape)
 
 
 def shift_accuracies(
@@ -177,12 +176,6 @@ def _checked_images(images: ArrayLike) -> NDArray[Any]:
     if images.ndim != 2 or images.shape[1] != PIXELS or len(images) == 0:
         raise ValueError(f"images have shape {images.shape}; wanted (N, {PIXELS}), N > 0.")
     return images
-
-
-def _overlap(step: int) -> slice:
-    """Return what stays in the picture, along one axis, of pixels that move by `step`."""
-    step = min(max(step, -SIDE), SIDE)
-    return slice(max(step, 0), SIDE + min(step, 0))
 
 
 def _whole(name: str, value: int) -> int:

@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from helpers.mlp import MLP, Array, cross_entropy_derivative, softmax, weight_gradient
-from helpers.threads import few_threads
-from helpers.training import LabelledImages, accuracy, one_hot_encode, train_epoch
+from helpers.training import LabelledImages, accuracy, one_hot_encode, quiet_epochs
 
 
 class SoftmaxLayer(MLP):
@@ -78,12 +77,9 @@ def train_watching_losses(
     n_epochs: int, *, seed: int = 0,
 ) -> Losses:  # fmt: skip
     """Train `network` as `train_network` does, in batches of 256, and return its losses."""
-    images, targets = train[0], one_hot_encode(train[1])
-    rng, losses = np.random.default_rng(seed), Losses()
-    with few_threads():
-        for _ in tqdm(range(n_epochs), unit="epoch"):
-            train_epoch(network, images, targets, rng.permutation(len(images)), learning_rate, 256)
-            losses.training.append(loss_per_image(network, *train))
-            losses.validation.append(loss_per_image(network, *validation))
-            losses.accuracy.append(accuracy(network.y_hat.argmax(axis=-1), validation[1]))
+    losses, epochs = Losses(), quiet_epochs(network, train, learning_rate, n_epochs, seed=seed)
+    for _ in tqdm(epochs, total=n_epochs, unit="epoch"):
+        losses.training.append(loss_per_image(network, *train))
+        losses.validation.append(loss_per_image(network, *validation))
+        losses.accuracy.append(accuracy(network.y_hat.argmax(axis=-1), validation[1]))
     return losses

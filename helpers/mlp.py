@@ -256,18 +256,15 @@ def _weights_file(filename_prefix: str | Path, name: str) -> Path:
 
 def _parameter(path: Path, content: bytes, wanted: Array) -> Array:
     try:
-        values: Array = np.load(BytesIO(content), allow_pickle=False)
+        values: Array = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
     except Exception as error:  # which one depends on where the damage is
         raise ValueError(
             f"{path} cannot be read as an array of numbers ({error}). It is damaged or was not "
             "written by save_weights; train and save the network again."
         ) from error
-    if not isinstance(values, np.ndarray) or (values.shape, values.dtype) != (
-        wanted.shape,
-        wanted.dtype,
-    ):
-        found = f"{getattr(values, 'dtype', type(values))} {getattr(values, 'shape', '')}"
-        raise ValueError(f"{path} holds {found}; this network wants {wanted.dtype} {wanted.shape}.")
+    found, needed = (f"{array.dtype} {array.shape}" for array in (values, wanted))
+    if found != needed:
+        raise ValueError(f"{path} holds {found}; this network wants {needed}.")
     _require_finite(str(path), values)
     return values
 

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from textwrap import dedent
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipywidgets as widgets
 from IPython import get_ipython
@@ -36,29 +36,10 @@ def show_source(*functions: Callable[..., Any]) -> None:
     display(Markdown(f"```python\n{SOLUTION_MARK.sub('', code)}```"))
 
 
-class Guess:
-    """A question that is asked before its result is seen, and what was guessed."""
+class Guess(NamedTuple):
+    """What was guessed before the result was seen; the widget's value, empty for nothing."""
 
-    def __init__(self, question: str, choices: Sequence[str] | None, answer: str) -> None:
-        self.question, self.choices = question, choices
-        value = answer or KEPT.get(question)
-        if choices:
-            value = value if value in choices else None
-            kind, settings = widgets.RadioButtons, {"options": choices, "value": value}
-        else:
-            kind, settings = widgets.Text, {"value": value or "", "placeholder": "your guess"}
-        self.widget = kind(layout={"width": "max-content"}, **settings)
-        self.widget.observe(lambda change: KEPT.update({question: change["new"]}), "value")
-        KEPT[question] = self.widget.value
-
-    @property
-    def answer(self) -> str:
-        """What was guessed, "" for nothing."""
-        return self.widget.value or ""
-
-    def __str__(self) -> str:
-        choices = f" ({', '.join(self.choices)})" if self.choices else ""
-        return f"Your guess: {self.question}{choices}"
+    widget: widgets.RadioButtons | widgets.Text
 
 
 KEPT: dict[str, str | None] = {}  # the guesses by question, so that a cell may be run twice
@@ -70,17 +51,24 @@ def guess(question: str, choices: Sequence[str] | None = None, answer: str = "")
     Shows buttons for `choices`, or a line to write on. Where no widgets can be drawn the question
     stands as plain text, and the guess can be given as `answer`.
     """
-    asked = Guess(question, choices, answer)
-    label = widgets.HTML(f"<b>Your guess:</b> {escape(question)}")
-    box = widgets.VBox([label, asked.widget])
+    value = answer or KEPT.get(question)
+    if choices:
+        widget = widgets.RadioButtons(options=choices, value=value if value in choices else None)
+    else:
+        widget = widgets.Text(value or "", placeholder="your guess")
+    widget.layout.width = "max-content"
+    widget.observe(lambda change: KEPT.update({question: change["new"]}), "value")
+    KEPT[question] = widget.value
+    box = widgets.VBox([widgets.HTML(f"<b>Your guess:</b> {escape(question)}"), widget])
+    text = f"Your guess: {question}" + (f" ({', '.join(choices)})" if choices else "")
     # A front end draws the richest of these that it can.
-    display(box._repr_mimebundle_() | {"text/plain": str(asked)}, raw=True)
-    return asked
+    display(box._repr_mimebundle_() | {"text/plain": text}, raw=True)
+    return Guess(widget)
 
 
 def reveal(asked: Guess, result: str) -> None:
     """Print the guess that `guess` returned beside the result."""
-    print(f"Your guess: {asked.answer or 'none'}")
+    print(f"Your guess: {asked.widget.value or 'none'}")
     print(f"The result: {result}")
 
 

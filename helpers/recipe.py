@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from helpers.cnn import Net, as_tensors, fully_connected, place, train_epoch
+from helpers.mlp import MLP
 from helpers.threads import few_threads
 from helpers.training import LabelledImages
 
@@ -51,8 +52,8 @@ class Recipe:
 
 
 def perceptron(seed: int = 0) -> nn.Sequential:
-    """Return notebook 1's 784-64-10 perceptron in PyTorch: (B, 1, 28, 28) → logits (B, 10)."""
-    return fully_connected(64, activation=nn.Sigmoid, seed=seed)
+    """Return notebook 1's perceptron in PyTorch: (B, 1, 28, 28) → logits (B, 10)."""
+    return fully_connected(len(MLP().b1), activation=nn.Sigmoid, seed=seed)
 
 
 RECIPES = {

@@ -184,12 +184,20 @@ def load_or_train(filename_prefix: str | Path, train: LabelledImages) -> MLP:
     try:
         load_weights(network, filename_prefix)
     except (OSError, ValueError):
-        images, targets = train[0], one_hot_encode(train[1])
-        rng = np.random.default_rng(0)
-        with few_threads():
-            for _ in range(100):
-                train_epoch(network, images, targets, rng.permutation(len(images)), 1e-3, 256)
+        list(quiet_epochs(network, train))
     return network
+
+
+def quiet_epochs(
+    network: MLP, train: LabelledImages, learning_rate: float = 1e-3, n_epochs: int = 100, *,
+    seed: int = 0,
+) -> Iterator[float]:  # fmt: skip
+    """Train as `train_network` does, but print and evaluate nothing: yield each epoch's loss."""
+    images, targets, rng = train[0], one_hot_encode(train[1]), np.random.default_rng(seed)
+    with few_threads():
+        for _ in range(n_epochs):
+            order = rng.permutation(len(images))
+            yield train_epoch(network, images, targets, order, learning_rate, 256)
 
 
 def stop_if_diverged(loss: float, learning_rate: float) -> None:

@@ -5,7 +5,7 @@ alt text, computed from the data.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +15,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from helpers.evaluation import OUTCOMES
 from helpers.mnist import DIGITS, Classes
-from plotting.figures import BLUE, GREY, PALE, VERMILLION, checked, draw_digit, mosaic, new_figure
+from plotting.figures import (
+    BLUE,
+    GREY,
+    PALE,
+    VERMILLION,
+    checked,
+    draw_digits,
+    mosaic,
+    new_figure,
+    tidy,
+)
 from plotting.network_diagram import PALE_BLUE, PALE_VERMILLION, times
 
 # Pictures (n, 28, 28), true labels (n,), and what the MLP and the CNN said (n,).
@@ -134,7 +144,7 @@ def feature_map_grid(
     figure.set_layout_engine("constrained", wspace=0.05)
     first, *others = figure.subplots(1, 3, width_ratios=[1, 1.44, 0.93])
     first.set_anchor("S")  # on one line with the maps, which stand on their colour bars
-    draw_digit(first, picture, "", (picture.min(), picture.max()))
+    draw_digits([first], picture[np.newaxis], [""])
     first.set_title(f"input: {times(picture.shape)}", fontsize=10, pad=16)
     for ax, columns, (name, maps) in zip(others, (3, 4), layers.items(), strict=True):
         top = float(maps.max()) or 1.0
@@ -205,7 +215,7 @@ def shift_curves(
         ax.errorbar(shift, middle, half, color=NETWORKS[name]["color"], capsize=6, fmt="none")
     ax.set(xlabel=f"shift of the {noun}s (pixels)", ylabel="accuracy (%)", ylim=(0, 101))
     ax.set_xticks(pixels)
-    _tidy(ax, "y")
+    tidy(ax, "y")
     told = [f"{name}: {_listed(values, '.1f')}." for name, values in curves.items()]
     told += [
         f"{name}, other seeds, at a shift of {shift}: {low:.1f} to {high:.1f}."
@@ -239,7 +249,7 @@ def permutation_bars(
     ax.set_yticks(range(2), [f"{name}\n{cost}" for name, cost in costs.items()])
     ax.set(xlabel="validation accuracy (%)", ylim=(1.6, -0.6))
     ax.margins(x=0.15)
-    _tidy(ax, "x")
+    tidy(ax, "x")
     told = [
         f"{name}: {before:.1f} % on original, {after:.1f} % on permuted pixels, {costs[name]}."
         for name, (before, after) in pairs.items()
@@ -272,7 +282,7 @@ def record_dots(
     ax.set_yticks(range(2), list(NAMES))
     ax.set(xlabel="wrong test images (%)", ylim=(1.6, -0.6))
     ax.set_xlim(left=0, right=1.15 * ax.get_xlim()[1])
-    _tidy(ax, "x")
+    tidy(ax, "x")
     figure.set_label(f"{title}, in % of wrong test images. {' '.join(told)}")
     return figure
 
@@ -333,19 +343,13 @@ def _draw_examples(
 ) -> None:
     """Draw captioned pictures (n, 28, 28) side by side, leaving the rest of `columns` empty."""
     axes = part.subplots(1, columns)
+    lines = [caption.replace(": ", "\n") for caption in captions]
+    lines = [line.replace(", ", "\n") if len(line) > LONGEST_CAPTION else line for line in lines]
+    draw_digits(axes, pictures, lines)
+    for ax in axes[: len(pictures)]:
+        ax.title.set_fontsize(9)
     for ax in axes[len(pictures) :]:
         ax.set_axis_off()
-    for ax, picture, caption in zip(axes, pictures, captions, strict=False):
-        lines = caption.replace(": ", "\n")
-        if len(caption) > LONGEST_CAPTION:
-            lines = lines.replace(", ", "\n")
-        draw_digit(ax, picture, lines, (pictures.min(), pictures.max()))
-        ax.title.set_fontsize(9)
-
-
-def _tidy(ax: Axes, axis: Literal["x", "y"]) -> None:
-    ax.grid(axis=axis, color=PALE, linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def _check_names(name: str, values: Mapping[str, Any], wanted: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from IPython.display import Image, display
@@ -51,10 +51,9 @@ def digits_grid(
     rows = -(-len(pictures) // columns)
     figure = new_figure(max(columns, 4.0), 1.25 * rows + 0.5, title)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    draw_digits(axes, pictures, captions)
     for ax in axes[len(pictures) :]:
         ax.remove()
-    for ax, picture, caption in zip(axes, pictures, captions, strict=False):
-        draw_digit(ax, picture, caption, (pictures.min(), pictures.max()))
     told = ", ".join(captions)
     figure.set_label(f"{title}: {len(pictures)} pictures in grey, labelled {told}.")
     return figure
@@ -83,7 +82,9 @@ def accuracy_curves(
     panels[0].set(ylabel="accuracy (%)", ylim=(ylim[0] if seen else 0, ylim[1]))
     panels[0].yaxis.set_major_locator(MultipleLocator(5 if seen else 20))
     for ax, pair in zip(panels, pairs.values(), strict=True):
-        _mark_what_lies_below(ax, pair)
+        if pair.min() < ax.get_ylim()[0]:
+            note = f"▼ from {pair[:, 0].min():.0f} % at epoch 1"
+            ax.text(0.98, 0.02, note, ha="right", transform=ax.transAxes, fontsize=9)
     ends = [_describe_end(name, pair) for name, pair in pairs.items()]
     figure.set_label(f"{title}, in % for each epoch. " + " ".join(ends))
     return figure
@@ -99,7 +100,10 @@ def confusion_heatmap(
     each row stands which share of it is right.
     Raises ValueError for another shape, or values that are not whole numbers from 0.
     """
-    counts = _checked_counts(counts)
+    counts = checked("counts", counts, 10, 10, within=(0, np.inf))
+    if (counts % 1 != 0).any():
+        raise ValueError("counts: got fractional values, wanted whole numbers of images.")
+    counts = counts.astype(int)
     mistakes = np.where(np.eye(10, dtype=bool), 0, counts)
     summary = _describe_mistakes(counts, mistakes, classes)
     told = summary.replace("; ", ";\n") if classes.are_long else summary
@@ -153,29 +157,22 @@ def mistakes_gallery(
     beliefs = 100 * checked("probabilities", probabilities, len(pictures), 10, within=(0, 1))
     truths = checked("labels", labels, len(pictures), within=(0, 9)).astype(int)
     columns = min(6, len(pictures))
-    figure, above, below = _gallery(len(pictures), columns, title)
+    rows = -(-len(pictures) // columns)
+    figure = new_figure(max(1.75 * columns, 4.0), 2.9 * rows + 0.7, title)
     key = f"hatched bar: what the network says; triangle: the true {classes.noun}"
     figure.supxlabel(f"{classes.noun} ({key})", fontsize=10)
+    axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[1.7, 1] * rows)
     captions = [_describe_belief(*pair, classes) for pair in zip(beliefs, truths, strict=True)]
-    scale = pictures.min(), pictures.max()
-    for k, caption in enumerate(captions):
-        draw_digit(above[k], pictures[k], caption.replace(", ", "\n"), scale)
+    above, below = axes[::2].ravel(), axes[1::2].ravel()
+    draw_digits(above, pictures, [text.replace(", ", "\n") for text in captions])
+    for k in range(len(pictures)):
         _draw_beliefs(below[k], beliefs[k], truths[k], classes)
         below[k].set_ylabel("" if k % columns else "belief (%)", fontsize=9)
         below[k].tick_params(labelleft=k % columns == 0)
+    for ax in [*above[len(pictures) :], *below[len(pictures) :]]:
+        ax.remove()
     figure.set_label(f"{title}: {len(pictures)} pictures. " + "; ".join(captions) + ".")
     return figure
-
-
-def _gallery(n: int, columns: int, title: str) -> tuple[Figure, NDArray[Any], NDArray[Any]]:
-    """Return a figure with axes for `n` pictures, and for the bars below each of them."""
-    rows = -(-n // columns)
-    figure = new_figure(max(1.75 * columns, 4.0), 2.9 * rows + 0.7, title)
-    axes = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[1.7, 1] * rows)
-    above, below = axes[::2].ravel(), axes[1::2].ravel()
-    for ax in [*above[n:], *below[n:]]:
-        ax.remove()
-    return figure, above, below
 
 
 def show(figure: Figure, name: str, folder: Path | str) -> None:
@@ -236,14 +233,6 @@ def checked(
     return array
 
 
-def _checked_counts(counts: ArrayLike) -> NDArray[np.int_]:
-    """Return the matrix (10, 10) as integers."""
-    counts = checked("counts", counts, 10, 10, within=(0, np.inf))
-    if (counts % 1 != 0).any():
-        raise ValueError("counts: got fractional values, wanted whole numbers of images.")
-    return counts.astype(int)
-
-
 def _checked_pair(name: str, training: ArrayLike, validation: ArrayLike) -> NDArray[Any]:
     """Return both accuracies as one array (2, epochs)."""
     first = checked(f"training of {name!r}", training, "epochs", within=(0, 100))
@@ -251,11 +240,27 @@ def _checked_pair(name: str, training: ArrayLike, validation: ArrayLike) -> NDAr
     return np.stack([first, second])
 
 
-def draw_digit(ax: Axes, picture: NDArray[Any], caption: str, scale: tuple[float, float]) -> None:
-    """Draw one grey picture, `scale` from black to white, under its caption."""
-    ax.imshow(picture, cmap="gray", vmin=scale[0], vmax=scale[1])
-    ax.set_title(caption, fontsize=10)
-    ax.set_axis_off()
+def draw_digits(
+    axes: Sequence[Axes] | NDArray[Any], pictures: NDArray[Any], captions: Sequence[str]
+) -> None:
+    """Draw `pictures` in grey, on one scale, each under its caption; more axes stay as they are."""
+    for ax, picture, caption in zip(axes, pictures, captions, strict=False):
+        ax.imshow(picture, cmap="gray", vmin=pictures.min(), vmax=pictures.max())
+        ax.set_title(caption, fontsize=10)
+        ax.set_axis_off()
+
+
+def tidy(ax: Axes, axis: Literal["x", "y"]) -> None:
+    """Draw a pale grid across one axis, and no frame but its two axes."""
+    ax.grid(axis=axis, color=PALE, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def number_epochs(ax: Axes) -> None:
+    """Let the x axis count epochs, over a pale grid."""
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    tidy(ax, "y")
 
 
 def _draw_accuracies(ax: Axes, name: str, pair: NDArray[Any]) -> None:
@@ -282,18 +287,7 @@ def _draw_accuracies(ax: Axes, name: str, pair: NDArray[Any]) -> None:
     above = pair[0] >= pair[1]  # where training lies below, there is no gap to be filled
     ax.fill_between(epochs, pair[0], pair[1], above, color=PALE, alpha=0.6, linewidth=0)
     ax.set_title(f"{name}\ngap at the end: {pair[0, -1] - pair[1, -1]:.2f} points", fontsize=11)
-    ax.set_xlabel("epoch")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    ax.grid(axis="y", color=PALE, linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-
-
-def _mark_what_lies_below(ax: Axes, pair: NDArray[Any]) -> None:
-    """Say at the lower end of the axis where the curves come from, if that lies below it."""
-    low = ax.get_ylim()[0]
-    if pair.min() < low:
-        note = f"▼ from {pair[:, 0].min():.0f} % at epoch 1"
-        ax.text(0.98, 0.02, note, ha="right", transform=ax.transAxes, fontsize=9)
+    number_epochs(ax)
 
 
 def _tilt(classes: Classes) -> int:

@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from helpers.mlp import MLP, cross_entropy_derivative
 from helpers.mnist import DIGITS, Classes
-from plotting.figures import BLUE, GREY, PALE, VERMILLION, checked, mosaic, new_figure
+from plotting.figures import BLUE, GREY, VERMILLION, checked, mosaic, new_figure, number_epochs
 
 GREEN, PURPLE = "#009E73", "#CC79A7"
 LINES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"))
@@ -43,15 +43,13 @@ def learning_curves(
             run = checked(f"{name} of {quantity}", values, "epochs")
             told.append(_draw_line(ax, name, run, style, name in lowest))
         told[-len(lines)] = f"{quantity}: {told[-len(lines)]}"
-        ax.set(xlabel="epoch", ylabel=quantity)
+        ax.set_ylabel(quantity)
         if "loss" in quantity:
             ax.set_yscale("log")
             ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.yaxis.set_major_formatter("{x:g}")
             ax.yaxis.set_minor_formatter(NullFormatter())
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        ax.grid(axis="y", color=PALE, linewidth=0.6)
-        ax.spines[["top", "right"]].set_visible(False)
+        number_epochs(ax)
         ax.legend(fontsize=9, frameon=False)
     figure.set_label(f"{title}, for each epoch. " + "; ".join(told) + ".")
     return figure
@@ -188,9 +186,7 @@ def back_propagation_diagram(network: MLP, y: ArrayLike) -> Figure:
 
 
 PLACES = (0.0, 2.2, 3.5, 5.7, 7.1)  # of the columns
-WAYS_THERE = (("W1", "b1"), "σ", ("W2", "b2"), "softmax")
 SLOPES = {"a1": "δ1: ", "a2": "δ2: "}
-WAYS_BACK = ("∂W1 = δ1 xᵀ", "· z1 (1 − z1)", "W2ᵀ δ2,  ∂W2 = δ2 z1ᵀ", "δ2 = ŷ − y")
 
 
 def _heights(n: int) -> NDArray[Any]:
@@ -234,21 +230,16 @@ def _draw_ways(ax: Axes, network: MLP) -> None:
     """Draw the arrows between the columns, with what happens there, and its shape."""
     shapes = [network.W1.shape, network.b1.shape, network.W2.shape, network.b2.shape]
     ends = [*PLACES, 8.15]
-    there = [_with_shapes(way, network) for way in WAYS_THERE] + ["cross-entropy"]
-    back = [f"{WAYS_BACK[0]}  {shapes[0]}", WAYS_BACK[1], f"{WAYS_BACK[2]}  {shapes[2]}"]
+    there = [
+        f"W1 {shapes[0]}, b1 {shapes[1]}", "σ", f"W2 {shapes[2]}, b2 {shapes[3]}", "softmax",
+        "cross-entropy",
+    ]  # fmt: skip
+    back = [f"∂W1 = δ1 xᵀ  {shapes[0]}", "· z1 (1 − z1)", f"W2ᵀ δ2,  ∂W2 = δ2 z1ᵀ  {shapes[2]}"]
     for k, text in enumerate(there):
         _arrow(ax, ends[k], ends[k + 1], 1.95, text, "black")
     for k, text in enumerate(back):
         _arrow(ax, ends[k + 1], ends[k], -1.75, text, VERMILLION)
-    _arrow(ax, ends[5], ends[3], -1.75, f"{WAYS_BACK[3]}  {shapes[3]}", VERMILLION)
-
-
-def _with_shapes(way: str | tuple[str, ...], network: MLP) -> str:
-    names = (way,) if isinstance(way, str) else way
-    return ", ".join(
-        f"{name} {getattr(network, name).shape}" if hasattr(network, name) else name
-        for name in names
-    )
+    _arrow(ax, ends[5], ends[3], -1.75, f"δ2 = ŷ − y  {shapes[3]}", VERMILLION)
 
 
 def _arrow(ax: Axes, start: float, end: float, y: float, text: str, colour: str) -> None:

@@ -9,15 +9,16 @@ TESTS and ### END HIDDEN TESTS goes without a trace. The markers are those of nb
 
 import ast
 import re
-import shutil
-import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import indent
 
 import nbformat
 from nbconvert.preprocessors import ClearMetadataPreprocessor, ClearOutputPreprocessor
 
+from checks.exercises import Task, load_tasks
 from grading.answers import ANSWER
 from helpers.files import atomic_write
 from helpers.notebook import YOURS_TO_WRITE
@@ -51,10 +52,9 @@ SHIPPED = (
 PAGES = "tools/STUDENT_"  # STUDENT_README.md is their README.md, and so on
 
 MARKER = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)\b")
-HEADING = re.compile(r"(##|###) (?:(\d+) )?([^:]*)")
 
 Files = dict[str, bytes]
-Sections = dict[str, str]
+Places = dict[tuple[str, str], str]  # where an exercise is explained, by its file and function
 
 
 class MarkerError(ValueError):
@@ -67,44 +67,43 @@ def student_edition(root: Path = ROOT) -> Files:
     Raises MarkerError, which names the file and the line, for markers without their partner, in
     one another, outside of functions, or in the code of a notebook.
     """
-    sections = sections_of_exercises(sorted((root / "notebooks").glob("*.ipynb")))
-    paths = sorted({path for pattern in SHIPPED for path in root.glob(pattern)})
-    files = {
-        path.relative_to(root).as_posix(): _student_file(path, root, sections) for path in paths
+    places = {
+        (f"helpers/{task.module}.py", function): _place(task)
+        for task in reversed(load_tasks(root / "checks" / "exercises.toml"))  # the first one counts
+        for function in task.writes
     }
-    pages = {path.name: path for path in root.glob(f"{PAGES}*.md")}
-    own = {name.removeprefix(Path(PAGES).name): path.read_bytes() for name, path in pages.items()}
-    return dict(sorted({**files, **own}.items()))
+    own = Path(PAGES).name
+    files = {path.name.removeprefix(own): path.read_bytes() for path in root.glob(f"{PAGES}*.md")}
+    for path in (path for pattern in SHIPPED for path in root.glob(pattern)):
+        name, text = path.relative_to(root).as_posix(), path.read_bytes().decode()
+        if path.suffix == ".ipynb":
+            text = _student_notebook(text, name)
+        elif path.suffix == ".py":
+            text = _student_module(text, name, places)
+        else:
+            text = replace_regions(text, name, lambda *_: "")
+        files[name] = text.encode()
+    return dict(sorted(files.items()))
 
 
-def _student_file(path: Path, root: Path, sections: Sections) -> bytes:
-    name = path.relative_to(root).as_posix()
-    text = path.read_bytes().decode()
-    if path.suffix == ".ipynb":
-        return _student_notebook(text, name).encode()
-    if path.suffix == ".py":
-        text = _student_module(text, name, sections)
-    else:
-        text = replace_regions(text, name, lambda *_: "")
-    return text.encode()
+def _place(task: Task) -> str:
+    """Return where an exercise is explained, the notebook first."""
+    section, _, notebook = task.section.partition(" of ")
+    return f"{notebook or 'notebook 1'}, {section}"
 
 
-def _student_module(text: str, name: str, sections: Sections) -> str:
-    functions = list(_functions(ast.parse(text)))
-    module = name.removesuffix(".py").replace("/", ".")
+def _student_module(text: str, name: str, places: Places) -> str:
+    tree = ast.parse(text)
 
     def stub(region: str, kind: str, line: int) -> str:
         if kind != "SOLUTION":
             return ""
-        inner = [title for title, first, last in functions if first < line < last]
-        if not inner:
+        function = _function_at(line, tree)
+        if not function:
             raise MarkerError(f"{name}, line {line}: a solution outside of functions.")
-        function = f"{module}.{inner[-1]}"
-        section = sections.get(function, sections.get(function.rpartition(".")[0]))
-        if section is None:
-            raise MarkerError(f"{name}, line {line}: no notebook shows the source of {inner[-1]}.")
-        indent = region[: len(region) - len(region.lstrip())]
-        return _raise(inner[-1], section, name, indent)
+        if (name, function) not in places:
+            raise MarkerError(f"{name}, line {line}: {function} is written in no exercise.")
+        return indent(_stub(function, places[name, function], name), region.partition("#")[0])
 
     text = replace_regions(text, name, stub)
     try:
@@ -117,24 +116,25 @@ def _student_module(text: str, name: str, sections: Sections) -> str:
     return text
 
 
-def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, int, int]]:
-    """Yield name, first and last line of each function, outer ones first."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            if isinstance(node, ast.FunctionDef):
-                yield f"{prefix}{node.name}", node.lineno, node.end_lineno or node.lineno
-            yield from _functions(node, f"{prefix}{node.name}.")
+def _function_at(line: int, tree: ast.Module) -> str:
+    """Return the name of the function around a line, after those of its classes; or ""."""
+    return ".".join(
+        node.name
+        for node in ast.walk(tree)  # outer ones first
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and node.lineno < line <= (node.end_lineno or 0)
+    )
 
 
-def _raise(function: str, section: str, file: str, indent: str) -> str:
+def _stub(function: str, place: str, file: str) -> str:
     """Return the statement that stands in a function until its exercise is done."""
     message = (
         f"Exercise {function} {YOURS_TO_WRITE}.\n",
-        f"It is explained in {section}.\n",
+        f"It is explained in {place}.\n",
         f"Put your code in {file}, save it, and run this again.",
     )
     lines = ["raise NotImplementedError(", *(f"    {line!r}" for line in message), ")"]
-    return "".join(f"{indent}{line}\n" for line in lines)
+    return "\n".join(lines) + "\n"
 
 
 def _student_notebook(text: str, name: str) -> str:
@@ -175,54 +175,17 @@ def replace_regions(text: str, name: str, stub: Callable[[str, str, int], str]) 
     return kept
 
 
-def sections_of_exercises(notebooks: list[Path]) -> Sections:
-    """Return the section in which the notebooks show the source code of a function or class.
-
-    "helpers.mlp.MLP.forward" gives "notebook 1, section 1". The first place counts.
-    """
-    sections: Sections = {}
-    for path in notebooks:
-        section, origins = "", dict[str, str]()
-        for cell in nbformat.read(path, as_version=4).cells:
-            if cell.cell_type == "markdown":
-                section = _last_heading(cell.source, section)
-                continue
-            for name, origin in _shown(cell.source, origins):
-                sections.setdefault(f"{origin}.{name}", f"notebook {path.name[0]}, {section}")
-    return sections
-
-
-def _shown(code: str, origins: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield what `code` shows, each with its module; `origins` learns what it imports."""
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom):
-            origins |= {alias.name: node.module or "" for alias in node.names}
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "show_source":
-            for name in map(ast.unparse, node.args):
-                yield name, origins.get(name.partition(".")[0], "")
-
-
-def _last_heading(text: str, section: str) -> str:
-    """Return the section in which `text`, that begins in `section`, ends."""
-    for level, number, title in (m.groups() for m in map(HEADING.match, text.splitlines()) if m):
-        heading = f"section {number}" if number else f'"{title}"'
-        section = f"{section.partition(',')[0]}, {heading}" if level == "###" else heading
-    return section
-
-
 def write_edition(files: Files, target: Path) -> None:
     """Write `files` to the folder `target`, which is replaced as a whole, and to `target`.zip."""
-    new, old = (target.with_name(f".{target.name}.{uuid.uuid4().hex}") for _ in range(2))
-    try:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent) as scratch:
+        new, old = Path(scratch, "new"), Path(scratch, "old")
         for name, content in files.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_bytes(content)
         if target.exists():
             target.rename(old)
         new.rename(target)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
     with atomic_write(target.with_suffix(".zip")) as file, zipfile.ZipFile(file, "w") as archive:
         for name, content in files.items():
             # The same date always, so that the same edition is the same file.

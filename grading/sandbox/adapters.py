@@ -16,14 +16,16 @@ class Adapter:
 
     def __init__(self, spy: Any) -> None:
         self.spy = spy
-        # What begins with an underscore is between the spy and the marker.
-        self.names = [n for n, value in vars(spy).items() if _is_plain(value) and n[0] != "_"]
+        self.names = list(self._shown())
+
+    def _shown(self) -> dict[str, Any]:
+        """Return what the worker sees of the spy; _names are between the spy and the marker."""
+        return {n: value for n, value in vars(self.spy).items() if _is_plain(value) and n[0] != "_"}
 
     def introduction(self) -> dict[str, Any]:
         """Return what the worker has to know to make the stand-in."""
         methods = [name for name in METHODS if hasattr(self.spy, name)]
-        state = {name: getattr(self.spy, name) for name in self.names}
-        return {"kind": "object", "state": state, "methods": methods}
+        return {"kind": "object", "state": self._shown(), "methods": methods}
 
     def answer(self, method: str, args: tuple[Any, ...]) -> Any:
         """Return the result of a call and the attributes that it has changed."""
@@ -31,12 +33,8 @@ class Adapter:
             raise ValueError("no such method")
         before = dict(vars(self.spy))
         result = getattr(self.spy, method)(*args)
-        changed = {
-            name: value
-            for name, value in vars(self.spy).items()
-            if _is_plain(value) and name[0] != "_" and value is not before.get(name)
-        }
-        return (result, changed)
+        now = self._shown()
+        return (result, {name: now[name] for name in now if now[name] is not before.get(name)})
 
     def update(self, state: Mapping[str, Any]) -> None:
         """Take over what the student's code has assigned."""
@@ -64,32 +62,20 @@ class NetAdapter(Adapter):
         self.spy.train(state["training"] is True)
 
 
-class LossAdapter(Adapter):
-    """The spy in place of the criterion; the loss itself is computed in the worker."""
+class Listener(Adapter):
+    """The spy in place of the criterion or the optimizer: it is told, and nothing comes back."""
 
     def introduction(self) -> dict[str, Any]:
         """Return its kind."""
-        return {"kind": "loss"}
+        return {"kind": "loss" if callable(self.spy) else "optimizer"}
 
     def answer(self, method: str, args: tuple[Any, ...]) -> None:
-        """Note what the criterion was given."""
-        self.spy(*args)
-
-    def update(self, state: Mapping[str, Any]) -> None:
-        """Take over nothing."""
-
-
-class OptimizerAdapter(Adapter):
-    """The spy in place of the optimizer."""
-
-    def introduction(self) -> dict[str, Any]:
-        """Return its kind."""
-        return {"kind": "optimizer"}
-
-    def answer(self, method: str, args: tuple[Any, ...]) -> None:
-        """Note the gradient of a step."""
-        (self.spy.weight.grad,) = args
-        self.spy.step()
+        """Note what the criterion was given, or the gradient of a step."""
+        if callable(self.spy):
+            self.spy(*args)
+        else:
+            (self.spy.weight.grad,) = args
+            self.spy.step()
 
     def update(self, state: Mapping[str, Any]) -> None:
         """Take over nothing."""
@@ -135,13 +121,13 @@ def _spied(value: Any, adapters: Mapping[int, Adapter]) -> Any:
     return adapters[value.number].spy
 
 
-ADAPTERS = {"SpyNet": NetAdapter, "SpyLoss": LossAdapter, "SpyOptimizer": OptimizerAdapter}
+ADAPTERS = {"SpyNet": NetAdapter, "SpyLoss": Listener, "SpyOptimizer": Listener}
 
 
 def adapter_for(spy: Any) -> Adapter:
     """Return how this spy is seen from a worker."""
-    kinds = [ADAPTERS[base.__name__] for base in type(spy).__mro__ if base.__name__ in ADAPTERS]
-    return (*kinds, Adapter)[0](spy)
+    kinds = (ADAPTERS.get(base.__name__) for base in type(spy).__mro__)
+    return next(filter(None, kinds), Adapter)(spy)
 
 
 def require_few(args: Iterable[Any]) -> None:

@@ -6,16 +6,12 @@ size, that vanishes with it; no network, no other process, no environment, no ho
 the limit on processes holds.
 """
 
-import importlib.util
 import os
 import secrets
 import site
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from grading.sandbox.limits import Limits
@@ -28,7 +24,6 @@ FOLDER = "/hand-in"
 SCRATCH = "/tmp"
 FIRST_USER, N_USERS = 0x70000000, 0x0FFFFFFF  # users that no system hands out
 USER = 1000
-BYTECODE = "import numpy, tqdm.auto, threadpoolctl, forkserver, torch, torch_stand_ins"
 SYSTEM = ("bin", "sbin", "lib", "lib64")
 # Packages of this project that may be installed among the libraries.
 INSTALLED = ("helpers", "checks", "plotting", "playground", "grading", "tests")
@@ -47,7 +42,6 @@ class Place:
 
 def in_sandbox(
     limits: Limits,
-    bytecode: Path | None,
     libraries: Sequence[str] = (),
     shown: Mapping[Path, str] | None = None,
     hidden: Sequence[Path] = (),
@@ -68,25 +62,20 @@ def in_sandbox(
     for folder in (FOLDER, SCRATCH, "/dev/shm"):  # first, for Python may lie below one of them
         empty = ["--dir"] if nested else ["--perms", "1777", "--size", n_bytes, "--tmpfs"]
         command += [*empty, folder]
-    command += _contents(bytecode, shown or {}, hidden)
-    environment = _environment(SCRATCH, str(INSIDE / "bytecode") if bytecode else None)
-    command += _each("--setenv", environment.items())
+    command += _contents(shown or {}, hidden)
+    command += [part for pair in _environment(SCRATCH).items() for part in ("--setenv", *pair)]
     command += ["--", sys.executable, "-s", str(INSIDE / "forkserver.py"), FOLDER]
     command += [n_bytes if nested else "0", *libraries]
     return Place(command, {}, SCRATCH, USER if root else 0, is_sandbox=True)
 
 
-def _contents(
-    bytecode: Path | None, shown: Mapping[Path, str], hidden: Iterable[Path]
-) -> list[str]:
+def _contents(shown: Mapping[Path, str], hidden: Iterable[Path]) -> list[str]:
     """Return the flags for all that lies in the sandbox, read-only."""
     flags = _folders(hidden)
     flags += _bind(HERE / "passwd", Path("/etc/passwd"))
     flags += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
     for path in CODE:
         flags += _bind(path, INSIDE / path.name)
-    if bytecode:
-        flags += _bind(bytecode, INSIDE / "bytecode")
     for path, name in shown.items():
         flags += _bind(path, Path(FOLDER, name))
     return [*flags, "--remount-ro", "/dev", "--remount-ro", "/"]
@@ -126,17 +115,14 @@ def seen_folders() -> list[Path]:
     return [*system, *python, *map(Path, site.getsitepackages())]
 
 
-def without_sandbox(
-    scratch: Path, bytecode: Path | None, shown: Mapping[Path, str] | None = None
-) -> Place:
+def without_sandbox(scratch: Path, shown: Mapping[Path, str] | None = None) -> Place:
     """Return the way to start a worker with limits alone, which keeps out nobody who wants in."""
     folder = scratch / "hand-in"
     folder.mkdir()
     for path, name in (shown or {}).items():
         (folder / name).symlink_to(path)
-    environment = _environment(str(scratch), str(bytecode) if bytecode else None)
     command = [sys.executable, "-s", str(HERE / "forkserver.py"), str(folder), "0"]
-    return Place(command, environment, str(scratch))
+    return Place(command, _environment(str(scratch)), str(scratch))
 
 
 def _namespaces(root: bool, nested: bool) -> list[str]:
@@ -167,20 +153,15 @@ def _bind(source: Path, target: Path) -> list[str]:
     return [*flags, "--ro-bind", str(source), str(target)]
 
 
-def _environment(home: str, bytecode: str | None) -> dict[str, str]:
+def _environment(home: str) -> dict[str, str]:
     """Return all that the worker knows of its surroundings."""
-    variables = {
+    return {
         "HOME": home, "TMPDIR": home, "DIGITS_OUTPUT": f"{home}/out",
         "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin",
         "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
         "DIGITS_DEVICE": "cpu", "MPLBACKEND": "Agg", "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
-    return variables | ({"PYTHONPYCACHEPREFIX": bytecode} if bytecode else {})
-
-
-def _each(flag: str, values: Iterable[tuple[str, str]]) -> list[str]:
-    return [part for pair in values for part in (flag, *pair)]
 
 
 def user_of_its_own() -> int:
@@ -189,30 +170,3 @@ def user_of_its_own() -> int:
     if n_users > FIRST_USER + N_USERS:
         return FIRST_USER + secrets.randbelow(N_USERS)
     return n_users // 2 + secrets.randbelow(n_users // 2)
-
-
-@cache
-def bytecode_folder() -> Path | None:
-    """Return a folder with the libraries' bytecode, None if it lies beside them as usual.
-
-    A sandbox cannot write it, and compiling PyTorch anew for each hand-in takes seconds. Raises
-    OSError if the project cannot be written.
-    """
-    library = importlib.util.find_spec("torch")
-    if library is None or library.origin is None:
-        return None
-    if sys.pycache_prefix is None and _compiled(library.origin):
-        return None
-    folder = PROJECT / "build" / f"bytecode-{version('torch')}-{version('numpy')}"
-    if not (folder / "complete").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {"PYTHONPYCACHEPREFIX": str(folder), "PYTHONPATH": str(HERE)}
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        command = [sys.executable, "-c", BYTECODE]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
-        (folder / "complete").touch()
-    return folder
-
-
-def _compiled(source: str) -> bool:
-    return Path(importlib.util.cache_from_source(source)).exists()

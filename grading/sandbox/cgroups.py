@@ -12,14 +12,17 @@ from pathlib import Path
 
 from grading.sandbox.limits import Limits
 
-CONTROLLERS = {"memory", "pids"}
 END_SECONDS = 5.0
+RUN = f"digits-{os.getpid()}"  # also in processes that are forked later
 _numbers = count()
 
 
 @cache
 def parent_group() -> Path | None:
-    """Return the group, ours or one above, in which we can make groups with limits, if any."""
+    """Return the group, ours or one above, in which we can make groups, if any.
+
+    Best is one whose groups can have limits; but the kernel counts computing in all of them.
+    """
     try:
         lines = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         mounts = [line for line in lines if line[line.index("-") + 1] == "cgroup2"]
@@ -30,15 +33,21 @@ def parent_group() -> Path | None:
     except (OSError, ValueError, IndexError, StopIteration):
         return None
     above = [each for each in (path, *path.parents) if each.is_relative_to(top)]
-    return next((each for each in above if _is_ours(each)), None)
+    ours = [each for each in above if _is_ours(each)]
+    return next((each for each in ours if has_limits(each)), (*ours, None)[0])
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether groups with limits can be made here, and processes of ours moved into them."""
+    """Whether groups can be made here, and processes of ours moved into them."""
+    return all(os.access(place, os.W_OK) for place in (path, path / "cgroup.procs"))
+
+
+def has_limits(path: Path | None) -> bool:
+    """Whether the groups made in this one have limits on memory and processes."""
     with suppress(OSError):
-        active = set((path / "cgroup.subtree_control").read_text().split())
-        places = (path, path / "cgroup.procs")
-        return active >= CONTROLLERS and all(os.access(place, os.W_OK) for place in places)
+        return path is not None and {"memory", "pids"} <= set(
+            (path / "cgroup.subtree_control").read_text().split()
+        )
     return False
 
 
@@ -46,14 +55,13 @@ class Group:
     """A control group for the processes of one worker. Raises OSError if it cannot be made."""
 
     def __init__(self, parent: Path, limits: Limits) -> None:
-        self.path = parent / f"digits-{os.getpid()}-{next(_numbers)}"
+        self.path = parent / f"{RUN}-{os.getpid()}-{next(_numbers)}"
         self.path.mkdir()
+        self.limits_memory = self._limit("memory.max", limits.memory_mb << 20)
+        self._limit("memory.oom.group", 1)
+        self._limit("memory.swap.max", 0)
+        self._limit("pids.max", limits.processes + 1)  # with the first of its namespace
         try:
-            self._write("memory.max", limits.memory_mb << 20)
-            self._write("memory.oom.group", 1)
-            self._write("pids.max", limits.processes + 1)  # with the first of its namespace
-            with suppress(OSError):  # without swap there is no such file
-                self._write("memory.swap.max", 0)
             # Whoever has this open can move itself into the group, even from a sandbox.
             self.entrance = os.open(self.path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
@@ -72,15 +80,19 @@ class Group:
         """End all its processes, and the group."""
         os.close(self.entrance)
         with suppress(OSError):  # before Linux 5.14 the worker's namespace alone ends them
-            self._write("cgroup.kill", 1)
+            (self.path / "cgroup.kill").write_text("1")
         end = time.monotonic() + END_SECONDS
         while time.monotonic() < end:
             with suppress(OSError):  # until the kernel has buried the last
                 return self.path.rmdir()
             time.sleep(0.002)
 
-    def _write(self, name: str, value: int) -> None:
-        (self.path / name).write_text(str(value))
+    def _limit(self, name: str, value: int) -> bool:
+        """Set a limit, and return whether there is such a one here."""
+        with suppress(OSError):
+            (self.path / name).write_text(str(value))
+            return True
+        return False
 
     def _read(self, name: str, key: str) -> int:
         with suppress(OSError):

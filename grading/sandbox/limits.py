@@ -1,6 +1,7 @@
 """What a hand-in may use, and the error for surroundings that cannot hold it to that."""
 
 import math
+import threading
 from dataclasses import dataclass, fields
 
 WALL_FACTOR = 15  # how much longer than its limit a call may take if others use all cores
@@ -65,7 +66,7 @@ class Budget:
     """
 
     def __init__(self, seconds: float, n_parts: int) -> None:
-        self.seconds, self.used = seconds, 0.0
+        self.seconds, self.used, self.lock = seconds, 0.0, threading.Lock()
         self.reserve, self.n_left = seconds / 2 / max(1, n_parts), n_parts
         self.end = seconds
 

@@ -1,4 +1,4 @@
-"""The processes in which workers run, from outside: starting, watching, and ending them."""
+"""The processes in which workers run, from outside: starting, measuring, and ending them."""
 
 import atexit
 import os
@@ -8,7 +8,8 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
+import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from functools import cache
 from pathlib import Path
@@ -17,11 +18,12 @@ import psutil
 
 from grading.sandbox.bubblewrap import Place, in_sandbox
 from grading.sandbox.calls import filter_of_calls
-from grading.sandbox.cgroups import Group, parent_group
-from grading.sandbox.limits import WALL_FACTOR, Limits, MarkerError
+from grading.sandbox.cgroups import Group, has_limits, parent_group
+from grading.sandbox.limits import Limits, MarkerError
 
 START_SECONDS = 60.0
 END_SECONDS = 2.0
+CHILDREN = Path("/proc/thread-self/children")
 CREDENTIALS = struct.Struct("3i")  # process, user, group: as the kernel sends them
 
 
@@ -93,7 +95,10 @@ class WorkerProcess:
     ) -> None:
         self.server, self.place, self.group = server, server.place, group
         self.line, self.source, self.target = line, source, target
-        self.status, self.cpu_of_all = "", 0.0
+        self.status, self.closed = "", threading.Event()
+        self.watch: threading.Thread | None = None
+        self.computed = self.of_living = 0.0  # seconds
+        self.own: dict[int, float] = {}
         os.set_blocking(source, False)
         os.set_blocking(target, False)
         line.settimeout(START_SECONDS)
@@ -113,14 +118,15 @@ class WorkerProcess:
 
     def family(self) -> list[psutil.Process]:
         """Return the first process of the worker's namespace, the worker, and all others."""
-        try:
-            return list(self.guard.children(recursive=True))
-        except psutil.NoSuchProcess:
-            return []
+        with suppress(psutil.NoSuchProcess):
+            if not CHILDREN.exists():  # a kernel without this list; then all processes are read
+                return list(self.guard.children(recursive=True))
+            return list(_below(self.guard))
+        return []
 
     def is_too_large(self, limits: Limits) -> bool:
         """Whether all that it started has more memory than allowed."""
-        if self.group:
+        if self.group and self.group.limits_memory:
             return self.group.is_out_of_memory()
         family, limit = self.family()[1:], limits.memory_mb << 20
         if sum(_bytes(each, "rss") for each in family) <= limit:  # quick, and never too low
@@ -128,12 +134,20 @@ class WorkerProcess:
         return sum(_bytes(each, "pss") for each in family) > limit
 
     def cpu_seconds(self) -> float:
-        """Return how long all its processes have computed until now, as far as that is seen."""
+        """Return how long all its processes have computed until now.
+
+        Without a control group, of those that ended and for which nobody waited counts only what
+        was seen. It is never too much.
+        """
         if self.group:
             return self.group.cpu_seconds()
-        now = sum(map(_cpu_seconds, self.family()))
-        self.cpu_of_all = max(now, self.cpu_of_all)
-        return self.cpu_of_all
+        times = {each.pid: _cpu_times(each) for each in self.family()}
+        own = {number: sum(seconds[:2]) for number, seconds in times.items()}
+        of_living = sum(map(sum, times.values()))
+        fresh = sum(max(0.0, now - self.own.get(number, 0.0)) for number, now in own.items())
+        self.computed += max(fresh, of_living - self.of_living)
+        self.own, self.of_living = own, of_living
+        return self.computed
 
     def exit_status(self) -> str:
         """Wait for the end, and return how it came."""
@@ -147,13 +161,21 @@ class WorkerProcess:
         os.close(self.target)
         self.target = -1
 
+    def end(self) -> None:
+        """Have the guard end the worker and all that it started."""
+        with suppress(OSError):
+            self.line.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
-        """End the worker and all that it started."""
+        """End the worker, all that it started, and the watch; give back what it used."""
         if self.line.fileno() < 0:
             return
+        self.closed.set()
+        if self.watch:
+            self.watch.join()
         self.line.settimeout(END_SECONDS)
+        self.end()
         try:
-            self.line.shutdown(socket.SHUT_WR)  # the guard sees that
             while self.line.recv(32):
                 pass  # it holds the other end until it has done its work
         except OSError:
@@ -166,41 +188,24 @@ class WorkerProcess:
             self.group.close()
 
 
-class Clock:
-    """Time that a worker had for a request: all of it, but for waiting for a free core.
+def _below(process: psutil.Process) -> Iterator[psutil.Process]:
+    """Yield what a process has started, and what these have."""
+    waiting = [process.pid]
+    while waiting:
+        for number in _children(waiting.pop()):
+            waiting.append(number)
+            with suppress(psutil.NoSuchProcess):
+                yield psutil.Process(number)
 
-    A worker that waits because its own children compute gains nothing by that: what all of them
-    compute counts as well.
-    """
 
-    def __init__(self, process: WorkerProcess) -> None:
-        self.process, self.worker = process, 0
-        self.limit = self.begun = self.waited = self.latest = 0.0
-        self.cpu: float | None = None
-
-    def find_worker(self) -> None:
-        """Note which process runs the student's code."""
-        self.worker = next((process.pid for process in self.process.family()[1:]), 0)
-
-    def start(self, limit: float) -> None:
-        """Begin to count; over after `limit` seconds."""
-        self.limit, self.begun, self.cpu = limit, time.monotonic(), None
-        self.waited = self.latest = self._waiting()
-
-    def counted(self) -> float:
-        """Return the seconds that count until now."""
-        self.latest = max(self.latest, self._waiting())  # it falls when the worker has ended
-        return time.monotonic() - self.begun - (self.latest - self.waited)
-
-    def is_over(self) -> bool:
-        """Say whether the time is up, or has been for long by the clock on the wall."""
-        cpu = self.process.cpu_seconds()
-        self.cpu = cpu if self.cpu is None else self.cpu
-        wall = time.monotonic() - self.begun
-        return wall > self.limit * WALL_FACTOR or max(self.counted(), cpu - self.cpu) > self.limit
-
-    def _waiting(self) -> float:
-        return _runqueue("self") + _runqueue(str(self.worker))
+def _children(number: int) -> list[int]:
+    """Return the numbers of the children of all threads of a process, none if it has ended."""
+    found: list[int] = []
+    with suppress(OSError):
+        for path in Path("/proc", str(number), "task").glob("*/children"):
+            with suppress(OSError):
+                found += map(int, path.read_text().split())
+    return found
 
 
 def _bytes(process: psutil.Process, kind: str) -> int:
@@ -213,18 +218,11 @@ def _bytes(process: psutil.Process, kind: str) -> int:
     return 0
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def _cpu_times(process: psutil.Process) -> tuple[float, ...]:
+    """Return the seconds that it has computed itself, twice, and those that its children had."""
     with suppress(psutil.Error, OSError):
-        return float(sum(process.cpu_times()[:4]))  # with its children that have ended
-    return 0.0
-
-
-def _runqueue(pid: str) -> float:
-    """Return the seconds that a process has waited for a core, 0 where the system doesn't tell."""
-    try:
-        return int(Path("/proc", pid, "schedstat").read_text("ascii").split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+        return tuple(process.cpu_times()[:4])
+    return (0.0,)
 
 
 def why_unavailable() -> str:
@@ -250,7 +248,7 @@ def can_nest() -> bool:
 
 def why_failing(*, nested: bool) -> str:
     """Return why a worker did not come to life and to a good end in a sandbox, "" if one did."""
-    place = in_sandbox(Limits(), None, nested=nested)
+    place = in_sandbox(Limits(), nested=nested)
     try:
         with closing(ForkServer(place)) as server, closing(server.fork(Limits())) as worker:
             worker.hang_up()
@@ -263,10 +261,13 @@ def why_failing(*, nested: bool) -> str:
 def limits_told() -> list[str]:
     """Return sentences on what holds workers to their limits here, and what doesn't."""
     told = []
-    if not parent_group():
+    if not has_limits(parent_group()):
         told.append(
-            "No control group (version 2) can be made here: memory is looked at ten times a second."
+            "No control group (version 2) with limits can be made here: memory is looked at ten "
+            "times a second."
         )
+    if not parent_group():
+        told.append("What children compute that end at once and unawaited is not counted, either.")
     if not can_nest():
         told.append(
             "Namespaces cannot be nested here: each worker starts a sandbox of its own, and the "

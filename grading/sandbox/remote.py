@@ -12,10 +12,9 @@ import os
 import secrets
 import select
 import signal
-import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -23,10 +22,10 @@ from grading.sandbox import protocol
 from grading.sandbox.adapters import Adapter, StandIn, Told, adapter_for, require_few
 from grading.sandbox.calls import filter_of_calls
 from grading.sandbox.limits import Budget, Limits, MarkerError
-from grading.sandbox.processes import START_SECONDS, Clock, WorkerProcess
+from grading.sandbox.processes import START_SECONDS, WorkerProcess
+from grading.sandbox.watch import POLL, TimeLimit, Watch, WorkerError
 
 Array = np.ndarray
-POLL = 0.1  # seconds between two looks at a worker that is busy
 MAX_QUESTIONS = 50_000  # calls of a spy in one call of the student's function
 MAX_RECEIVED = 1 << 27  # bytes, likewise
 BASES = {
@@ -36,21 +35,7 @@ BASES = {
 }
 
 
-class WorkerError(Exception):
-    """The worker gave no answer that could be used; its name and text are for the student."""
-
-    frames: ClassVar[list[traceback.FrameSummary]] = []  # it arose in no line of the student's
-
-
-class TimeLimit(WorkerError):  # noqa: N818  # students read these names
-    """No answer in time."""
-
-
-class MemoryLimit(WorkerError):  # noqa: N818
-    """More memory than allowed."""
-
-
-class Ended(WorkerError):  # noqa: N818
+class Ended(WorkerError):  # noqa: N818  # students read these names
     """The process of the student's code ended."""
 
 
@@ -68,13 +53,14 @@ class Session:
         self, process: WorkerProcess, files: Mapping[str, bytes], libraries: Sequence[str],
         limits: Limits, budget: Budget | None = None,
     ) -> None:  # fmt: skip
-        self.process, self.clock, self.limits = process, Clock(process), limits
+        self.process, self.limits = process, limits
         self.budget = budget or Budget(limits.hand_in_seconds, 1)
+        self.watch = Watch(process, limits, self.budget)
         self.failure: WorkerError | None = None
-        self.looked, self.received, self.largest = 0.0, 0, protocol.MAX_ANSWER
+        self.received, self.largest = 0, protocol.MAX_ANSWER
         self.adapters: dict[int, Adapter] = {}
         self.stand_ins: dict[str, StandIn] = {}
-        self.counted = self.computed = 0.0  # seconds of all calls, and of processes beside them
+        self.watch.start()
         try:
             self.request(
                 "start", seconds=START_SECONDS, files=dict(files), libraries=list(libraries),
@@ -84,14 +70,17 @@ class Session:
         except Exception as error:
             words = process.server.last_words()
             raise MarkerError(f"A worker did not start: {error} {words}") from error
-        self.clock.find_worker()
+        self.watch.begin_to_charge()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the worker has failed, or been ended between two calls."""
+        return bool(self.failure or self.watch.reason)
 
     def settle(self) -> None:
-        """Charge what processes have computed beside all calls, so that it doesn't go unseen."""
+        """Charge what processes have computed beside all calls, until this very moment."""
         if not self.failure:
-            beside = self.process.cpu_seconds() - self.counted
-            self.budget.used += max(0.0, beside - self.computed)
-            self.computed = max(beside, self.computed)
+            self.watch.settle()
 
     # Requests.
 
@@ -133,6 +122,13 @@ class Session:
         value = answer.get("value")
         return RemoteArray.of(value, target, name) if isinstance(value, np.ndarray) else value
 
+    def items(self, target: "Remote") -> list[Any]:
+        """Return what an object gives one after the other."""
+        found = self.request("items", target=target)
+        if not isinstance(found, list):
+            self._fail(Disturbed("an answer of the wrong form came"))
+        return found
+
     def request(self, what: str, *, seconds: float | None = None, **fields: Any) -> Any:
         """Send a request and return the answer's value; raise what the student's code raised.
 
@@ -144,22 +140,19 @@ class Session:
             raise TimeLimit("the time for this exercise is used up")
         token = secrets.randbits(60)
         frame = protocol.pack({"do": what, "id": token, **fields}, self._send)
-        self.clock.start(seconds or min(self.limits.call_seconds, self.budget.left))
-        self.looked, self.received = time.monotonic(), 0
+        limit = seconds or min(self.limits.call_seconds, self.budget.left)
+        self.received = 0
         try:
-            if select.select([self.process.source], [], [], 0)[0]:
-                self._read(1)
-                raise Disturbed("an answer came before the question")
-            self._write(frame)
-            answer = self._answer(token)
+            with self.watch.timing(limit, counts=seconds is None):
+                if self._is_ready([self.process.source], [], 0):
+                    self._read(1)
+                    raise Disturbed("an answer came before the question")
+                self._write(frame)
+                answer = self._answer(token)
         except WorkerError as error:
             self._fail(error)
         except protocol.ProtocolError as error:
             self._fail(Disturbed(f"instead of an answer came {error}"))
-        finally:
-            if seconds is None:
-                self.counted += self.clock.counted()
-                self.budget.used += self.clock.counted()
         if "error" in answer:
             raise rebuilt(answer["error"])
         return answer.get("value")
@@ -187,6 +180,7 @@ class Session:
             return {"error": f"{type(error).__name__}: {str(error)[:500]}"}
 
     def _fail(self, error: WorkerError) -> NoReturn:
+        self.settle()
         self.failure = error
         self.process.close()
         raise error
@@ -225,9 +219,7 @@ class Session:
     def _read(self, length: int) -> bytes:
         content = bytearray()
         while len(content) < length:
-            ready = select.select([self.process.source], [], [], POLL)[0]
-            self._look()
-            if not ready:
+            if not self._is_ready([self.process.source], []):
                 continue
             part = os.read(self.process.source, min(length - len(content), 1 << 20))
             if not part:
@@ -238,35 +230,26 @@ class Session:
     def _write(self, frame: bytes) -> None:
         view = memoryview(frame)
         while view:
-            ready = select.select([], [self.process.target], [], POLL)[1]
-            self._look()
-            if not ready:
+            if not self._is_ready([], [self.process.target]):
                 continue
             try:
                 view = view[os.write(self.process.target, view) :]
             except BrokenPipeError:
                 raise self._ended() from None
 
-    def _look(self) -> None:
-        """See, now and then, that the worker keeps to its time and memory."""
-        now = time.monotonic()
-        if now - self.looked < POLL:
-            return
-        self.looked = now
-        if self.clock.is_over():
-            raise TimeLimit(
-                f"no answer within {self.clock.limit:.3g} seconds; see whether a loop never ends"
-            )
-        if self.process.is_too_large(self.limits):
-            raise self._too_large()
+    def _is_ready(self, reading: list[int], writing: list[int], seconds: float = POLL) -> bool:
+        """Wait for a while. Raises what the watch has found."""
+        ready = select.select(reading, writing, [], seconds)
+        if self.watch.reason:
+            raise self.watch.reason
+        return any(ready)
 
-    def _too_large(self) -> WorkerError:
-        return MemoryLimit(f"it took more than {self.limits.memory_mb} MB of memory")
-
-    def _ended(self) -> WorkerError:
+    def _ended(self) -> BaseException:
         status = self.process.exit_status()
+        if self.watch.reason:
+            return self.watch.reason
         if self.process.group and self.process.group.is_out_of_memory():
-            return self._too_large()
+            return self.watch.too_large()
         if status == str(128 + signal.SIGXCPU):
             return TimeLimit(f"it computed for more than {self.limits.cpu_seconds} seconds")
         return Ended(f"the process ended in this call (exit status {status})")
@@ -300,6 +283,9 @@ class Remote:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._session.call(self, "", args, kwargs)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._session.items(self))
 
 
 class Method:

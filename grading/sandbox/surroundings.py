@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grading.sandbox.bubblewrap import Place, bytecode_folder, in_sandbox, without_sandbox
+from grading.sandbox.bubblewrap import Place, in_sandbox, without_sandbox
 from grading.sandbox.limits import Limits, MarkerError
 from grading.sandbox.processes import ForkServer, WorkerProcess, can_nest
 
@@ -42,7 +42,7 @@ class Surroundings:
         use = (tuple(libraries), limits.scratch_mb, tuple((shown or {}).items()))
         server = self.servers.get(use)
         if server is None or server.process.poll() is not None:
-            place = in_sandbox(limits, bytecode_folder(), libraries, shown, self.hidden)
+            place = in_sandbox(limits, libraries, shown, self.hidden)
             server = self.servers[use] = ForkServer(place)
         return server
 
@@ -67,6 +67,6 @@ class Surroundings:
     ) -> Place:
         """Return a place for a single worker."""
         if self.sandboxed:
-            return in_sandbox(limits, bytecode_folder(), (), shown, self.hidden, nested=False)
+            return in_sandbox(limits, (), shown, self.hidden, nested=False)
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        return without_sandbox(Path(stack.enter_context(folder)), bytecode_folder(), shown)
+        return without_sandbox(Path(stack.enter_context(folder)), shown)

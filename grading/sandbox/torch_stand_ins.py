@@ -44,10 +44,6 @@ class Loss:
         swapped = not logits.is_floating_point() and logits.ndim == 1
         return functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
 
-    def state_of(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
 
 class SGD:
     """Takes no steps, and lets the marker note the gradient of each."""
@@ -65,7 +61,3 @@ class SGD:
         loss = closure() if closure else None
         self.ask("step", self.weight.grad)
         return loss
-
-    def state_of(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}

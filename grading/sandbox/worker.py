@@ -11,6 +11,7 @@ The process speaks the protocol on standard input and output; forkserver.py make
 """
 
 import ctypes
+import functools
 import importlib
 import os
 import resource
@@ -19,6 +20,7 @@ import struct
 import sys
 import traceback
 import types
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ NAME_LIMIT = 200
 MESSAGE_LIMIT = 2000
 FRAMES_LIMIT = 30
 FILES_LIMIT = 40
+ITEMS_LIMIT = 100
+FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 FILE_BYTES = 1 << 20
 # Options of prctl, and how many capabilities there may be.
 DUMPABLE, SET_FILTER, IS_BOUNDED_BY, DROP_FROM_BOUND, NO_NEW_RIGHTS = 4, 22, 23, 24, 38
@@ -108,11 +112,7 @@ class Worker:
         if number is None:
             number = self.numbers[id(value)] = len(self.objects)
             self.objects.append(value)
-        return {
-            "object": number,
-            "type": str(type(value).__name__)[:NAME_LIMIT],
-            "callable": callable(value),
-        }
+        return {"object": number, "type": str(type(value).__name__)[:NAME_LIMIT]}
 
     def receive(self, value: Any) -> Any:
         """Return the object that the marker names, or a stand-in for its spy."""
@@ -232,11 +232,15 @@ class Worker:
         return {"result": result, "changed": changed, "spies": spies}
 
     def do_get(self, request: Request) -> Any:
-        """Return an attribute; of something to be called only that it can be called."""
+        """Return an attribute; of a function or method only that it can be called."""
         value = getattr(request["target"], request["name"])
-        if callable(value) and not isinstance(value, np.ndarray):
+        if isinstance(value, (type, *FUNCTIONS)):
             return {"callable": True}
         return {"callable": False, "value": value}
+
+    def do_items(self, request: Request) -> Any:
+        """Return the first things that an object gives one after the other."""
+        return list(islice(request["target"], ITEMS_LIMIT))
 
     def do_set(self, request: Request) -> None:
         """Set an attribute or, `in_place`, write into the array that is there."""

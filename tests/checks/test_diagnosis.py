@@ -6,11 +6,12 @@ import signal
 from functools import cache
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks import asking, diagnosis
+from checks import asking, diagnosis, errors
 from checks.edits import CLAIMS, OPERATORS, scope_of
 from checks.verdicts import UNFINISHED, VAGUE, Exercise, Fault, Report
 from tests.checks.machine_mutants import sources
@@ -165,6 +166,12 @@ ERRORS = (
      "return accuracy(y_hat.argmax(axis=1), labels).item().real.x", "has nothing called `x`"),
     ("train_network", "        history.record(total / len(images), train_accuracy, "
      "validation_accuracy)\n", "", "history.record"),
+    ("train_network", "batch = order[start : start + batch_size]",
+     "batch = order[np.arange(start, start + batch_size)]", "and 27 is not one of them"),
+    ("one_hot_encode", "encoded[np.arange(len(labels)), labels] = 1", "encoded[labels] = 1",
+     "axis 0 has 8 places, counted from 0, and 8 is not one of them"),
+    ("softmax", "np.sum(e, axis=-1, keepdims=True)", "np.sum(e, axis=1, keepdims=True)",
+     "has 1 axis, counted from 0, and 1 is not one of them"),
 )  # fmt: skip
 
 
@@ -173,6 +180,23 @@ def test_an_error_is_explained(exercise, old, new, words):
     text = str(report(exercise, changed(old, new)))
     assert words in text
     assert re.search(r"line \d+ of homework\.py", text)
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.data())
+def test_what_is_out_of_bounds_is_told_as_it_is(shape, data):
+    array = np.zeros(shape)
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    beyond = data.draw(st.integers(0, 9))
+    place = (slice(None),) * axis + (shape[axis] + beyond,)
+    places = rf"axis {axis} has {shape[axis]} places?, counted from 0, and {place[-1]} is not"
+    axes = f"has {len(shape)} ax[ei]s, counted from 0, and {len(shape) + beyond} is not"
+    for attempt, told in (
+        (lambda: array[place], places),
+        (lambda: array.sum(axis=len(shape) + beyond), axes),
+    ):
+        with pytest.raises(IndexError) as raised:
+            attempt()
+        assert re.search(told, errors.explain(raised.value).likely)
 
 
 NAMES_OF_OURS = r"Spy\w+|Album|Laboratory|verdicts|checks[./]|asking"

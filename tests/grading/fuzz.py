@@ -32,9 +32,9 @@ from grading.exam import read_exam
 from grading.report import write_reports
 from grading.sandbox import protocol
 from grading.sandbox.limits import Budget, Limits
-from grading.sandbox.processes import Clock
 from grading.sandbox.remote import Remote, Session
 from grading.sandbox.surroundings import Surroundings
+from grading.sandbox.watch import Watch
 from tests.grading.hand_ins.catalogue import CASES, modules, solution
 
 # Zip files
@@ -204,8 +204,8 @@ def talking(content):
     )  # fmt: skip
     session = Session.__new__(Session)
     session.__dict__.update(
-        process=process, clock=Clock(process), limits=Limits(), budget=Budget(60, 1), failure=None,
-        looked=0.0, received=0, largest=protocol.MAX_ANSWER, adapters={}, counted=0.0, computed=0.0,
+        process=process, watch=Watch(process, Limits(), Budget(60, 1)), limits=Limits(),
+        budget=Budget(60, 1), failure=None, received=0, largest=protocol.MAX_ANSWER, adapters={},
         _write=answer,
     )  # fmt: skip
     try:

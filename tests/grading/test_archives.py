@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grading import archives
-from grading.archives import find_hand_ins, read_hand_in
+from grading.archives import fetch, find_hand_ins, opened, read_name
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 
@@ -24,6 +24,10 @@ def zipped(path, files, **kinds):
             info.external_attr = kinds.get(name, 0o644) << 16
             archive.writestr(info, content)
     return path
+
+
+def read_hand_in(path):
+    return opened(fetch(path), read_name(path))
 
 
 @pytest.mark.parametrize("prefix", ["", "ada/", "a/b/c/", "Aufgabe 1\\", "学生🎓/"])

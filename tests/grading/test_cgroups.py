@@ -5,14 +5,18 @@ import sys
 
 import pytest
 
-from grading.sandbox.cgroups import Group, parent_group
+from grading.sandbox.cgroups import Group, has_limits, parent_group
 from grading.sandbox.limits import Limits
-from grading.sandbox.remote import Ended, MemoryLimit, Session
+from grading.sandbox.remote import Ended, Session
 from grading.sandbox.surroundings import Surroundings
+from grading.sandbox.watch import MemoryLimit
 from tests.grading.test_hand_ins import needs_sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 needs_groups = pytest.mark.skipif(not parent_group(), reason="no control groups, so NOT TESTED")
+needs_limits = pytest.mark.skipif(
+    not has_limits(parent_group()), reason="no limits of control groups, so NOT TESTED"
+)
 
 LIMITS = Limits(call_seconds=300, hand_in_seconds=300, memory_mb=400, processes=20)
 STUDENT = """
@@ -65,14 +69,13 @@ def session():
 
 
 @needs_sandbox
-@needs_groups
 def test_memory_of_all_processes_together_is_limited(session):
     with pytest.raises(MemoryLimit, match="400 MB"):
         session.load("mlp", "two_children")()
 
 
 @needs_sandbox
-@needs_groups
+@needs_limits
 def test_processes_are_limited_and_all_end(session):
     assert 10 < session.load("mlp", "fork")() <= 20
     path = session.process.group.path

@@ -19,11 +19,12 @@ from grading.exam import read_exam
 from grading.marking import mark
 from grading.sandbox import bubblewrap
 from grading.sandbox import surroundings as surroundings_module
+from grading.sandbox.cgroups import parent_group
 from grading.sandbox.limits import MarkerError
 from grading.sandbox.remote import Session
 from grading.sandbox.surroundings import Surroundings
 from tests.grading.hand_ins.catalogue import modules, solution
-from tests.grading.test_grading import few, write_class
+from tests.grading.test_grading import few, notebook, write_class
 from tests.grading.test_hand_ins import LIMITS, ROOT, needs_sandbox, surroundings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
@@ -143,6 +144,29 @@ def test_endless_functions_take_no_time_from_other_exercises(surroundings):
 
 
 @needs_sandbox
+def test_computing_beside_calls_takes_no_time_from_other_exercises(surroundings):
+    spinning = """
+
+def sigmoid(a):
+    import os, time
+    source, target = os.pipe()
+    if os.fork() == 0:
+        while True:
+            if time.process_time() > 2:
+                os.write(target, b"!")
+    os.read(source, 1)
+    return 0.5 * (1 + np.tanh(0.5 * a))
+"""
+    exam = read_exam()
+    kept = [task for task in exam.tasks if task.name in ("sigmoid", "softmax", "cross_entropy")]
+    limits = replace(LIMITS, call_seconds=100, hand_in_seconds=6)
+    exam = replace(exam, tasks=tuple(kept), limits=limits)
+    found = mark(HandIn("ada", modules(mlp=solution("mlp") + spinning)), exam, 1, surroundings)
+    points = {each["name"]: each["points"] for each in found["exercises"]}
+    assert points == {"sigmoid": 0, "softmax": 4, "cross_entropy": 4}
+
+
+@needs_sandbox
 def test_quick_answers_count_as_well(surroundings):
     slow = "import time\n\n\ndef sigmoid(a):\n    time.sleep(0.05)\n    return 0\n"
     with surroundings.worker(["numpy"], LIMITS) as process:
@@ -223,16 +247,41 @@ def hears_ctrl_c():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What is running then: so many processes with this in their command.
+STATES = {
+    "reading": ("-m grading", 1),
+    "marking": ("forkserver.py", 8),
+    "notebooks": ("ipykernel", 2),
+}
+
+
+def write_patient_class(folder, state):
+    """Write hand-ins that keep a marker in this state."""
+    name = "sleeps for ever" if state == "marking" else "the solution"
+    write_class(folder, dict.fromkeys(["ada", "bob"], name))
+    large = 10**7 * b" " if state == "reading" else notebook("import time\ntime.sleep(1e6)")
+    for number in range(6 if state != "marking" else 0):
+        for student in ("ada", "bob"):
+            (folder / student / f"{number}.ipynb").write_bytes(large)
+    return folder
+
+
 @needs_sandbox
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path, few, how):
-    folder = write_class(tmp_path / "class", {"ada": "sleeps for ever", "bob": "sleeps for ever"})
+@pytest.mark.parametrize(
+    ("state", "how"),
+    [("marking", signal.SIGINT), ("marking", signal.SIGTERM), ("marking", signal.SIGKILL),
+     ("reading", signal.SIGINT), ("reading", signal.SIGKILL),
+     ("notebooks", signal.SIGINT), ("notebooks", signal.SIGKILL)],
+)  # fmt: skip
+def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path, few, state, how):
+    folder = write_patient_class(tmp_path / "class", state)
     text = few.read_text("utf-8").replace("call_seconds = 2 ", "call_seconds = 600 ")
     (tmp_path / "patient.toml").write_text(text, "utf-8")
     scratch, out = tmp_path / "scratch", tmp_path / "out"
     scratch.mkdir()
     command = [sys.executable, "-m", "grading", str(folder), "--out", str(out), "--jobs", "2"]
     command += ["--config", str(tmp_path / "patient.toml")]
+    command += ["--notebooks"] if state == "notebooks" else []
     process = psutil.Popen(
         ["env", f"TMPDIR={scratch}", *command],
         cwd=ROOT,
@@ -240,20 +289,32 @@ def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path, few, how):
         preexec_fn=hears_ctrl_c,
     )
 
-    def is_of_sandbox(child):
-        with suppress(psutil.Error):
-            return "forkserver.py" in str(child.cmdline())
+    said, n = STATES[state]
 
-    while sum(map(bool, map(is_of_sandbox, process.children(recursive=True)))) < 8 or not list(
+    def is_one(child):
+        with suppress(psutil.Error):
+            return said in " ".join(child.cmdline())
+
+    while sum(map(bool, map(is_one, process.children(recursive=True)))) < n or not list(
         scratch.iterdir()
     ):
         assert process.poll() is None
-        time.sleep(0.1)
+        time.sleep(0.05)
     family = process.children(recursive=True)
     process.send_signal(how)
     assert process.wait(timeout=60) != 0
     assert not psutil.wait_procs(family, timeout=60)[1]
-    assert not list(scratch.iterdir())
+    assert is_soon(lambda: not list(scratch.iterdir()))
+    groups = parent_group() or tmp_path
+    assert is_soon(lambda: not list(groups.glob(f"digits-{process.pid}-*")))
+
+
+def is_soon(condition):
+    """Say whether a condition comes true; the last process of a run that was killed may be late."""
+    end = time.monotonic() + 60
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()
 
 
 def test_names_that_look_the_same_are_told_apart(tmp_path, few, surroundings):

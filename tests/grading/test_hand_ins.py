@@ -12,10 +12,11 @@ import grading.sandbox.surroundings as surroundings_module
 from grading.archives import HandIn
 from grading.exam import read_exam
 from grading.marking import mark
+from grading.sandbox import processes
 from grading.sandbox.limits import Limits
 from grading.sandbox.processes import why_unavailable
 from grading.sandbox.surroundings import Surroundings
-from tests.grading.hand_ins.catalogue import CASES, HOSTILE
+from tests.grading.hand_ins.catalogue import CASES, HOSTILE, modules, solution
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 
@@ -61,6 +62,59 @@ def test_each_gets_what_it_deserves(case, surroundings):
     # The kernel kills what is left of a sandbox at once; they may still be seen for a moment.
     _, alive = psutil.wait_procs(left, timeout=30)
     assert not alive
+
+
+@needs_sandbox
+def test_the_solution_of_both_notebooks_gets_all_points(surroundings):
+    exam = read_exam()
+    result = mark(HandIn("x", modules(cnn=solution("cnn"))), exam, 7, surroundings)
+    found = {each["name"]: each["points"] for each in result["exercises"]}
+    assert found == {task.name: task.maximum for task in exam.tasks}
+
+
+SHARES = {
+    "training": """
+
+
+def train_network(*args, _train=train_network, **kwargs):
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset
+
+    data = TensorDataset(torch.zeros(64, 784), torch.zeros(64))
+    assert len(list(DataLoader(data, batch_size=8, num_workers=8))) == 8
+    return _train(*args, **kwargs)
+""",
+    "mlp": """
+
+
+LARGE = np.ones(120 << 17)
+
+
+def touch(n):
+    return LARGE[::512].sum()
+
+
+def softmax(a, _softmax=softmax):
+    import multiprocessing
+
+    with multiprocessing.get_context("fork").Pool(16) as pool:
+        assert len(set(pool.map(touch, range(64)))) == 1
+    return _softmax(a)
+""",
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("counted", ["by a control group", "by looking at each process"])
+def test_memory_that_processes_share_counts_once(counted, surroundings, monkeypatch):
+    if counted == "by looking at each process":
+        monkeypatch.setattr(processes, "parent_group", lambda: None)
+    exam = read_exam()
+    tasks = tuple(task for task in exam.tasks if task.name in ("softmax", "train_network"))
+    limits = replace(exam.limits, memory_mb=1024)
+    files = modules(**{name: solution(name) + text for name, text in SHARES.items()})
+    result = mark(HandIn("x", files), replace(exam, tasks=tasks, limits=limits), 7, surroundings)
+    assert result["points"] == sum(task.maximum for task in tasks)
 
 
 @needs_sandbox

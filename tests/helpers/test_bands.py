@@ -1,5 +1,6 @@
 """Bands and the sanitizers made of them: they must let through what is right, and nothing else."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,13 +9,14 @@ import pytest
 from nbval.plugin import get_sanitize_patterns
 
 import benchmarks.bands
-from benchmarks.bands import results_by_seed, to_band
+from benchmarks.bands import RUNS, results_by_seed, to_band
 from helpers.bands import Band, bands_to_json, load_bands, verdict
 from helpers.mnist import DATA_SETS
 from tests.notebooks.sanitizers import sanitizer, sanitizer_file
 
 BAND = Band(mean=96.9, sd=0.1, seeds=20)  # 96.5 to 97.3
-FEWER_SEEDS = {("Fashion-MNIST", "CNN"): 4}  # where training takes long and no mark depends on it
+# Where training takes long and no mark depends on it.
+FEWER_SEEDS = {("Fashion-MNIST", "CNN full"): 4, ("Fashion-MNIST", "CNN mini"): 4}
 ALL_BANDS = [
     (source, name, band) for source, bands in load_bands().items() for name, band in bands.items()
 ]
@@ -46,9 +48,7 @@ def test_all_data_sets_have_the_same_results_each_over_enough_seeds():
         digits = {name.replace(f"hardest {noun_of[source]}", "hardest digit") for name in bands}
         assert digits == load_bands()["MNIST"].keys()
     for source, name, band in ALL_BANDS:
-        # What convolution brings is measured with fewer seeds, so its bands are wider.
-        fewest = 4 if " pixels" in name else 20
-        assert band.seeds >= FEWER_SEEDS.get((source, name[:3]), fewest)
+        assert band.seeds >= FEWER_SEEDS.get((source, name.split(",")[0]), 20)
     assert all(0 <= b.low <= b.mean <= b.high <= 100 for _, _, b in ALL_BANDS)
 
 
@@ -117,6 +117,15 @@ def test_rounding_on_another_cpu_is_overlooked_in_the_checks(sanitize):
     for ours, theirs in (("0.0e+00", "5.6e-16"), ("1.9e-22", "3.1e-13")):
         line = "a batch: exact, relative difference {}, right"
         assert sanitize(line.format(ours)) == sanitize(line.format(theirs))
+
+
+@pytest.mark.parametrize("file", sorted(RUNS.glob("*.json")), ids=lambda file: file.stem)
+def test_bands_are_those_of_the_runs_on_file(file):
+    """Where the runs were kept, nobody can widen a band without inventing all of them."""
+    _, source = file.stem.split("_")
+    runs = list(json.loads(file.read_text()).values())
+    for name in runs[0]:
+        assert load_bands()[source][name] == to_band([run[name] for run in runs]), name
 
 
 def test_json_is_read_back_as_it_was_written(tmp_path, monkeypatch):

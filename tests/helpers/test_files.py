@@ -17,7 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helpers.cnn import Net, load_network, save_network
+from helpers.cnn import Net, load_network, load_network_if_any, save_network
 from helpers.files import atomic_write, read_file
 from helpers.mlp import MLP, PARAMETERS, load_weights, save_weights
 
@@ -267,3 +267,23 @@ def test_parameters_of_another_type_are_refused_by_name(tmp_path, dtype, name):
     torch.save(state | {name: state[name].to(dtype)}, tmp_path / "net.pth")
     with pytest.raises(ValueError, match=f"{name} is {dtype}, wanted torch.float32"):
         load_network(tmp_path / "net.pth")
+
+
+def test_a_network_is_loaded_if_there_is_any(tmp_path, capsys):
+    assert load_network_if_any(tmp_path / "none.pth") is None
+    save_network(Net(seed=4), tmp_path / "net.pth")
+    loaded = load_network_if_any(tmp_path / "net.pth")
+    assert torch.equal(loaded.layers.fc3.weight, Net(seed=4).layers.fc3.weight)
+    assert capsys.readouterr().out == ""
+
+
+@in_one_folder
+@given(name=st.sampled_from(["conv1", "conv2", "fc1", "fc2", "fc3"]), n=st.integers(1, 5))
+def test_a_network_of_other_layers_is_left_out_with_a_reason(tmp_path, capsys, name, n):
+    other = Net()
+    layer = getattr(other.layers, name)
+    for parameter in layer.parameters():
+        parameter.data = parameter.data[:n]
+    save_network(other, tmp_path / "net.pth")
+    assert load_network_if_any(tmp_path / "net.pth") is None
+    assert f"size mismatch for layers.{name}.weight" in capsys.readouterr().out

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from helpers.cnn import predict_probabilities
+from helpers.mlp import MLP
 from helpers.mnist import load_mnist
-from playground.export import assemble
+from playground.export import assemble, export_playground
 from playground.handwriting import as_mnist
 from tests.playground.playground_reference import (
     PAGE,
@@ -189,6 +190,20 @@ def test_the_mlp_alone_is_a_whole_page(browser, tmp_path):
     says(page, "The MLP reads a 3")
     assert page.locator("td.cnn:visible").count() == 0
     assert "Notebook 2" in page.locator("section.cnn").inner_text()
+    assert page.faults == []
+
+
+@pytest.mark.parametrize("n_hidden", [16, 128])
+def test_an_mlp_of_any_size_is_shown_and_computed(browser, tmp_path, n_hidden):
+    mlp = MLP(n_hidden=n_hidden, seed=1)
+    export_playground(tmp_path / "page.html", load_mnist(), mlp, reference_cnn())
+    page = open_page(browser, tmp_path / "page.html")
+    draw(page, THREE)
+    says(page, "read")
+    assert page.locator("#cnn-says").inner_text() == "3"
+    assert page.locator(".unit").count() == n_hidden
+    seen = page.evaluate("Array.from(asMnist(readPaper()))")
+    np.testing.assert_allclose(beliefs(page)[0], mlp.forward(seen), rtol=0, atol=1e-4)
     assert page.faults == []
 
 

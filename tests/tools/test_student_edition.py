@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook
 
 from checks.exercises import load_tasks
 from grading.answers import ANSWER
@@ -25,7 +25,6 @@ from tools.student_edition import (
     FOLDER,
     MarkerError,
     replace_regions,
-    sections_of_exercises,
     student_edition,
     write_edition,
 )
@@ -274,13 +273,28 @@ def test_one_exercise_to_go(function, edition):
 
 def test_messages_lead_to_the_section_that_explains():
     """The verdicts name the section in which the notebooks show the exercise."""
-    sections = sections_of_exercises(NOTEBOOKS)
-    shown = {name: sections.get(name, sections.get(name.rpartition(".")[0])) for name in EXERCISES}
-    assert all(shown.values()), shown
     for task in load_tasks():
-        places = {shown[f"helpers.{task.module}.{name}"] for name in task.writes}
-        notebook = "notebook 2" if task.module == "cnn" else "notebook 1"
-        assert f"{notebook}, {task.section.removesuffix(f' of {notebook}')}" in places, task.name
+        notebook = NOTEBOOKS[task.module == "cnn"]
+        places = {section_that_shows(name, notebook) for name in task.writes}
+        assert None not in places, task.name
+        assert task.section.removesuffix(" of notebook 2") in places, task.name
+
+
+def section_that_shows(function: str, path: Path) -> str | None:
+    """The headings over the first cell of a notebook that shows the source of a function."""
+    section = part = ""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            shown = re.findall(r"[\w.]+", "".join(re.findall(r"show_source\((.*)\)", cell.source)))
+            if {function, function.rpartition(".")[0]} & set(shown):
+                return section + part
+            continue
+        for level, number, title in re.findall(r"^(##+) (?:(\d+) )?([^:\n]*)", cell.source, re.M):
+            if level == "##":
+                section, part = f"section {number}" if number else f'"{title}"', ""
+            else:
+                part = f', "{title}"'
+    return None
 
 
 def test_each_check_follows_its_exercise():
@@ -413,20 +427,20 @@ def test_regions_are_replaced_with_their_markers():
 @pytest.fixture
 def project(tmp_path):
     """A small project with one exercise."""
-    for name in ("helpers", "notebooks", "tools"):
+    for name in ("checks", "helpers", "notebooks", "tools"):
         (tmp_path / name).mkdir()
     (tmp_path / "tools" / "STUDENT_README.md").write_text("Hello", encoding="utf-8")
-    cells = [
-        new_markdown_cell("## 4 Sums\ntext\n### Of two: a start"),
-        new_code_cell("from helpers.sums import add\n\nshow_source(add)"),
-    ]
-    nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / "1_sums.ipynb")
+    row = (
+        "[[exercise]]\nname = 'add'\nsection = 'section 4, \"Of two\"'\nmodule = 'mlp'\n"
+        "takes = ['add']\ncheck = 'sums'\npoints = {}\n"
+    )
+    (tmp_path / "checks" / "exercises.toml").write_text(row, encoding="utf-8")
     return tmp_path
 
 
 def made_of(project: Path, code: str) -> str:
-    (project / "helpers" / "sums.py").write_text(code, encoding="utf-8")
-    return student_edition(project)["helpers/sums.py"].decode()
+    (project / "helpers" / "mlp.py").write_text(code, encoding="utf-8")
+    return student_edition(project)["helpers/mlp.py"].decode()
 
 
 def test_a_solution_becomes_an_error_that_names_exercise_and_section(project):
@@ -434,7 +448,7 @@ def test_a_solution_becomes_an_error_that_names_exercise_and_section(project):
         project, f"def add(a, b):\n    '''Add.'''\n    {BEGIN}    return a + b\n    {END}"
     )
     with pytest.raises(NotImplementedError, match=r'Exercise add is.*\n.*1, section 4, "Of two"'):
-        student_module(text, "sums").add(1, 2)
+        student_module(text, "mlp").add(1, 2)
     assert "a + b" not in text
 
 
@@ -443,24 +457,27 @@ def test_code_around_a_solution_stay_valid(project):
     text = made_of(project, f"{code}        return c\n    finally:\n        print('done')\n")
     assert "    finally:\n        print('done')\n" in text
     with pytest.raises(NotImplementedError):
-        student_module(text, "sums").add(1, 2)
+        student_module(text, "mlp").add(1, 2)
 
 
 @pytest.mark.parametrize(
     ("code", "message"),
     [
         (f"{BEGIN}x = 1\n{END}", "line 1: a solution outside of functions"),
-        (f"def sub(a):\n    {BEGIN}    return a\n    {END}", "no notebook shows the source of sub"),
+        (
+            f"def sub(a):\n    {BEGIN}    return a\n    {END}",
+            "line 2: sub is written in no exercise",
+        ),
         (f"def add(a):\n    {BEGIN}    return a\n", "line 2: ### BEGIN SOLUTION has no end"),
     ],
 )
 def test_solutions_that_cannot_be_cut_out_are_refused(project, code, message):
-    with pytest.raises(MarkerError, match=rf"helpers/sums\.py.*{message}"):
+    with pytest.raises(MarkerError, match=rf"helpers/mlp\.py.*{message}"):
         made_of(project, code)
 
 
 def test_a_solution_that_is_half_a_statement_is_refused(project):
-    with pytest.raises(MarkerError, match=r"helpers/sums\.py: .* whole statements"):
+    with pytest.raises(MarkerError, match=r"helpers/mlp\.py: .* whole statements"):
         made_of(project, f"def add(a, b):\n    return [\n    {BEGIN}    a + b\n    {END}    ]\n")
 
 

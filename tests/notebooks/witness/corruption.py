@@ -4,9 +4,9 @@ A fault changes one value in the arguments, or in the result, of one function. W
 by a seed, so that no list of faults decides what the witness can see.
 """
 
-import copy
 import functools
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -52,7 +52,11 @@ def _is_numeric(value: Any) -> bool:
 def variants(value: Any, rng: np.random.Generator) -> list[Any]:
     """Other values of the same kind, each wrong in one way."""
     if isinstance(value, str):
-        return [value + " too", value[::-1]]
+        others = [value + " too", value[::-1]]
+        if digits := re.findall(r"\d", value):
+            digit = digits[rng.integers(len(digits))]
+            others.append(value.replace(digit, str((int(digit) + 1) % 10)))
+        return others
     array = np.asarray(value)
     if array.ndim == 0:
         return [type(value)(value + 1), type(value)(0)]
@@ -96,25 +100,59 @@ def corrupted(value: Any, rng: np.random.Generator) -> tuple[Any, str]:
 
 
 def _corrupted_figure(figure: Figure, rng: np.random.Generator) -> tuple[Figure, str]:
-    """Change a word of the alt text, bend a curve, clear axes, or leave nothing to see."""
-    alt, axes = figure.get_label(), figure.findobj(lambda artist: hasattr(artist, "cla"))
-    words = alt.split()
-    k = int(rng.integers(len(words)))
-    texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
-    lines = [line for ax in axes for line in ax.lines if len(line.get_ydata()) > 1]
-    ways = ["word", "clear"] + ["curve"] * bool(lines) + ["blank"]
-    way = ways[rng.integers(len(ways))]
-    if way == "word":
-        figure.set_label(" ".join([*words[:k], words[k][::-1] + "7", *words[k + 1 :]]))
-    elif way == "clear":
-        axes[rng.integers(len(axes))].cla()
+    """Change a word, a number or a curve, clear axes, or leave nothing to see; and say which."""
+    axes = figure.findobj(lambda artist: hasattr(artist, "cla"))
+    axises = [axis for ax in axes if ax.axison for axis in (ax.xaxis, ax.yaxis)]
+    labels = {label for axis in axises for label in axis.get_ticklabels()}
+    texts = [t for t in figure.findobj(Text) if re.search("[a-z]", t.get_text())]
+    ticks = [axis for axis in axises if any(t.get_text().isdigit() for t in axis.get_ticklabels())]
+    found = {
+        "words": [text for text in texts if text not in labels],
+        "ticks": ticks,
+        "curve": [line for ax in axes for line in ax.lines if len(line.get_ydata()) > 1],
+        "clear": axes,
+        "blank": [figure],
+        "alt": [figure],
+    }
+    way = _one_of([way for way, artists in found.items() if artists], rng)
+    artist, alt = _one_of(found[way], rng), figure.get_label()
+    if way == "words":
+        artist.set_text(_misspelt(artist.get_text(), rng))
+    elif way == "ticks":
+        artist.set_ticks(places := artist.get_ticklocs(), [f"{place + 1:g}" for place in places])
     elif way == "curve":
-        line = lines[rng.integers(len(lines))]
-        line.set_ydata(np.asarray(line.get_ydata(), float)[::-1] + 0.25)
+        way = _spoil_curve(artist, rng)
     else:
-        figure.clear()
-        figure.set_label(alt)
-    return figure, f"{way} of {len(texts)} texts"
+        (artist.cla if way == "clear" else artist.clear if way == "blank" else str)()
+        figure.set_label(_misspelt(alt, rng) if way == "alt" else alt)
+    return figure, way
+
+
+def _spoil_curve(line: Any, rng: np.random.Generator) -> str:
+    """Bend a curve, make it white, or move what is shown away from it; and say which."""
+    values = np.asarray(line.get_ydata(), float)
+    way = _one_of(["bent", "white", "outside"], rng)
+    if way == "bent":
+        line.set_ydata(values[::-1] + 0.25)
+    elif way == "white":
+        line.set(color="white", markerfacecolor="white", markeredgecolor="white", zorder=-9)
+    else:
+        line.axes.set_ylim(values.max() + 1, values.max() + 2)
+    return way
+
+
+def _one_of(values: list[Any], rng: np.random.Generator) -> Any:
+    return values[rng.integers(len(values))]
+
+
+def _misspelt(text: str, rng: np.random.Generator) -> str:
+    """The text with one word turned round and lengthened, or with another digit."""
+    if rng.random() < 0.5 and any(character.isdigit() for character in text):
+        k = _one_of([k for k, character in enumerate(text) if character.isdigit()], rng)
+        return text[:k] + str((int(text[k]) + 1) % 10) + text[k + 1 :]
+    words = text.split(" ")
+    k = int(rng.integers(len(words)))
+    return " ".join([*words[:k], words[k][::-1] + "q", *words[k + 1 :]])
 
 
 class Fault:
@@ -134,7 +172,7 @@ class Fault:
             if self.rng.random() < 0.5:
                 (arguments, settings), self.change = corrupted((arguments, settings), self.rng)
                 return self.right(*arguments, **settings)
-            result, self.change = corrupted(copy.copy(self.right(*arguments, **settings)), self.rng)
+            result, self.change = corrupted(self.right(*arguments, **settings), self.rng)
             return result
 
         self._put(wrong)

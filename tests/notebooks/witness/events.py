@@ -23,7 +23,7 @@ class Step(NamedTuple):
     pixels: float  # the sum of all grey values: tells which images they were, in any order
     loss: float  # summed over the images, in nats
     n_correct: int
-    settings: tuple[float, ...]  # the learning rate; for an optimizer with momentum, that as well
+    settings: tuple[Any, ...]  # the learning rate; of an optimizer its kind and all its settings
 
 
 class Epoch(NamedTuple):
@@ -34,11 +34,11 @@ class Epoch(NamedTuple):
 
 
 class Events:
-    """All that was seen, by network."""
+    """All that was seen: steps by network, epochs by the history that has them on record."""
 
     def __init__(self) -> None:
         self.steps: WeakKeyDictionary[Any, list[Step]] = WeakKeyDictionary()
-        self.epochs: WeakKeyDictionary[Any, list[Epoch]] = WeakKeyDictionary()
+        self.recorded: dict[int, tuple[Any, list[Epoch]]] = {}
         self.figures: list[tuple[Figure, bytes]] = []
         self.current: Any = None
         self.input: Any = None  # of the PyTorch network that went forward last
@@ -47,12 +47,17 @@ class Events:
         self.current = network
         self.steps.setdefault(network, []).append(step)
 
-    def epoch(self) -> None:
-        """An epoch of the network that was trained last is put on record."""
+    def epoch(self, history: Any) -> None:
+        """An epoch of the network that was trained last is put on record in a history."""
         if self.current is not None:
             steps = self.steps.pop(self.current, [])
             epoch = Epoch(steps, parameters_of(self.current))
-            self.epochs.setdefault(self.current, []).append(epoch)
+            # The history is kept, so that no other one ever has its id.
+            self.recorded.setdefault(id(history), (history, []))[1].append(epoch)
+
+    def epochs(self, history: Any) -> list[Epoch]:
+        """The epochs that were put on record in a history."""
+        return self.recorded.get(id(history), (history, []))[1]
 
 
 EVENTS = Events()
@@ -75,7 +80,7 @@ def watch() -> None:
     for network in (MLP, SoftmaxLayer):
         _follow(network, "update_grad", _mlp_goes_back)
     _follow(MLP, "update_params", _mlp_steps)
-    _follow(History, "record", lambda *_: EVENTS.epoch())
+    _follow(History, "record", lambda history, *_: EVENTS.epoch(history))
     _follow(Figure, "savefig", _figure_saved)
     torch.nn.modules.module.register_module_forward_hook(_module_went_forward)
     register_optimizer_step_pre_hook(_optimizer_steps)
@@ -125,8 +130,16 @@ def _module_went_forward(module: torch.nn.Module, inputs: tuple[Any, ...], outpu
 
 def _optimizer_steps(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     if seen := PENDING.pop("CNN", None):
-        group = optimizer.param_groups[0]
-        EVENTS.step(seen[0], Step(*seen[1:], (group["lr"], group.get("momentum", 0))))
+        EVENTS.step(seen[0], Step(*seen[1:], settings_of(optimizer)))
+
+
+def settings_of(optimizer: torch.optim.Optimizer) -> tuple[Any, ...]:
+    """Return an optimizer's kind, and the settings of all its parameters."""
+    groups = [
+        tuple(sorted((name, value) for name, value in group.items() if name != "params"))
+        for group in optimizer.param_groups
+    ]
+    return type(optimizer).__name__, *groups
 
 
 def _figure_saved(figure: Figure, target: Any, **_: Any) -> None:

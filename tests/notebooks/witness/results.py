@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.notebooks.witness import run as witness_run
-from tests.notebooks.witness.events import Epoch, Parameters, parameters_of
+from tests.notebooks.witness.events import Parameters, parameters_of, settings_of
 from tests.notebooks.witness.run import Run
 
 Array = np.ndarray
@@ -114,8 +114,8 @@ def percent_right(logits: Array, labels: Array) -> float:
 
 
 def says(run: Run, name: str, value: float, tolerance: float = SLACK) -> None:
-    """Assert that the verdict on `name` is about `value`."""
-    equal(run.verdict_of(name), value, f"verdict on {name}", tolerance + 0.005)
+    """Assert that the verdict on `name` is about `value`, to the two decimals that it has."""
+    equal(run.verdict_of(name), value, f"verdict on {name}", tolerance + 0.005 + 1e-9)
 
 
 # ---- The data and the trainings ---------------------------------------------------------------
@@ -135,13 +135,13 @@ def digits_are_those_of_the_files(run: Run) -> None:
 
 
 def follows(
-    run: Run, network: Any, history: Any, train: Any, *, epochs: int, batch: int, settings: Array
+    run: Run, history: Any, train: Any, *, epochs: int, batch: int, settings: tuple[Any, ...]
 ) -> None:
     """Assert that a history tells of the training that was asked for, and that it tells the truth.
 
-    `train` are images and labels, `settings` what each step uses: the learning rate, and momentum.
+    `train` are images and labels, `settings` what each step uses.
     """
-    seen: list[Epoch] = run.events.epochs.get(network, [])
+    seen = run.events.epochs(history)
     assert len(seen) == len(history.loss) == epochs, f"{len(seen)} epochs, wanted {epochs}"
     n = len(train[1])
     sizes = [min(batch, n - start) for start in range(0, n, batch)]
@@ -150,19 +150,25 @@ def follows(
         equal([step.n_images for step in epoch.steps], sizes, f"batches of epoch {k + 1}")
         all_pixels = sum(step.pixels for step in epoch.steps)
         equal(all_pixels / pixels, 1.0, f"images of epoch {k + 1}", 1e-5)
-        assert {step.settings for step in epoch.steps} == {tuple(settings)}, "settings of the steps"
+        for step in epoch.steps:
+            assert step.settings == settings, f"steps with {step.settings}, wanted {settings}"
         loss = sum(step.loss for step in epoch.steps) / n
         equal(history.loss[k], loss, f"loss of epoch {k + 1}", 1e-5 + 1e-4 * loss)
+
+
+def is_left_as_trained(run: Run, network: Any, history: Any) -> None:
+    """Assert that a network is as the last epoch of its history left it."""
     for name, values in parameters_of(network).items():
-        equal(values, seen[-1].parameters[name], f"{name} after the last epoch")
+        wanted = run.events.epochs(history)[-1].parameters[name]
+        equal(values, wanted, f"{name} after the last epoch")
 
 
-def accuracies_are_true(run: Run, network: Any, history: Any, train: Any, held_out: Any) -> None:
+def accuracies_are_true(run: Run, history: Any, train: Any, held_out: Any) -> None:
     """Assert that the accuracies on record are those of the network after the epoch.
 
     Those of PyTorch's networks on their training images are taken along the way, before each step.
     """
-    seen = run.events.epochs[network]
+    seen = run.events.epochs(history)
     logits = logits_by(seen[0].parameters)
     for k in {0, len(seen) // 3, len(seen) - 1}:
         steps, parameters = seen[k]
@@ -178,8 +184,27 @@ def accuracies_are_true(run: Run, network: Any, history: Any, train: Any, held_o
         equal(history.train_accuracy, along, "training accuracies", SLACK)
 
 
+def epochs_are_told(run: Run, *histories: Any) -> None:
+    """Assert that the lines which the trainings print are those of their histories.
+
+    After the epochs 1, 2, 5, 10, 20, 50 and so on, and after the last, there is a line.
+    """
+    pattern = r"epoch +(\d+): loss (\S+), training (\S+) %, validation (\S+) %"
+    wanted = [
+        (str(k), f"{loss:.4f}", f"{training:.2f}", f"{validation:.2f}")
+        for h in histories
+        for k, (loss, training, validation) in enumerate(
+            zip(h.loss, h.train_accuracy, h.validation_accuracy, strict=True), start=1
+        )
+        if k == len(h) or str(k).rstrip("0") in ("1", "2", "5")
+    ]
+    for line, right in zip(re.findall(pattern, run.printed()), wanted, strict=True):
+        assert line == right, f"epoch {', '.join(line)} is told, {', '.join(right)} is on record"
+
+
 MLP_SETTINGS: dict[str, Any] = {"epochs": 100, "batch": 256, "settings": (1e-3,)}
-CNN_SETTINGS: dict[str, Any] = {"epochs": 40, "batch": 64, "settings": (0.01, 0.9)}
+SGD = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01, momentum=0.9)
+CNN_SETTINGS: dict[str, Any] = {"epochs": 40, "batch": 64, "settings": settings_of(SGD)}
 
 
 def first_images(split: Any, n: int | None) -> tuple[Array, Array]:
@@ -191,8 +216,9 @@ def mlp_trainings_are_as_asked_and_told(run: Run) -> None:
     for name, n in (("mini", 2000), ("full", None)):
         network, history = getattr(run, f"mlp_{name}"), getattr(run, name)
         train = first_images(run.digits.train, n)
-        follows(run, network, history, train, **MLP_SETTINGS)
-        accuracies_are_true(run, network, history, train, run.digits.validation)
+        follows(run, history, train, **MLP_SETTINGS)
+        is_left_as_trained(run, network, history)
+        accuracies_are_true(run, history, train, run.digits.validation)
 
 
 @check_of("1")
@@ -208,10 +234,12 @@ def short_trainings_are_as_asked_and_told(run: Run) -> None:
     ]
     for name, network, history, rate in asked:
         settings = {"epochs": 20, "batch": 256, "settings": (rate,)}
-        follows(run, network, history, mini, **settings)
-        accuracies_are_true(run, network, history, mini, held_out)
+        follows(run, history, mini, **settings)
+        is_left_as_trained(run, network, history)
+        accuracies_are_true(run, history, mini, held_out)
         says(run, f"{name}, validation accuracy", history.validation_accuracy[-1], 0)
-    follows(run, run.one_layer, run.alone, run.digits.train, epochs=10, batch=256, settings=(1e-3,))
+    follows(run, run.alone, run.digits.train, epochs=10, batch=256, settings=(1e-3,))
+    is_left_as_trained(run, run.one_layer, run.alone)
     right = percent_right(logits_of(run.one_layer, held_out.images), held_out.labels)
     says(run, "one softmax layer, validation accuracy", right)
     best = max(run.rates, key=lambda rate: run.by_rate[rate].validation_accuracy[-1])
@@ -223,6 +251,8 @@ def short_trainings_are_as_asked_and_told(run: Run) -> None:
     )
     for text in told:
         assert f"The result: {text}" in run.printed(), f"wanted the result {text}"
+    by_rate = [run.by_rate[rate] for rate in run.rates]
+    epochs_are_told(run, run.mini, run.zero_history, *by_rate, run.jumping, run.full, run.alone)
 
 
 @check_of("1")
@@ -283,7 +313,7 @@ def what_is_told_in_numbers_is_so(run: Run) -> None:
 
 @check_of("1")
 def the_snapshots_are_those_of_the_full_training(run: Run) -> None:
-    epochs = run.events.epochs[run.mlp_full]
+    epochs = run.events.epochs(run.full)
     assert list(run.frames) == [0, 1, 2, 5, 10, 100], f"frames {list(run.frames)}"
     for epoch in (1, 2, 5, 10, 100):
         equal(run.frames[epoch], epochs[epoch - 1].parameters["W1"], f"snapshot {epoch}", 1e-6)
@@ -298,8 +328,11 @@ def cnn_trainings_are_as_asked_and_told(run: Run) -> None:
     for name, n in (("mini", 2000), ("full", None)):
         network, history = getattr(run, f"myNet_{name}"), getattr(run, name)
         train = first_images(run.digits.train, n)
-        follows(run, network, history, train, **CNN_SETTINGS)
-        accuracies_are_true(run, network, history, train, run.digits.validation)
+        follows(run, history, train, **CNN_SETTINGS)
+        is_left_as_trained(run, network, history)
+        accuracies_are_true(run, history, train, run.digits.validation)
+    briefly = run.rival_before, run.cnn_before, run.rival_after, run.cnn_after
+    epochs_are_told(run, run.mini, run.full, *briefly)
 
 
 @check_of("2")
@@ -321,8 +354,9 @@ def trainings_that_isolate_convolution_are_as_asked_and_told(run: Run) -> None:
         (run.rival_permuted, run.rival_after, run.permuted),
         (run.cnn_permuted, run.cnn_after, run.permuted),
     ):
-        follows(run, network, history, data["train"], **five)
-        accuracies_are_true(run, network, history, data["train"], data["validation"])
+        follows(run, history, data["train"], **five)
+        is_left_as_trained(run, network, history)
+        accuracies_are_true(run, history, data["train"], data["validation"])
     for network in (run.rival, run.rival_permuted):
         shapes = [p.shape for name, p in parameters_of(network).items() if "weight" in name]
         assert shapes == [(47, 784), *3 * [(47, 47)], (10, 47)], f"the rival's layers {shapes}"
@@ -496,7 +530,7 @@ def _the_ranking_is_as_sure_as_told(run: Run, counts: Array) -> None:
 def blank_pixels_are_counted_and_untouched(run: Run) -> None:
     blank = ~run.digits.train.images.any(axis=0)
     assert f"{blank.sum()} of 784 pixels never have ink." in run.printed(), f"{blank.sum()} blank"
-    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs[run.mlp_full])
+    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs(run.full))
     equal(last[:, blank], first[:, blank], "weights of blank pixels")
     assert (last[:, ~blank] != first[:, ~blank]).any(), "no weight was ever touched"
 
@@ -520,7 +554,7 @@ IDENTICAL = "The probabilities of all 10,000 test images are identical"
 @check_of("1")
 def the_claims_of_notebook_1_hold(run: Run) -> None:
     blank = ~run.digits.train.images.any(axis=0)
-    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs[run.mlp_full])
+    first, *_, last = (epoch.parameters["W1"] for epoch in run.events.epochs(run.full))
     untouched = "Their weights are exactly as they were at the start"
     wanted = {
         IDENTICAL: same_parameters(run.saved_full, run.mlp_full),
@@ -649,6 +683,14 @@ def the_mlp_of_notebook_1_is_trained(run: Run) -> None:
     cnn = percent_right(logits_of(run.myNet_full, test.images), test.labels)
     mlp = percent_right(logits_of(run.mlp, test.images), test.labels)
     assert mlp > cnn - 10, f"the MLP reads {mlp:.1f} % rightly, the CNN {cnn:.1f} %"
+    if steps := run.events.steps.get(run.mlp):  # it was trained here, not loaded
+        seen = sum(step.pixels for step in steps) / run.digits.train.images.sum(dtype=float)
+        equal(seen, MLP_SETTINGS["epochs"], "how often the MLP has seen all images", 1e-3)
+        assert {step.settings for step in steps} == {MLP_SETTINGS["settings"]}, "its settings"
+    else:
+        for name, values in parameters_of(run.mlp).items():
+            file = np.load(run.weights / f"mlp_full_{name}.npy", allow_pickle=False)
+            equal(values, file, f"{name} of the MLP")
 
 
 @check_of("2")
@@ -657,7 +699,7 @@ def shifted_digits_are_read_as_told(run: Run) -> None:
     for name, network in (("fully connected", run.rival), ("CNN", run.small_cnn)):
         told = run.by_shift[name]
         assert len(told) == 7, f"{len(told)} shifts"
-        for step in (0, 3):
+        for step in range(7):
             ways = [(step, 0), (-step, 0), (0, step), (0, -step)][: 4 if step else 1]
             right = [
                 percent_right(logits_of(network, _shifted(test.images, *way)), test.labels)
