@@ -7,8 +7,10 @@ to mark that student again.
 
 import hashlib
 import json
+import os
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -156,23 +158,22 @@ def _system_of(children: Sequence[Child]) -> str:
 def _of_files(children: Sequence[Child]) -> dict[str, Label | None]:
     """Return the names of archives without their endings, where these don't tell them apart."""
     stems = {child.name: child.name if child.is_folder else _stem(child.name) for child in children}
-    shown = [printable(stem) for stem in stems.values()]
+    shown = Counter(map(printable, stems.values()))
     return {
-        name: Label(name=_alone(name, stem, shown.count(printable(stem)) == 1))
+        name: Label(name=stem if shown[printable(stem)] == 1 else _distinct(name))
         for name, stem in stems.items()
     }
 
 
-def _alone(name: str, stem: str, is_alone: bool) -> str:
-    if is_alone:
-        return stem
-    told = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return f"{printable(name)} {told}" if printable(name) != name else name
+def _distinct(name: str) -> str:
+    """Return a name that can be written, and that no other file has."""
+    told = printable(name)
+    return told if told == name else f"{told} {hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"
 
 
 def _stem(name: str) -> str:
     ending = max((e for e in ARCHIVES if name.lower().endswith(e)), key=len, default="")
-    return name[: len(name) - len(ending)] if ending else Path(name).stem
+    return name[: -len(ending)] if ending else Path(name).stem
 
 
 def _with_metadata(found: Sequence[Submission], metadata: Child) -> list[Submission]:

@@ -108,36 +108,40 @@ def _of_archive(path: Path) -> list[Child]:
         archive = zipfile.ZipFile(path)  # it is read later
     except (Unreadable, zipfile.BadZipFile, ValueError, NotImplementedError):
         return []
-    return _grouped(path, archive, archive.infolist())
+    return _grouped(path, archive)
 
 
-def _grouped(path: Path, archive: zipfile.ZipFile, infos: Sequence[zipfile.ZipInfo]) -> list[Child]:
+def _grouped(path: Path, archive: zipfile.ZipFile) -> list[Child]:
     """Return the files of an archive by the first part of their names, below all common folders."""
-    split = [(info, [*filter(None, info.filename.replace("\\", "/").split("/"))]) for info in infos]
-    split = [(info, parts) for info, parts in split if parts and _is_wanted(parts[0])]
+    files = [(info, _parts(info.filename)) for info in archive.infolist() if not info.is_dir()]
+    files = [(info, parts) for info, parts in files if parts and _is_wanted(parts[0])]
     depth = 0
-    while len({parts[depth] for _, parts in split if len(parts) > depth}) == 1:
-        first = next(parts[depth] for _, parts in split if len(parts) > depth)
-        if all(len(parts) <= depth + 1 for _, parts in split) or recognized([first]):
-            break
-        if first == "helpers":
-            break
+    while _are_wrapped([parts[depth:] for _, parts in files]):
         depth += 1
-    groups: dict[str, list[zipfile.ZipInfo]] = {}
-    folders = set()
-    for info, parts in split:
-        if len(parts) > depth and _is_wanted(parts[depth]):
-            groups.setdefault(parts[depth], []).append(info)
-            folders |= {parts[depth]} if len(parts) > depth + 1 else set()
+    groups: dict[str, list[tuple[zipfile.ZipInfo, list[str]]]] = {}
+    for info, parts in files:
+        if _is_wanted(parts[depth]):
+            groups.setdefault(parts[depth], []).append((info, parts))
     return [
         Child(
             name,
-            partial(_in_archive, path, archive, group, depth + (name in folders)),
-            is_folder=name in folders,
-            is_repository=any("/.git/" in f"/{info.filename}" for info in group),
+            partial(_in_archive, path, archive, [info for info, _ in group], depth),
+            is_folder=len(group[0][1]) > depth + 1,
+            is_repository=any(".git" in parts for _, parts in group),
         )
         for name, group in sorted(groups.items())
     ]
+
+
+def _parts(name: str) -> list[str]:
+    return [*filter(None, name.replace("\\", "/").split("/"))]
+
+
+def _are_wrapped(files: Sequence[Sequence[str]]) -> bool:
+    """Whether all files lie in one folder that is nobody's hand-in."""
+    first = {parts[0] for parts in files}
+    is_folder = all(len(parts) > 1 for parts in files)
+    return len(first) == 1 and is_folder and first != {"helpers"} and not recognized([*first])
 
 
 def _in_archive(
@@ -146,5 +150,5 @@ def _in_archive(
     # This process may be a copy of the one that read the list: their place in the file is shared.
     archive.fp = path.open("rb")
     for entry in zip_entries(archive, infos):
-        inner = [*filter(None, entry.name.replace("\\", "/").split("/"))][depth:]
-        yield replace(entry, name="/".join(inner))
+        *folders, file = _parts(entry.name)[depth:]
+        yield replace(entry, name="/".join([*folders[1:], file]))

@@ -9,7 +9,6 @@ import zipfile
 import pytest
 
 from grading import archives
-from grading.archives import read_hand_in
 from grading.collect import ABOUT, collect, find_submissions, read_collected
 from grading.collect.people import Person, Roster
 from tests.grading.downloads import (
@@ -21,6 +20,7 @@ from tests.grading.downloads import (
     wrong,
     zipped,
 )
+from tests.grading.test_archives import read_hand_in
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 OWN = {"moodle": "id", "canvas": "id", "gradescope": "id", "github": "login", "folders": "name"}

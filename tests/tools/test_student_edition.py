@@ -19,8 +19,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from checks.exercises import load_tasks
 from grading.answers import ANSWER
-from grading.archives import read_hand_in
 from tests.checks.mutants import run_check, student_module
+from tests.grading.test_archives import read_hand_in
 from tools.student_edition import (
     FOLDER,
     MarkerError,
