@@ -140,7 +140,8 @@ def find_submissions(path: Path, system: str = "auto") -> list[Submission]:
         person = Person(printable(label.name) if label.name else "", label.id, "", label.login)
         parts.setdefault(person, []).append((child, label))
     if not any(told.values()):
-        raise ValueError(f"{path} holds nothing that {row.name} names so; wanted --from {NAMES}.")
+        known = ", ".join(NAMES)
+        raise ValueError(f"{path} holds nothing that {row.name} names so; wanted --from {known}.")
     found = [
         Submission((person,), tuple(mine), any(label.late for _, label in mine))
         for person, mine in parts.items()
