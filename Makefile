@@ -10,7 +10,7 @@ EXTRAS := [test]
 ### END HIDDEN TESTS
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
-.PHONY: help run check lab data clean
+.PHONY: help run check hand-in lab data clean
 ### BEGIN HIDDEN TESTS
 .PHONY: test student mark notebooks bands record benchmarks pins
 ### END HIDDEN TESTS
@@ -19,6 +19,7 @@ help:
 	@echo "make run        execute the notebooks: copies in build/, figures in figures/"
 	@echo "make lab        open JupyterLab"
 	@echo "make check      all checks of the exercises in helpers/"
+	@echo "make hand-in    the checks once more, and hand-in.zip"
 ### BEGIN HIDDEN TESTS
 	@echo "make test       the same set-up, then ruff, mypy, the unit tests and strict nbval"
 	@echo "make student    the student edition, without solutions: build/student and build/student.zip"
@@ -76,6 +77,9 @@ lab: $(READY)
 
 check: $(READY)
 	$(BIN)/python -m checks
+
+hand-in: $(READY)
+	@$(BIN)/python -m tools.hand_in
 
 ### BEGIN HIDDEN TESTS
 mark: $(READY)

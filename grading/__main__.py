@@ -9,13 +9,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from checks.exercises import FILE
-from grading.classroom import Rules, Way, hand_ins, mark_class
+from grading.classroom import Rules, Ticket, Way, by_hand, mark_class
+from grading.collect import NAMES, collect, read_collected
+from grading.collect.people import Roster
 from grading.exam import read_exam
+from grading.late import LateRules, read_late
 from grading.report import write_reports
+from grading.results import Page, changes, overridden, page_of, person_of, read_marks
 from grading.sandbox.cgroups import RUN, parent_group
 from grading.sandbox.limits import MarkerError
 from grading.sandbox.processes import limits_told, why_unavailable
@@ -25,6 +29,7 @@ from helpers.files import atomic_write
 UNSAFE = """\
 WITHOUT A SANDBOX: the code of these hand-ins runs with your rights. It can read and delete your
 files, the solution and other hand-ins, and use the network. Do so only with code that you trust."""
+UNREADABLE = "nothing in it could be read"
 UNDERTAKER = """
 read -r line
 rm -rf "$0"
@@ -77,20 +82,60 @@ def scratch_space() -> Iterator[None]:
 
 
 def _mark(options: argparse.Namespace) -> int:
-    paths, exam = hand_ins(options.hand_ins), read_exam(options.config)
+    exam, late = read_exam(options.config), read_late(options.config)
     if options.jobs < 1:
         raise ValueError(f"--jobs is {options.jobs}; wanted at least 1.")
+    roster = _roster(options.roster, options.out / "roster.csv")
+    collect(options.hand_ins, options.out / "hand-ins", options.system, roster, options.jobs)
     seed = chosen_seed(options.out, options.seed)
     surroundings = _surroundings(options)
     rules = Rules(exam, seed, surroundings, options.notebooks)
     way = Way(options.jobs, options.scheduler)
     try:
-        results = mark_class(paths, rules, options.out / "results", way)
+        pages = _pages(options.out, rules, way, late)
     finally:
         surroundings.close()
-    write_reports(results, exam, options.out)
-    print(f"{len(results)} hand-ins are marked: read {options.out / 'report.html'}")
-    n_by_hand = sum(result["points"] is None for result in results)
+    pages = overridden(pages, options.out / "overrides.csv", exam)
+    before = read_marks(options.out)
+    changed = list(changes(before, pages)) if before else []
+    missing = roster.without(map(person_of, pages)) if roster else []
+    write_reports(pages, exam, options.out, changed, missing)
+    return _told(options.out, pages, changed, missing)
+
+
+def _roster(given: Path | None, kept: Path) -> Roster | None:
+    """Return the list of the course: the one given, which is kept, or that of the run before."""
+    if given:
+        Roster(given)  # it must be readable
+        with atomic_write(kept) as file:
+            file.write(given.read_bytes())
+    return Roster(kept) if kept.exists() else None
+
+
+def _pages(folder: Path, rules: Rules, way: Way, late: LateRules) -> list[Page]:
+    """Mark all that was collected; return what each gets, those to be looked at by hand first."""
+    found = read_collected(folder / "hand-ins")
+    readable = [path for path, record in found.items() if record["is_readable"]]
+    marked = dict(zip(readable, mark_class(readable, rules, folder / "results", way), strict=True))
+    pages = [
+        page_of(
+            marked.get(path) or by_hand(Ticket(path, path.stem), UNREADABLE, rules), record, late
+        )
+        for path, record in found.items()
+    ]
+    return sorted(pages, key=lambda page: (page["points"] is not None, page["name"].casefold()))
+
+
+def _told(
+    folder: Path, pages: Sequence[Page], changed: Sequence[object], missing: Sequence[str]
+) -> int:
+    """Say what came of it; return the exit status."""
+    print(f"{len(pages)} hand-ins are marked: read {folder / 'report.html'}")
+    if changed:
+        print(f"{len(changed)} points changed since the last run: see {folder / 'changes.csv'}")
+    if missing:
+        print(f"{len(missing)} of the roster handed nothing in: {', '.join(missing[:20])}")
+    n_by_hand = sum(page["points"] is None for page in pages)
     if n_by_hand:
         print(f"{n_by_hand} of them could not be marked, and are to be looked at by hand.")
     return int(n_by_hand > 0)
@@ -124,7 +169,9 @@ def chosen_seed(folder: Path, seed: int | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__)
-    parser.add_argument("hand_ins", type=Path, help="a folder of hand-ins, or a single one")
+    parser.add_argument("hand_ins", type=Path, help="a download, a folder of hand-ins, or one")
+    parser.add_argument("--from", dest="system", choices=NAMES, default="auto", help="its system")
+    parser.add_argument("--roster", type=Path, help="a CSV file of the course's students")
     parser.add_argument("--out", type=Path, default=Path("marks"), help="where marks and pages go")
     parser.add_argument("--config", type=Path, default=FILE, help="points and limits (TOML)")
     parser.add_argument("--seed", type=int, help="of all random inputs; by default a new one")

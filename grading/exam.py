@@ -29,7 +29,7 @@ class Exam:
 
     tasks: tuple[Task, ...]
     limits: Limits
-    text: str  # of the file, so that marks under other rules are not taken for these
+    text: str  # tells it from others, so that marks under other rules are not taken for these
 
     @property
     def maximum(self) -> float:
@@ -51,7 +51,7 @@ def read_exam(path: Path = FILE) -> Exam:
         names = [task.name for task in tasks]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"{', '.join(sorted(twice))} is there more than once")
-        return Exam(tasks, Limits(**limits), text)
+        return Exam(tasks, Limits(**limits), repr((tasks, limits)))
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,7 @@ def mark(hand_in: HandIn, exam: Exam, seed: int, surroundings: Surroundings) -> 
     start = time.monotonic()
     with Workers(hand_in, exam, surroundings) as workers:
         exercises = [_mark_task(task, workers, hand_in, seed) for task in exam.tasks]
+        exercises = _counted_once(exercises, exam, workers, hand_in, seed)
     return {
         "name": hand_in.name, "key": hand_in.key, "seed": seed, "problems": hand_in.problems,
         "points": sum(each["points"] for each in exercises), "maximum": exam.maximum,
@@ -146,10 +147,50 @@ def _library(module: str) -> str:
     return "torch" if module == "cnn" else "numpy"
 
 
+def _counted_once(
+    exercises: list[dict[str, Any]], exam: Exam, workers: Workers, hand_in: HandIn, seed: int
+) -> list[dict[str, Any]]:
+    """Return the exercises, those that build on wrong ones judged with right ones in their place.
+
+    They have what is left of the time. What an exercise got by itself, it keeps.
+    """
+    right = {each["name"] for each in exercises if each["points"] >= each["maximum"]}
+    better = []
+    for task, first in zip(exam.tasks, exercises, strict=True):
+        wrong = wrong_needs(task, exam.tasks, right)
+        if task.name in right or not wrong or workers.budget.left <= 0:
+            better.append(first)
+            continue
+        again = _marked(task, _verdicts(task, workers, hand_in, seed, wrong))
+        workers.settle()
+        names = " and ".join(f"`{name}`" for need in wrong for name in need.check.stand_ins)
+        note = f"Judged with a correct {names}, since that is not right yet."
+        again |= {"assumed": note, "text": f"{again['text']}\n{note}"}
+        better.append(again if again["points"] > first["points"] else first)
+    return better
+
+
+def wrong_needs(task: Task, tasks: Sequence[Task], right: Container[str]) -> list[Task]:
+    """Return what an exercise builds on, and what that builds on, as far as it is not right."""
+    named = {each.name: each for each in tasks}
+    found: dict[str, Task] = {}
+    waiting = list(task.needs)
+    while waiting:
+        name = waiting.pop()
+        if name in named and name not in found:
+            found[name] = named[name]
+            waiting += named[name].needs
+    return [found[each.name] for each in tasks if each.name in found and each.name not in right]
+
+
 def _mark_task(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> dict[str, Any]:
     workers.budget.begin_part()
     report = _verdicts(task, workers, hand_in, seed)
     workers.settle()
+    return _marked(task, report)
+
+
+def _marked(task: Task, report: Report) -> dict[str, Any]:
     score = score_of(task, report)
     return {
         "name": task.name, "points": sum(score.values()), "maximum": task.maximum, "parts": score,
@@ -166,10 +207,12 @@ def clean(value: Any) -> Any:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def _verdicts(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> Report:
-    """Return what the check says of a task."""
+def _verdicts(
+    task: Task, workers: Workers, hand_in: HandIn, seed: int, wrong: Sequence[Task] = ()
+) -> Report:
+    """Return what the check says of a task; right functions stand in for those that are `wrong`."""
     try:
-        student = _student(task, workers, hand_in)
+        student = _student(task, workers, hand_in, wrong)
     except Exception as error:
         return Report([not_loaded(task, error)])
     require_space()
@@ -185,12 +228,15 @@ def judge(task: Task, student: Mapping[str, Any], seed: int) -> Report:
     return report
 
 
-def _student(task: Task, workers: Workers, hand_in: HandIn) -> Student:
+def _student(task: Task, workers: Workers, hand_in: HandIn, wrong: Sequence[Task] = ()) -> Student:
     """Return the student's functions of a task by name; their calls go to a worker."""
     if f"{task.module}.py" not in hand_in.modules:
         raise FileNotFoundError(f"helpers/{task.module}.py is not in the hand-in")
-    session = (_library(task.module), "")
+    session = (_library(task.module), " ".join(need.name for need in wrong))
     student: Student = {name: workers.load(session, task.module, name) for name in task.takes}
+    if wrong:
+        stand_ins = {n: f for need in wrong for n, f in need.check.stand_ins.items()}
+        workers.get(*session).stand_in(stand_ins)
     if task.name == "saving":
         return saving(student, workers)
     return student

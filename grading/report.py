@@ -1,40 +1,54 @@
-"""What the marker leaves behind: marks.csv, report.html and a feedback.md for each student.
+"""What the marker leaves behind: marks.csv, report.html, and a page for each student.
 
 All text of students is escaped where it stands: in HTML by the template, in CSV so that no
 spreadsheet takes it for a formula, in Markdown as quoted blocks.
 """
 
+import base64
 import csv
 import hashlib
 import io
+import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
+from checks.exercises import Task
 from grading.exam import Exam
+from grading.results import DEFAULTS, Page
 from helpers.files import atomic_write
 
 Result = dict[str, Any]
-TEMPLATES = Path(__file__).parent
+HERE = Path(__file__).parent
 BINS = 10
 BY_HAND = "by hand"
 SLUG_BYTES = 120
 HASH = re.compile(r"-[0-9a-f]{8}$")  # so that nobody is called like another one's page
 
 
-def write_reports(results: Sequence[Result], exam: Exam, folder: Path) -> None:
+def write_reports(
+    results: Sequence[Result], exam: Exam, folder: Path,
+    changed: Sequence[Sequence[str]] = (), missing: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Write the class's marks and pages into `folder`. Raises OSError if that cannot be done."""
-    pages = [page | {"slug": slug} for page, slug in zip(results, slugs(results), strict=True)]
+    filled = [DEFAULTS | {"key": result["name"]} | result for result in results]
+    pages = [page | {"slug": slug} for page, slug in zip(filled, slugs(filled), strict=True)]
     _write(folder / "marks.csv", marks_csv(pages, exam))
-    _write(folder / "report.html", report_html(pages, exam))
+    _write(folder / "marks.json", json.dumps(pages, indent=1))
+    rows = [["student", "exercise", "before", "now"], *changed]
+    _write(folder / "changes.csv", table(rows))
+    _write(folder / "report.html", index_html(pages, exam, changed, missing))
     for page in pages:
         _write(folder / "students" / page["slug"] / "feedback.md", feedback(page))
+        _write(folder / "students" / page["slug"] / "feedback.html", student_html(page, exam))
 
 
 def _write(path: Path, text: str) -> None:
@@ -70,18 +84,25 @@ def number(points: float | None) -> str:
 # marks.csv
 
 
-def marks_csv(pages: Sequence[Result], exam: Exam) -> str:
+def marks_csv(pages: Sequence[Page], exam: Exam) -> str:
     """Return a table with a row for each student."""
-    text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     names = [task.name for task in exam.tasks]
-    writer.writerow(["student", "points", "maximum", *names, "problems"])
+    identity = ["id", "email", "login"]
+    rows = [["student", *identity, "points", "maximum", *names, "deduction", "late", "problems"]]
     for page in pages:
         points = {each["name"]: number(each["points"]) for each in page["exercises"]}
         cells = [number(page["points"]), number(page["maximum"])]
         cells += [points.get(name, BY_HAND) for name in names]
-        writer.writerow([safe_cell(page["name"]), *cells, safe_cell(" ".join(page["problems"]))])
-    return text.getvalue()
+        told = [number(page["deduction"]), page["late"], " ".join(page["problems"])]
+        rows.append([page["name"], *(page[key] for key in identity), *cells, *told])
+    return table(rows)
+
+
+def table(rows: Iterable[Iterable[str]]) -> str:
+    """Return a CSV file that spreadsheets open rightly: marked as UTF-8, without formulas."""
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows(map(safe_cell, row) for row in rows)
+    return f"\N{ZERO WIDTH NO-BREAK SPACE}{text.getvalue()}"
 
 
 def safe_cell(text: str) -> str:
@@ -97,7 +118,8 @@ def feedback(page: Result) -> str:
     """Return what a student reads: each exercise's verdicts, as in the notebook, and points."""
     lines = [f"# Feedback for {_inline(page['name'])}", ""]
     lines += [f"**{number(page['points'])} of {number(page['maximum'])} points**", ""]
-    for problem in page["problems"]:
+    reasons = [page["late"], page["override"] and f"Marked by hand: {page['override']}"]
+    for problem in (*filter(None, reasons), *page["problems"]):
         lines += [f"- {_inline(problem)}"]
     for each in page["exercises"]:
         lines += [
@@ -105,6 +127,8 @@ def feedback(page: Result) -> str:
             f"## {each['name']}: {number(each['points'])} of {number(each['maximum'])}",
             "",
         ]
+        if each.get("override"):
+            lines += [f"Marked by hand: {_inline(each['override'])}", ""]
         lines += _block(each["text"])
     for notebook in page.get("notebooks", ()):
         lines += ["", f"## {_inline(notebook['name'])}, executed again", ""]
@@ -121,24 +145,95 @@ def _inline(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>()#!|&])", r"\\\1", text.replace("\n", " "))
 
 
-# report.html
+# Pages
 
 
-def report_html(pages: Sequence[Result], exam: Exam) -> str:
-    """Return the overview of the class and a page for each student, in one file."""
+def index_html(
+    pages: Sequence[Page], exam: Exam, changed: Sequence[object], missing: Sequence[str]
+) -> str:
+    """Return the overview of the class: its mistakes, and the matrix of students and exercises."""
+    marked = [page["points"] for page in pages if page["points"] is not None]
+    found = mistakes(pages, exam)
+    made: dict[str, list[int]] = {page["key"]: [] for page in pages}
+    for n, mistake in enumerate(found):
+        for page in mistake["pages"]:
+            made[page["key"]].append(n)
+    script = (HERE / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _rendered(
+        "report.html.jinja", pages=pages, exam=exam, changed=changed, missing=missing, made=made,
+        mistakes=found, script=Markup(script), digest=digest,
+        rows=[(page, {each["name"]: each for each in page["exercises"]}) for page in pages],
+        bins=histogram(marked, exam.maximum), mean=mean(marked) if marked else 0,
+        median=median(marked) if marked else 0, seeds=sorted({page["seed"] for page in pages}),
+        tasks=[overview(task.name, task.maximum, pages) for task in exam.tasks],
+    )  # fmt: skip
+
+
+def student_html(page: Page, exam: Exam) -> str:
+    """Return what a student gets: what cost most first, and their own lines beside it."""
+    tasks = {task.name: task for task in exam.tasks}
+    lost = [each for each in page["exercises"] if each["points"] < each["maximum"]]
+    right = [each for each in page["exercises"] if each["points"] >= each["maximum"]]
+    lost.sort(key=lambda each: each["points"] - each["maximum"])
+    return _rendered(
+        "student.html.jinja", page=page, lost=lost, right=right,
+        code={name: own_code(page, task) for name, task in tasks.items()},
+    )  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["number"] = number
-    marked = [page["points"] for page in pages if page["points"] is not None]
-    return environment.get_template("report.html.jinja").render(
-        pages=pages, exam=exam, bins=histogram(marked, exam.maximum),
-        mean=mean(marked) if marked else 0, median=median(marked) if marked else 0,
-        tasks=[overview(task.name, task.maximum, pages) for task in exam.tasks],
-        seeds=sorted({page["seed"] for page in pages}),
-        seconds=_seconds(pages),
-    )  # fmt: skip
+    style = Markup((HERE / "report.css").read_text(encoding="utf-8"))
+    environment.globals["style"] = style
+    environment.filters |= {"number": number, "code": with_code}
+    return environment
+
+
+def _rendered(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+def with_code(text: str) -> Markup:
+    """Return text as HTML, with what stands between backticks as code."""
+    parts = str(escape(text)).split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup(f"<code>{part}</code>" if n % 2 else part) for n, part in enumerate(parts)
+    )
+
+
+def own_code(page: Page, task: Task) -> list[list[tuple[int, str]]]:
+    """Return the numbered lines of each function that the student wrote for an exercise."""
+    found = (page["source"].get(f"{task.module}.{name}") for name in task.writes)
+    return [list(enumerate(each[1].split("\n"), each[0])) for each in found if each]
+
+
+def mistakes(pages: Sequence[Page], exam: Exam) -> list[dict[str, Any]]:
+    """Return each mistake in a sentence, and the pages of those who made it; frequent ones first.
+
+    The sentence is the one that most of them were told.
+    """
+    made: dict[tuple[str, str], list[tuple[str, Page]]] = {}
+    for page in pages:
+        for each in page["exercises"]:
+            if each["cause"] and each["points"] < each["maximum"]:
+                wrong = (v for v in each["verdicts"] if v["cause"] == each["cause"])
+                told = next((v["likely"] for v in wrong), "") or f"{each['cause']}."
+                made.setdefault((each["name"], each["cause"]), []).append((told, page))
+    rows = [
+        {
+            "exercise": name, "cause": cause, "pages": [page for _, page in found],
+            "sentence": Counter(told for told, _ in found).most_common(1)[0][0],
+        }
+        for (name, cause), found in made.items()
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: -len(row["pages"]))
 
 
 def histogram(points: Sequence[float], maximum: float) -> list[dict[str, Any]]:
@@ -165,13 +260,3 @@ def overview(name: str, maximum: float, pages: Sequence[Result]) -> dict[str, An
         "right": sum(each["points"] == maximum for each in exercises), "n": len(exercises),
         "bins": histogram(points, maximum), "causes": causes.most_common(),
     }  # fmt: skip
-
-
-def _seconds(pages: Sequence[Result]) -> dict[str, float]:
-    seconds = [page["seconds"] for page in pages if page["seconds"]]
-    total = sum(each["all"] for each in seconds)
-    starting = sum(each["starting"] for each in seconds)
-    return {
-        "mean": total / max(1, len(seconds)),
-        "starting": 100 * starting / total if total else 0,
-    }

@@ -26,7 +26,7 @@ from helpers.notebook import YOURS_TO_WRITE
 ROOT = Path(__file__).parent.parent
 FOLDER = "digits-by-hand"  # in the zip
 
-# All that students get, besides their own README. What is not on this list stays here.
+# All that students get, besides pages of their own. What is not on this list stays here.
 SHIPPED = (
     ".gitignore",
     "LICENSE",
@@ -45,10 +45,11 @@ SHIPPED = (
     "tools/__init__.py",
     "tools/digest.py",
     "tools/execute_notebooks.py",
+    "tools/hand_in.py",
     "tools/page.css",
     "tools/page.py",
 )
-README = "tools/STUDENT_README.md"
+PAGES = "tools/STUDENT_"  # STUDENT_README.md is their README.md, and so on
 
 MARKER = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)\b")
 
@@ -71,7 +72,8 @@ def student_edition(root: Path = ROOT) -> Files:
         for task in reversed(load_tasks(root / "checks" / "exercises.toml"))  # the first one counts
         for function in task.writes
     }
-    files = {"README.md": (root / README).read_bytes()}
+    own = Path(PAGES).name
+    files = {path.name.removeprefix(own): path.read_bytes() for path in root.glob(f"{PAGES}*.md")}
     for path in (path for pattern in SHIPPED for path in root.glob(pattern)):
         name, text = path.relative_to(root).as_posix(), path.read_bytes().decode()
         if path.suffix == ".ipynb":

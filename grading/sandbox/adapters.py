@@ -1,8 +1,9 @@
 """How the checks' spies, which stay with the marker, are seen from a worker."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,6 +81,46 @@ class Listener(Adapter):
         """Take over nothing."""
 
 
+class Told(NamedTuple):
+    """A spy that the student's code hands to a function, and how its stand-in is now."""
+
+    number: int
+    state: Mapping[str, Any]
+
+
+class StandIn:
+    """A right function in place of a student's: it is called over there and computed here.
+
+    So its results can be had there, for arguments of any choice, but never its source.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def answer(
+        self, question: tuple[Sequence[Any], Sequence[Any], Mapping[str, Any]],
+        adapters: Mapping[int, Adapter],
+    ) -> tuple[Any, dict[str, Any]]:  # fmt: skip
+        """Return the result of a call, and the attributes of its object that it has changed."""
+        states, args, kwargs = question
+        known = [dict(state) for state in states[:1]]
+        require_few([*args, *kwargs.values(), *(v for state in known for v in state.values())])
+        this = [SimpleNamespace(**state) for state in known]
+        result = self.function(*this, *(_spied(value, adapters) for value in args), **kwargs)
+        changed = [
+            {name: value for name, value in vars(each).items() if value is not before.get(name)}
+            for each, before in zip(this, known, strict=True)
+        ]
+        return result, (changed or [{}])[0]
+
+
+def _spied(value: Any, adapters: Mapping[int, Adapter]) -> Any:
+    if not isinstance(value, Told):
+        return value
+    adapters[value.number].update(value.state)
+    return adapters[value.number].spy
+
+
 ADAPTERS = {"SpyNet": NetAdapter, "SpyLoss": Listener, "SpyOptimizer": Listener}
 
 
@@ -92,6 +133,9 @@ def adapter_for(spy: Any) -> Adapter:
 def require_few(args: Iterable[Any]) -> None:
     """Raise ValueError if an argument is larger than any batch of a training."""
     for value in args:
+        is_whole = np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iu"
+        if is_whole and abs(int(value)) > MAX_ROWS:
+            raise ValueError(f"{value} is none of the training's numbers")
         shape = np.shape(value) if hasattr(value, "shape") else ()
         if shape[:1] > (MAX_ROWS,) or prod(shape[1:]) > MAX_ROWS:
             raise ValueError(f"an array of the shape {shape} is none of the training's")

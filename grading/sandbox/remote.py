@@ -13,13 +13,13 @@ import secrets
 import select
 import signal
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from grading.sandbox import protocol
-from grading.sandbox.adapters import Adapter, adapter_for, require_few
+from grading.sandbox.adapters import Adapter, StandIn, Told, adapter_for, require_few
 from grading.sandbox.calls import filter_of_calls
 from grading.sandbox.limits import Budget, Limits, MarkerError
 from grading.sandbox.processes import START_SECONDS, WorkerProcess
@@ -59,6 +59,7 @@ class Session:
         self.failure: WorkerError | None = None
         self.received, self.largest = 0, protocol.MAX_ANSWER
         self.adapters: dict[int, Adapter] = {}
+        self.stand_ins: dict[str, StandIn] = {}
         self.watch.start()
         try:
             self.request(
@@ -88,6 +89,11 @@ class Session:
         hollow = [f"helpers.{other}" for other in without]
         found: Remote = self.request("load", module=f"helpers.{module}", name=name, hollow=hollow)
         return found
+
+    def stand_in(self, functions: Mapping[str, Callable[..., Any]]) -> None:
+        """Put right functions in the place of the student's, by name: "accuracy", "MLP.forward"."""
+        self.stand_ins = {name: StandIn(function) for name, function in functions.items()}
+        self.request("replace", names=list(functions))
 
     def call(
         self, target: "Remote", method: str, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -164,6 +170,9 @@ class Session:
 
     def _ask_spy(self, message: Mapping[str, Any]) -> dict[str, Any]:
         try:
+            if message["spy"] in self.stand_ins:
+                stand_in = self.stand_ins[message["spy"]]
+                return {"value": stand_in.answer(message["args"], self.adapters)}
             adapter, method = self.adapters[message["spy"]], message["method"]
             require_few(message["args"])
             return {"value": adapter.answer(method, message["args"])}
@@ -188,6 +197,8 @@ class Session:
             return value["array"]
         if "plain" in value:
             return value["plain"]
+        if "spy" in value:
+            return Told(value["spy"], value["state"])
         number, name = value["object"], value["type"]
         if not (type(number) is int and type(name) is str):
             raise protocol.ProtocolError("an object of a strange kind")

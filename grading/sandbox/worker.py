@@ -28,6 +28,7 @@ import protocol
 
 Request = dict[str, Any]
 MODULES = ("helpers.mlp", "helpers.training")
+STUDENTS = (*MODULES, "helpers.cnn")
 NAME_LIMIT = 200
 MESSAGE_LIMIT = 2000
 FRAMES_LIMIT = 30
@@ -136,10 +137,17 @@ class Worker:
             return self.net
         return torch_stand_ins.Loss(ask) if kind == "loss" else torch_stand_ins.SGD(ask, self.net)
 
-    def ask(self, number: int, method: str, args: tuple[Any, ...]) -> Any:
-        """Let the marker's spy answer a call of the student's code."""
+    def name_spy(self, value: Any) -> Any:
+        """Return which spy a stand-in belongs to, and how it is now."""
+        number = next((n for n, spy in self.spies.items() if spy is value), None)
+        return (
+            protocol.refuse(value) if number is None else {"spy": number, "state": state_of(value)}
+        )
+
+    def ask(self, number: int | str, method: str, args: tuple[Any, ...]) -> Any:
+        """Let the marker's spy, or a right function of that name, answer a call."""
         question = {"ask": self.token, "spy": number, "method": method, "args": args}
-        self.channel.write(protocol.pack(question))
+        self.channel.write(protocol.pack(question, self.name_spy))
         answer = protocol.unpack(*self.channel.read())
         if "error" in answer:
             raise RuntimeError(answer["error"])
@@ -174,6 +182,39 @@ class Worker:
         if request["name"] not in vars(module):
             raise AttributeError(request["name"])
         return vars(module)[request["name"]]
+
+    def do_replace(self, request: Request) -> None:
+        """Put right functions, which the marker computes, in the place of the student's."""
+        modules = [sys.modules[name] for name in STUDENTS if name in sys.modules]
+        for name in request["names"]:
+            holder, _, method = name.rpartition(".")
+            if holder:
+                for module in modules:
+                    if isinstance(vars(module).get(holder), type):
+                        setattr(vars(module)[holder], method, self.right(name, is_method=True))
+                continue
+            wrong = [vars(module)[name] for module in modules if name in vars(module)]
+            for module in modules:  # whatever they call it
+                names = {k for k, v in vars(module).items() if any(v is old for old in wrong)}
+                vars(module).update(dict.fromkeys({name, *names}, self.right(name)))
+
+    def right(self, name: str, is_method: bool = False) -> Any:
+        """Return a function whose result comes from the marker."""
+
+        def sent(value: Any) -> Any:
+            is_known = any(value is spy for spy in self.spies.values())
+            return value if is_known or type(value).__name__ == "Tensor" else plain(value)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            this, args = (args[:1], args[1:]) if is_method else ((), args)
+            state = [{k: v for k, v in vars(self).items() if is_plain(v)} for self in this]
+            told = {key: sent(value) for key, value in kwargs.items()}
+            result, changed = self.ask(name, "", (state, [sent(value) for value in args], told))
+            for key, value in changed.items():
+                setattr(this[0], key, value)
+            return result
+
+        return call
 
     def do_call(self, request: Request) -> Any:
         """Call an object or its method; say which arrays among the arguments were changed."""
@@ -376,8 +417,12 @@ def state_of(spy: Any) -> Any:
     """Return the attributes of a stand-in that can be sent."""
     if hasattr(spy, "state_of"):
         return spy.state_of()
-    kinds = (bool, int, float, np.ndarray)
-    return {name: value for name, value in vars(spy).items() if isinstance(value, kinds)}
+    return {name: value for name, value in vars(spy).items() if is_plain(value)}
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value can be sent as it is."""
+    return isinstance(value, (bool, int, float, np.ndarray))
 
 
 def describe(error: BaseException) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from checks.exercises import load_tasks
 from grading.answers import ANSWER
 from tests.checks.mutants import run_check, student_module
+from tests.grading.test_archives import read_hand_in
 from tools.student_edition import (
     FOLDER,
     MarkerError,
@@ -114,8 +115,9 @@ def functions_with_regions(name: str) -> list[str]:
 def test_students_get_their_own_readme_and_no_grading_material(edition):
     assert edition["README.md"] == (ROOT / "tools" / "STUDENT_README.md").read_bytes()
     assert {name.partition("/")[0] for name in edition} == {
-        ".gitignore", "LICENSE", "Makefile", "README.md", "checks", "environment.yml", "helpers",
-        "notebooks", "playground", "plotting", "pyproject.toml", "requirements.txt", "tools",
+        ".gitignore", "AGENTS.md", "LICENSE", "Makefile", "README.md", "checks", "environment.yml",
+        "helpers", "notebooks", "playground", "plotting", "pyproject.toml", "requirements.txt",
+        "tools",
     }  # fmt: skip
     assert {Path(name).suffix for name in edition} <= {
         "", ".py", ".ipynb", ".json", ".md", ".toml", ".txt", ".yml", ".html", ".css", ".js"
@@ -134,10 +136,10 @@ def test_students_install_what_the_notebooks_need(edition):
 
 def test_their_readme_names_only_what_they_have(edition):
     readme = edition["README.md"].decode()
-    targets = set(re.findall(r"^([a-z]+):", edition["Makefile"].decode(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", edition["Makefile"].decode(), re.MULTILINE))
     commands = set(re.findall(r"^make (?:PYTHON\S+ )?([a-z]+)\b", readme, re.MULTILINE))
-    commands |= set(re.findall(r"`(?:MNIST\S+ )?make (?:PYTHON\S+ )?([a-z]+)`", readme))
-    assert {"lab", "check", "run"} <= commands <= targets
+    commands |= set(re.findall(r"`(?:MNIST\S+ )?make (?:PYTHON\S+ )?([a-z-]+)`", readme))
+    assert {"lab", "check", "run", "hand-in"} <= commands <= targets
     assert "test" not in targets
     assert set(re.findall(r"helpers/\w+\.py", readme)) == set(MODULES)
 
@@ -158,7 +160,7 @@ def test_files_differ_only_in_marked_regions(edition):
     for name, content in edition.items():
         if name in MODULES:
             assert len(stubs(name, edition)) == len(REGION.findall(source(name)))
-        elif not name.endswith((".ipynb", "README.md")):
+        elif not name.endswith((".ipynb", "README.md", "AGENTS.md")):
             assert content.decode() == REGION.sub("", source(name)), name
 
 
@@ -484,3 +486,28 @@ def test_solutions_in_the_code_of_a_notebook_are_refused(project):
     nbformat.write(new_notebook(cells=cells), project / "notebooks" / "2_more.ipynb")
     with pytest.raises(MarkerError, match=r"2_more\.ipynb, cell 1: a marker in code"):
         student_edition(project)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
+@pytest.mark.parametrize("solution", [False, True])
+def test_the_file_to_hand_in_is_what_marking_reads(edition, tmp_path, solution):
+    write_edition(edition, tmp_path / "student")
+    root = tmp_path / "student"
+    for name in MODULES if solution else ():
+        (root / name).write_text(solved(name), encoding="utf-8")
+    (root / "helpers" / "mine.py").write_text("x = 1\n")
+    code = "from tools import hand_in\nhand_in.main()\n"
+    command = [sys.executable, "-B", "-c", code]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert f"{N_TASKS if solution else 0} of {N_TASKS} exercises are right." in result.stdout
+    hand_in = read_hand_in(root / "hand-in.zip")
+    assert hand_in.problems == []
+    assert {"mlp.py", "training.py", "cnn.py", "mine.py"} <= set(hand_in.modules)
+    assert set(hand_in.notebooks) == {path.name for path in NOTEBOOKS}
+    assert hand_in.modules["mlp.py"] == (root / "helpers" / "mlp.py").read_bytes()
+
+
+def test_assistants_are_asked_to_explain_and_not_to_solve(edition):
+    text = edition["AGENTS.md"].decode()
+    assert "Explain; do not solve" in text
+    assert set(re.findall(r"helpers/\w+\.py", text)) == set(MODULES)

@@ -19,10 +19,12 @@ from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
+from checks.diagnosis import standing_in
 from grading.classroom import Result, Rules, Way, hand_ins, mark_class
 from grading.exam import Exam, read_exam, score_of
-from grading.marking import judge
+from grading.marking import judge, wrong_needs
 from grading.report import write_reports
 from grading.sandbox.limits import Limits
 from grading.sandbox.surroundings import Surroundings
@@ -104,7 +106,22 @@ def deserved(first: str, second: str) -> dict[str, float]:
                 points[task.name] = sum(score_of(task, judge(task, student, SEED)).values())
             else:
                 points[task.name] = 0.0
-    return points
+        return points | dict(_counted_once(points, modules))
+
+
+def _counted_once(
+    points: dict[str, float], modules: dict[str, ModuleType]
+) -> Iterator[tuple[str, float]]:
+    """Yield the points of those that get more with right ones in place of what they build on."""
+    tasks = read_exam().tasks
+    right = {task.name for task in tasks if points[task.name] >= task.maximum}
+    for task in tasks:
+        student = vars(modules["cnn" if task.module == "cnn" else "mlp"])
+        wrong = wrong_needs(task, tasks, right)
+        if wrong and task.name not in right and all(name in student for name in task.takes):
+            with standing_in(wrong, [student[name] for name in task.takes]):
+                again = sum(score_of(task, judge(task, student, SEED)).values())
+            yield task.name, max(points[task.name], again)
 
 
 def write_zips(students: Iterable[Generated], folder: Path) -> None:
