@@ -58,6 +58,8 @@ test: data
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then cd playground && npm install --silent --no-package-lock && npm run check; \
+	    else echo "Without npm the page's JavaScript is not checked for types and style."; fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 2 --dist loadfile --no-loadscope-reorder
 	OMP_NUM_THREADS=1 $(OLDER_CPU) $(BIN)/python -m pytest --nbval -n 2 --dist loadfile $(ROUNDED)
 
