@@ -1,15 +1,18 @@
 """A page to play with: draw a digit, and see both networks think.
 
 `export_playground` writes trained networks into one HTML file that needs no server, no connection
-and no installation. The page's source lies in `playground_page/`; its forward passes are those of
-`networks.js`, which the tests compare with NumPy and PyTorch.
+and no installation. The page's source lies in `page/`: JavaScript modules, which become one script.
+What they compute is compared with NumPy and PyTorch by the tests.
 """
 
+import gzip
 import json
 import os
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,13 +22,16 @@ from IPython.display import HTML, display
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from helpers.cnn import Net
+from helpers.cnn import Net, predict_probabilities
 from helpers.files import atomic_write
 from helpers.mlp import MLP, PARAMETERS
 from helpers.mnist import Digits, Split
 from plotting.figures import checked
 
 SOURCE = Path(__file__).with_name("page")
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.-]+)";\n', re.MULTILINE)
+JUDGED = 2000  # new images that tell how sure the networks usually are
+TRAINING_IMAGES, VALIDATION_IMAGES = 2500, 500  # that the page learns from, and is judged by
 Json = dict[str, Any]
 
 # The layers that networks.js has, as it has them. Nothing is drawn or stored on "meta".
@@ -43,16 +49,23 @@ KNOWN_LAYERS: dict[str, Callable[[Any], nn.Module]] = {
 def export_playground(path: str | Path, digits: Digits, mlp: MLP, cnn: Net | None = None) -> None:
     """Write a page on which `mlp` and, if there is one, `cnn` read what is drawn.
 
-    Its sample digits are the first of each class among the test images. The networks may have more
-    or fewer units and layers than those of the notebooks. All or nothing is written.
+    Its sample digits are the first of each class among the test images; a network that is trained
+    within the page learns from the first training images. The networks may have more or fewer
+    units and layers than those of the notebooks. All or nothing is written.
     Raises ValueError for a network that is not finite or that the page cannot compute, and for test
     images that lack a class; OSError if the file cannot be written.
     """
     networks = {
         "source": digits.source,
+        "classes": asdict(digits.classes),
         "mlp": _describe_mlp(mlp),
         "cnn": None if cnn is None else _describe_cnn(cnn),
+        "sure": _least_belief(digits.validation.first(JUDGED), mlp, cnn),
         "samples": _samples(digits.test),
+        "images": {
+            "train": _pack_images(digits.train.first(TRAINING_IMAGES)),
+            "validation": _pack_images(digits.validation.first(VALIDATION_IMAGES)),
+        },
     }
     page = assemble(json.dumps(networks))
     with atomic_write(Path(path)) as file:
@@ -75,20 +88,78 @@ def show_playground(path: str | Path) -> None:
 def assemble(networks: str) -> str:
     """Return the page with its style, its scripts and the JSON text `networks` inside."""
     # In JSON "<" occurs in strings alone, where its code says the same and cannot end the script.
-    parts = {"networks.json": networks.replace("<", r"\u003c")}
+    parts = {"networks.json": networks.replace("<", r"\u003c"), "style.css": _source("style.css")}
+    bundled: set[str] = set()
 
     def part(marker: re.Match[str]) -> str:
         name = marker[1]
-        return parts.get(name) or (SOURCE / name).read_text(encoding="utf-8").rstrip()
+        return parts[name] if name in parts else bundle(name, bundled)
 
-    page = (SOURCE / "page.html").read_text(encoding="utf-8")
-    return re.sub(r"\{\{ ([\w.]+) \}\}", part, page)
+    return re.sub(r"\{\{ ([\w.]+) \}\}", part, _source("page.html"))
+
+
+def bundle(module: str, bundled: set[str] | None = None) -> str:
+    """Return a module of the page and all that it imports as one script, without what is `bundled`.
+
+    The names at the top of all modules must differ, as they share one scope. Those that the script
+    holds are added to `bundled`.
+    """
+    return '"use strict";\n\n' + "\n\n".join(
+        _in_order(module, set() if bundled is None else bundled)
+    )
+
+
+def _in_order(module: str, bundled: set[str]) -> Iterator[str]:
+    """Give the sources of a module's imports, then its own, each module once."""
+    if module in bundled:
+        return
+    bundled.add(module)
+    source = _source(module)
+    for name in IMPORT.findall(source):
+        yield from _in_order(name, bundled)
+    yield re.sub(r"^export ", "", IMPORT.sub("", source), flags=re.MULTILINE).strip()
+
+
+def _source(name: str) -> str:
+    return (SOURCE / name).read_text(encoding="utf-8").rstrip()
 
 
 def _pack(values: ArrayLike) -> Json:
     """Return an array as its shape and its values, little-endian float32 in base 64."""
     array = np.asarray(values, dtype="<f4")
     return {"shape": array.shape, "base64": b64encode(array.tobytes()).decode()}
+
+
+def _pack_images(split: Split) -> Json:
+    """Return labelled images, 8 bits a pixel: their labels as digits, their bytes as gzip."""
+    pixels = (split.images * 255).round().astype(np.uint8)
+    packed = gzip.compress(pixels.tobytes(), mtime=0)
+    return {"labels": "".join(map(str, split.labels)), "gzip": b64encode(packed).decode()}
+
+
+def _least_belief(new: Split, mlp: MLP, cnn: Net | None) -> dict[str, float]:
+    """Return the belief in its answer that each network reaches or exceeds for 95 of 100 images."""
+    beliefs = {"mlp": copy(mlp).forward(new.images)}  # it keeps its last pass
+    if cnn is not None:
+        beliefs["cnn"] = predict_probabilities(cnn, new.images)
+    return {name: float(np.quantile(p.max(axis=1), 0.05)) for name, p in beliefs.items()}
+
+
+def export_weights(path: str | Path, mlp: MLP | None = None, cnn: Net | None = None) -> None:
+    """Write the weights of one network or both for the page, which loads them when it is open.
+
+    The file is JSON, so that nothing in it can be run. All or nothing is written.
+    Raises ValueError if there is no network, or one that the page cannot compute; OSError if the
+    file cannot be written.
+    """
+    if mlp is None and cnn is None:
+        raise ValueError("mlp and cnn are both None; wanted at least one network.")
+    networks = {
+        "mlp": None if mlp is None else _describe_mlp(mlp),
+        "cnn": None if cnn is None else _describe_cnn(cnn),
+    }
+    with atomic_write(Path(path)) as file:
+        file.write(json.dumps(networks).encode())
 
 
 def _describe_mlp(mlp: MLP) -> Json:

@@ -2,7 +2,7 @@
 
 The makers of MNIST scaled every digit to fit a box of 20x20 pixels and put its centre of mass in
 the middle of 28x28 (LeCun, Bottou, Bengio, Haffner 1998, III.A). A network reads only what was
-treated like that. `playground_page/preprocess.js` is the same for drawings in the browser.
+treated like that. `playground/page/preprocess.js` is the same for drawings in the browser.
 """
 
 from pathlib import Path

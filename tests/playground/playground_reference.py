@@ -1,4 +1,7 @@
-"""The committed page of the playground, and the networks inside it, for the tests to compare."""
+"""The committed page of the playground, and the networks inside it, for the tests to compare.
+
+python -m tests.playground.playground_reference    make the committed page anew, with its networks
+"""
 
 import json
 import re
@@ -11,7 +14,9 @@ import torch
 
 from helpers.cnn import Net
 from helpers.mlp import MLP, PARAMETERS
+from helpers.mnist import load_mnist
 from helpers.notebook import ROOT
+from playground.export import export_playground
 
 PAGE = ROOT / "figures" / "playground.html"
 
@@ -57,3 +62,7 @@ def reference_cnn() -> Net:
         for name, values in getattr(cnn.layers, layer["name"]).named_parameters():
             values.data = torch.tensor(array(layer[name]))
     return cnn.eval()
+
+
+if __name__ == "__main__":
+    export_playground(PAGE, load_mnist(), reference_mlp(), reference_cnn())

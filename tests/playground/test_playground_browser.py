@@ -1,18 +1,22 @@
 """The page to play with in a real browser: drawing, reading, and what people see of it."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from helpers.cnn import predict_probabilities
 from helpers.mlp import MLP
 from helpers.mnist import load_mnist
-from playground.export import assemble, export_playground
+from playground.export import assemble, export_playground, export_weights
 from playground.handwriting import as_mnist
 from tests.playground.playground_reference import (
     PAGE,
@@ -48,9 +52,10 @@ def open_page(browser: Browser, path: Path = PAGE, **context) -> Page:
     page = browser.new_context(**context).new_page()
     page.set_default_timeout(SLOW)
     faults: list[str] = []
+    wanted = faults.append
     page.on("console", lambda message: faults.append(message.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda request: faults.append(request.url))
+    page.on("request", lambda request: request.url.startswith("blob:") or wanted(request.url))
     page.goto(path.as_uri())
     assert faults.pop(0) == path.as_uri()
     page.faults = faults  # type: ignore[attr-defined]
@@ -67,6 +72,7 @@ def page(browser) -> Iterator[Page]:
 
 def places(page: Page, points: list[tuple[int, int]]) -> list[tuple[float, float]]:
     """Where on the screen the points of the paper, 280 by 280, are."""
+    page.locator("#paper").scroll_into_view_if_needed()
     box = page.locator("#paper").bounding_box()
     assert box is not None
     scale = box["width"] / 280
@@ -83,19 +89,29 @@ def draw(page: Page, points: list[tuple[int, int]]) -> None:
     page.mouse.up()
 
 
+def tells(page: Page, place: str, *words: str) -> None:
+    """Wait until the element of this id has all the words."""
+    page.wait_for_function(
+        "([id, words]) => words.every((w) => document.getElementById(id).textContent.includes(w))",
+        arg=[place, list(words)],
+    )
+
+
 def says(page: Page, *words: str) -> None:
     """Wait until the status has all the words."""
-    page.wait_for_function(
-        "words => words.every((w) => document.getElementById('status').textContent.includes(w))",
-        arg=list(words),
-    )
+    tells(page, "status", *words)
+
+
+def frame(page: Page) -> None:
+    """Wait until what was drawn is shown."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 
 def beliefs(page: Page) -> np.ndarray:
     """The lengths of the bars, (2, 10): of the MLP and of the CNN, once they are drawn."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    frame(page)
     length = "bar => Number(bar.style.transform.match(/\\((.*)\\)/)[1])"
-    found = page.eval_on_selector_all("td .bar b", f"bars => bars.map({length})")
+    found = page.eval_on_selector_all("#beliefs .bar b", f"bars => bars.map({length})")
     return np.reshape(found, (10, 2)).T
 
 
@@ -144,7 +160,7 @@ def test_a_digit_drawn_with_the_keyboard_is_read(page):
 
 def test_samples_are_seen_as_they_are(page):
     for digit, sample in enumerate(reference()["samples"]):
-        page.get_by_role("button", name=f"Load a {digit}").press("Enter")
+        page.get_by_role("button", name=re.compile(f"Load an? {digit}")).press("Enter")
         says(page, "read")
         beliefs(page)
         seen = page.evaluate("Array.from(asMnist(readPaper()))")
@@ -207,14 +223,314 @@ def test_an_mlp_of_any_size_is_shown_and_computed(browser, tmp_path, n_hidden):
     assert page.faults == []
 
 
-@pytest.mark.parametrize("width", [320, 760, 1280])
+SIZES = [(320, 800), (760, 1000), (1280, 800), (740, 360)]  # the last: a phone on its side
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everything_fits_its_width_and_has_a_name(browser, width, scheme):
-    context = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+def test_everything_fits_its_width_and_has_a_name(browser, size, scheme):
+    width, height = size
+    context = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
     page = open_page(browser, reduced_motion="reduce", **context)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    nameless = "[role=img]:not([aria-label]), button:empty, canvas[tabindex]:not([aria-label])"
-    assert page.locator(nameless).count() == 0
+    page.get_by_role("button", name="Load a 7").click()
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        says(page, "read a 7")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        nameless = "[role=img]:not([aria-label]), button:empty, canvas[tabindex]:not([aria-label])"
+        assert page.locator(nameless).count() == 0
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
     moving = "getComputedStyle(document.querySelector('.bar b')).transitionDuration"
     assert page.evaluate(moving) == "0s"
+    assert page.faults == []
+
+
+def test_tabs_are_chosen_by_keyboard_and_by_the_address(browser, page):
+    first = page.get_by_role("tab", name="Read")
+    first.focus()
+    names = [first.inner_text()]
+    while names[-1] != names[0] or len(names) == 1:
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.ariaSelected") == "true"
+        assert page.get_by_role("tabpanel").count() == 1
+        names.append(page.evaluate("document.activeElement.textContent"))
+    assert len(names) == page.get_by_role("tab").count() + 1
+    for name in names[:-1]:
+        page.goto(f"{PAGE.as_uri()}#{name.lower().replace(' ', '-')}")
+        assert page.get_by_role("tabpanel", name=name).is_visible()
+    page.faults.clear()
+
+
+# Learn
+
+
+def fact(page: Page, name: str) -> float:
+    """A number among those that the training shows; NaN where it shows none."""
+    shown = page.locator("#learn-facts div", has_text=name).locator("dd").first.inner_text()
+    return float(shown.rstrip(" %").replace("–", "nan"))
+
+
+def wait_for_fact(page: Page, name: str, least: float) -> None:
+    page.wait_for_function(
+        """([name, least]) => [...document.querySelectorAll('#learn-facts div')].some((fact) =>
+            fact.innerText.startsWith(name) &&
+            parseFloat(fact.innerText.split("\\n")[1]) >= least)""",
+        arg=[name, least],
+    )
+
+
+def test_a_network_learns_step_by_step_and_at_a_run(page):
+    page.get_by_role("tab", name="Learn").click()
+    page.wait_for_selector("#learn-templates .unit")
+    page.get_by_role("button", name="One step").click()
+    wait_for_fact(page, "Steps", 1)
+    page.get_by_role("button", name="Start").click()
+    wait_for_fact(page, "New images right", 50)
+    page.get_by_role("button", name="Pause").click()
+    tells(page, "learn-status", "%")
+    steps = fact(page, "Steps")
+    page.get_by_role("button", name="Start").wait_for()
+    assert fact(page, "Steps") == steps >= 20
+    page.get_by_role("button", name="Let it read my drawing").click()
+    assert f"after {steps:.0f} steps" in page.locator("#other").inner_text()
+    page.get_by_role("button", name="Restore").click()
+    assert page.locator("#other").is_hidden()
+
+
+@pytest.mark.parametrize("units", [1, 16, 128])
+def test_a_network_of_any_size_learns_and_reads(page, units):
+    page.goto(f"{PAGE.as_uri()}#learn")
+    page.wait_for_selector("#learn-templates .unit")
+    page.locator("#learn-units").fill(str(units))
+    page.locator("#learn-units").press("Tab")
+    page.wait_for_function(
+        f"() => document.querySelectorAll('#learn-templates .unit').length === {units}"
+    )
+    page.get_by_role("button", name="One step").click()
+    wait_for_fact(page, "Steps", 1)
+    page.get_by_role("button", name="Let it read my drawing").click()
+    page.get_by_role("tab", name="Read").click()
+    page.get_by_role("button", name="Load a 7").click()
+    says(page, "read")
+    assert page.locator("#templates .unit").count() == units
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        frame(page)
+    page.faults[:] = [fault for fault in page.faults if not fault.startswith("file:")]
+
+
+def test_the_rate_has_to_be_a_number(page):
+    page.goto(f"{PAGE.as_uri()}#learn")
+    page.wait_for_selector("#learn-templates .unit")
+    page.get_by_label("Learning rate").fill("-1")
+    page.get_by_role("button", name="One step").click()
+    assert page.evaluate("document.activeElement.id") == "learn-rate"
+    page.faults[:] = [fault for fault in page.faults if not fault.startswith("file:")]
+
+
+# Backward, Convolution, Break it
+
+
+def number(text: str) -> float:
+    """The number after the last colon, as the page writes it."""
+    return float(text.rpartition(": ")[2].replace("−", "-"))
+
+
+@pytest.mark.parametrize("digit", [3, 7])
+def test_a_number_on_the_way_back_is_chosen_by_keyboard_and_explained(page, digit):
+    page.get_by_role("button", name="Load a 7").click()
+    page.get_by_role("tab", name="Backward").click()
+    page.locator("#truth").select_option(str(digit))
+    mlp, x = reference_mlp(), as_mnist(array(reference()["samples"][7]).reshape(28, 28)).ravel()
+    mlp.forward(x)
+    mlp.update_grad(np.eye(10)[digit])
+    page.locator("[data-quantity=delta1] canvas").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):  # the first chooses number 0
+        page.keyboard.press(key)
+    name = page.locator("#back-explanation .name")
+    assert name.inner_text().startswith("δ1[17]")
+    assert number(name.inner_text()) == pytest.approx(mlp.b1_grad[17], rel=1e-2)
+    assert page.locator("#back-explanation tbody tr").count() == 10
+    page.locator("[data-quantity=slopesW2] canvas").click()
+    assert page.locator("#back-explanation tbody tr").count() == 2
+    assert page.locator(".mark:visible").count() == 1
+
+
+def test_one_step_fools_either_network(page):
+    page.get_by_role("button", name="Load a 7").click()
+    page.get_by_role("tab", name="Backward").click()
+    for network in ("mlp", "cnn"):
+        page.locator("#fooled").select_option(network)
+        page.locator("#target").select_option("3")
+        page.get_by_role("button", name="Find the smallest step").click()
+        tells(page, "fooling", "step")
+        text = page.locator("#fooling").inner_text()
+        assert re.search("Before the step it reads a 7 .* after it a 3", text)
+
+
+@pytest.mark.parametrize("place", [(0, 2, 0), (1, 11, 9)])
+def test_a_pixel_of_a_map_is_explained(page, place):
+    layer, map_, steps_right = place
+    page.get_by_role("button", name="Load a 7").click()
+    page.get_by_role("tab", name="Convolution").click()
+    page.locator("#places .layer").nth(layer).locator("canvas[tabindex]").nth(map_).focus()
+    for _ in range(steps_right + 1):
+        page.keyboard.press("ArrowRight")
+    x = as_mnist(array(reference()["samples"][7]).reshape(28, 28))
+    net = reference_cnn().layers
+    below = torch.from_numpy(x)[None, None]
+    maps = [net.conv1(below), net.conv2(net.relu1(net.pool1(net.conv1(below))))][layer][0, map_]
+    column = min(steps_right, maps.shape[1] - 1)  # an arrow does not leave the map
+    name = page.locator("#place .name").inner_text()
+    assert name.endswith(f"map {map_}, row 0, column {column}: {name.rpartition(': ')[2]}")
+    assert number(name) == pytest.approx(maps[0, column].item(), rel=1e-2, abs=1e-4)
+    assert page.locator("#window .square").count() == 3
+    assert page.locator("#through option").count() == [1, 6][layer]
+    last = str([0, 5][layer])
+    page.locator("#through").select_option(last)
+    assert page.locator("#window td").count() == 75
+
+
+def test_what_is_broken_is_seen_counted_and_restored(page):
+    page.get_by_role("button", name="Load a 7").click()
+    page.get_by_role("tab", name="Break it").click()
+    bars = "bars => bars.map((bar) => bar.style.transform)"
+    columns = [f"#broken td.{name} .bar b" for name in ("mlp.whole", "mlp.now")]
+    before, now = (page.eval_on_selector_all(column, bars) for column in columns)
+    assert before == now
+    for name in ("Cut the unit", "Set its bias to 0", "Add the noise"):
+        page.get_by_role("button", name=name).click()
+        frame(page)
+    before, now = (page.eval_on_selector_all(column, bars) for column in columns)
+    assert before != now
+    assert page.locator("#damage li").count() == 3
+    page.get_by_role("button", name="Count what they read right").click()
+    tells(page, "judgement", "CNN")
+    page.get_by_role("button", name="Restore all").click()
+    frame(page)
+    before, now = (page.eval_on_selector_all(column, bars) for column in columns)
+    assert before == now
+    assert page.locator("#damage li").count() == 0
+
+
+# The drawing, and what is brought and taken away
+
+
+def paper_ink(page: Page) -> float:
+    """How much ink lies on the paper."""
+    beliefs(page)
+    return page.evaluate("readPaper().pixels.reduce((a, b) => a + b)")
+
+
+def test_a_tap_draws_a_dot_as_wide_as_the_pen_and_is_undone(page):
+    found = []
+    for width in (10, 40):
+        page.locator("#pen-width").fill(str(width))
+        draw(page, [(140, 140)])
+        found.append(paper_ink(page))
+        page.get_by_role("button", name="Undo").click()
+        assert paper_ink(page) == 0
+    assert found == pytest.approx([np.pi * 5**2, np.pi * 20**2], rel=0.05)
+
+
+def test_each_change_is_undone_in_turn(page):
+    inks = [0.0]
+    for change in ("draw", "Load a 3", "draw", "Clear"):
+        if change == "draw":
+            draw(page, [(40, 40), (200, 60)])
+        else:
+            page.get_by_role("button", name=change).click()
+        inks.append(paper_ink(page))
+    page.locator("#paper").focus()
+    for before in inks[-2::-1]:
+        page.keyboard.press("Control+z")
+        assert paper_ink(page) == pytest.approx(before)
+
+
+def test_without_centring_the_networks_see_the_paper_as_it_is(page):
+    page.get_by_role("button", name="Load a 7").click()
+    page.get_by_label("Scale and centre it").uncheck()
+    beliefs(page)
+    shown = page.evaluate("Array.from(context(byId('seen')).getImageData(0, 0, 28, 28).data)")
+    np.testing.assert_allclose(
+        np.array(shown[::4]) / 255, array(reference()["samples"][7]), atol=0.01
+    )
+    page.get_by_role("button", name="Clear").click()
+    draw(page, [(20, 20), (20, 60)])
+    corner = page.evaluate("Array.from(asItLies(readPaper()))")
+    assert np.reshape(corner, (28, 28))[10:].sum() == 0
+
+
+def test_the_drawing_is_saved_as_the_networks_see_it(page, tmp_path):
+    page.get_by_role("button", name="Load a 5").click()
+    beliefs(page)
+    page.get_by_text("Your own photo or weights").click()
+    with page.expect_download() as saving:
+        page.get_by_role("button", name="Save the drawing").click()
+    saving.value.save_as(tmp_path / "digit.png")
+    saved = np.asarray(Image.open(tmp_path / "digit.png").convert("L")).ravel() / 255
+    seen = page.evaluate("Array.from(asMnist(readPaper()))")
+    np.testing.assert_allclose(saved, seen, atol=0.6 / 255)
+    page.faults[:] = [fault for fault in page.faults if not fault.startswith("blob:")]
+
+
+def test_a_photo_is_read_like_the_drawing_it_shows(page, tmp_path):
+    picture = np.kron(array(reference()["samples"][4]).reshape(28, 28), np.ones((30, 30)))
+    grey = (0.8 - 0.6 * picture) * np.linspace(1, 0.7, 840)
+    Image.fromarray((255 * grey).astype(np.uint8)).save(tmp_path / "photo.jpg")
+    page.locator("#photo").set_input_files(tmp_path / "photo.jpg")
+    says(page, "Both read a 4")
+    Image.new("L", (50, 50), 130).save(tmp_path / "empty.png")
+    page.locator("#photo").set_input_files(tmp_path / "empty.png")
+    says(page, "empty.png", "no ink")
+    (tmp_path / "text.png").write_text("no picture")
+    page.locator("#photo").set_input_files(tmp_path / "text.png")
+    says(page, "text.png can’t be used")
+
+
+@pytest.mark.parametrize("units", [16, 128])
+def test_weights_of_a_student_are_loaded_into_the_page(page, tmp_path, units):
+    mlp = MLP(n_hidden=units, seed=units)
+    export_weights(tmp_path / "mine.json", mlp)
+    page.locator("#weights").set_input_files(tmp_path / "mine.json")
+    page.get_by_role("button", name="Load a 2").click()
+    x = as_mnist(array(reference()["samples"][2]).reshape(28, 28)).ravel()
+    np.testing.assert_allclose(beliefs(page)[0], mlp.forward(x), atol=1e-5)
+    assert page.locator("#templates .unit").count() == units
+    assert "mine.json" in page.locator("#other").inner_text()
+    (tmp_path / "wrong.json").write_text('{"mlp": {"W1": 3}}')
+    page.locator("#weights").set_input_files(tmp_path / "wrong.json")
+    says(page, "wrong.json can’t be used. W1 has shape none")
+    page.get_by_role("button", name="Restore").first.click()
+    beliefs(page)
+    assert page.locator("#templates .unit").count() == 64
+
+
+@pytest.mark.parametrize("drawn", [THREE, [(60, 60), (60, 200), (200, 200), (200, 60), (60, 140)]])
+def test_little_belief_is_called_unsure(page, drawn):
+    draw(page, drawn)
+    says(page, "read")
+    sure = reference()["sure"]
+    least = [sure["mlp"], sure["cnn"]]
+    is_unsure = bool((beliefs(page).max(axis=1) < least).any())
+    page.wait_for_function(
+        "wanted => document.getElementById('status').textContent.includes('Unsure') === wanted",
+        arg=is_unsure,
+    )
+
+
+def test_classes_with_names_are_called_by_them(browser, tmp_path):
+    content = json.loads(networks_text(PAGE.read_text(encoding="utf-8")))
+    names = ["T-shirt/top", "Ankle boot", *(f"long name {k}" for k in range(8))]
+    content["classes"] = {"noun": "article", "names": names}
+    (tmp_path / "page.html").write_text(assemble(json.dumps(content)), encoding="utf-8")
+    page = open_page(browser, tmp_path / "page.html", viewport={"width": 320, "height": 800})
+    assert page.get_by_role("heading", level=1).inner_text() == "Draw an article"
+    page.get_by_role("button", name="Load an Ankle boot").click()
+    says(page, "Both read an Ankle boot")
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        frame(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert page.faults == []
