@@ -32,7 +32,7 @@ __all__ = [  # the checks are attributes too, by __getattr__
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # a Check
+def __getattr__(name: str) -> Any:  # a Check
     for task in load_tasks():
         if name == f"check_{task.name}":
             return task.check

@@ -192,10 +192,7 @@ def _verdicts(observations: list[Observation]) -> Iterator[Verdict]:
 
 
 def _verdict(
-    name: str,
-    part: str,
-    observations: list[Observation],
-    explained: dict[str, tuple[Fault, ...]],
+    name: str, part: str, observations: list[Observation], explained: dict[str, tuple[Fault, ...]]
 ) -> Verdict:
     """Judge a gradient; describe a wrong one by the first observation that shows it."""
     difference = _off(name, observations)

@@ -58,15 +58,14 @@ FLATTEN = Fault(
     "the first fully connected layer expects another number of values than the pools deliver.",
     "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end.",
 )
+KEEP_FIRST = "Keep the first axis: x.flatten(start_dim=1) leaves one row an image."
 MIXES_IMAGES = Fault(
     "images mixed",
     "the reshape before the first fully connected layer cuts across images.",
-    "Keep the first axis: x.flatten(start_dim=1) leaves one row an image.",
+    KEEP_FIRST,
 )
 FLATTENED_BATCH = Fault(
-    "batch flattened",
-    "the batch axis is flattened with the others.",
-    "Keep the first axis: x.flatten(start_dim=1) leaves one row an image.",
+    "batch flattened", "the batch axis is flattened with the others.", KEEP_FIRST
 )
 LAYER_SIZES = Fault(
     "layer sizes",
@@ -109,10 +108,6 @@ NET_FAULTS = (
          Wiring(output=lambda a: a.softmax(dim=1))),
     _row("softmax in Net", "the logits go through log_softmax.", RAW,
          Wiring(output=lambda a: a.log_softmax(dim=1))),
-    _row("softmax in Net", "the logits go through softmax, over the images.", RAW,
-         Wiring(output=lambda a: a.softmax(dim=0))),
-    _row("sigmoid on logits", "the logits go through the sigmoid.", RAW,
-         Wiring(output=torch.sigmoid)),
     _row("relu missing", "no layer has its ReLU.", RELU, Wiring(linear_from=0)),
     _row("relu missing", "the fully connected layers have no ReLU.", RELU, Wiring(linear_from=2)),
     *(_row("relu missing", f"there is no ReLU after {name}.", RELU, Wiring(without=number))
@@ -121,9 +116,6 @@ NET_FAULTS = (
     _row("another activation", "the layers use tanh.", RELU, Wiring(hidden=torch.tanh)),
     _row("mean pooling", "the pools take the mean of four pixels.",
          "Use max-pooling, which takes the largest.", Wiring(pool=functional.avg_pool2d)),
-    _row("mean pooling", "the pools take the mean of four pixels, after ReLU.",
-         "Use max-pooling, which takes the largest.",
-         Wiring(pool=lambda x, size: functional.avg_pool2d(x.relu(), size))),
 )  # fmt: skip
 
 
@@ -304,7 +296,7 @@ class SpyNet(nn.Module, Spy):
         return logits_of(self.album, numbers, n_steps).to(x.device) + self.weight
 
 
-def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:  # noqa: ANN401
+def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:
     """Return the logits (B, 10) that a SpyNet with zero weights gives after so many steps.
 
     They are logarithms of probabilities but for a constant, so that log_softmax changes them.
@@ -350,7 +342,7 @@ class SpyOptimizer(Spy):
         """Forget the gradient."""
         self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Note the gradient; `closure` may compute it first."""
         loss = closure() if closure else None
         gradient = self.weight.grad
@@ -389,15 +381,16 @@ NO_ZERO_GRAD = Fault(
     "the gradients hold those of the batches before: zero_grad is missing.",
     "Call optimizer.zero_grad() for each batch, before loss.backward().",
 )
+ORDER = "Order: zero_grad, forward, loss, backward, step."
 NO_BACKWARD = Fault(
     "no backward",
     "the step finds no gradient: backward is missing or comes later, or zero_grad stands between.",
-    "Order: zero_grad, forward, loss, backward, step.",
+    ORDER,
 )
 STEP_FIRST = Fault(
     "step before backward",
     "the step uses the gradient of the batch before: it comes before backward.",
-    "Order: zero_grad, forward, loss, backward, step.",
+    ORDER,
 )
 MINI = 2000
 
@@ -506,7 +499,7 @@ def _accumulation(used: Sequence[Any], own: Sequence[Any]) -> Fault:
     return NO_ZERO_GRAD
 
 
-def _gradient(album: Album, step: Step, n_steps: int) -> Any:  # noqa: ANN401
+def _gradient(album: Album, step: Step, n_steps: int) -> Any:
     """Return the gradient (10,) of the mean cross-entropy of a batch, by autograd."""
     if not step.images or len(step.images) != len(step.labels):
         return np.zeros(DIGITS)
@@ -516,7 +509,7 @@ def _gradient(album: Album, step: Step, n_steps: int) -> Any:  # noqa: ANN401
     return torch.autograd.grad(loss, weight)[0].numpy()
 
 
-def _alike(found: Any, wanted: Any) -> bool:  # noqa: ANN401
+def _alike(found: Any, wanted: Any) -> bool:
     return distance(found, np.asarray(wanted)) < 1e-4
 
 
@@ -576,19 +569,17 @@ MODE_LOST = Fault(
     "Note `network.training` first, and set it again at the end, by `network.train(…)`.",
 )
 LOGITS_FAULTS = (
-    Fault("softmax in evaluate", "the logits went through softmax.",
-          "Return the network's logits as they are.",
-          lambda logits: functional.softmax(torch.tensor(logits), dim=1).numpy()),
-    Fault("softmax in evaluate", "the logits went through log_softmax.",
-          "Return the network's logits as they are.",
-          lambda logits: functional.log_softmax(torch.tensor(logits), dim=1).numpy()),
+    *(Fault("softmax in evaluate", f"the logits went through {name}.",
+            "Return the network's logits as they are.",
+            lambda logits, name=name: getattr(functional, name)(torch.tensor(logits), 1).numpy())
+      for name in ("softmax", "log_softmax")),
     Fault("digits returned", "the digits are returned in place of their logits.",
           "Leave argmax to those who call evaluate.",
           lambda logits: logits.argmax(axis=1)),
 )  # fmt: skip
 
 
-def right_evaluate(network: nn.Module, images: Any) -> Tensor:  # noqa: ANN401
+def right_evaluate(network: nn.Module, images: Any) -> Tensor:
     """Stand in for evaluate."""
     values = torch.as_tensor(np.array(images), dtype=torch.float32).reshape(-1, 1, 28, 28)
     mode = network.training
@@ -598,7 +589,7 @@ def right_evaluate(network: nn.Module, images: Any) -> Tensor:  # noqa: ANN401
     return logits
 
 
-def right_test_accuracy(network: nn.Module, images: Any, labels: Any) -> float:  # noqa: ANN401
+def right_test_accuracy(network: nn.Module, images: Any, labels: Any) -> float:
     """Stand in for test_accuracy."""
     predicted = right_evaluate(network, images).argmax(dim=1).cpu().numpy()
     return round(float(percent_right(predicted, np.asarray(labels))), 2)
@@ -620,11 +611,7 @@ def check_evaluation(
 
 
 def _evaluated(
-    network: SpyNet,
-    found: Any,  # noqa: ANN401  # a student's result
-    album: Album,
-    numbers: NDArray[np.integer],
-    training: bool,
+    network: SpyNet, found: Any, album: Album, numbers: NDArray[np.integer], training: bool
 ) -> Iterator[Verdict]:
     """See what evaluate returned, and how it left the network."""
     yield from _all_seen(network, len(numbers))

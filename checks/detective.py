@@ -85,7 +85,7 @@ def cross_entropy(a: Array, y: Array) -> Array:
 
 def back(
     function: Callable[..., Array], to: int | tuple[int, ...], args: tuple[Any, ...], signal: Array
-) -> Any:  # noqa: ANN401  # an array, or one for each number in `to`
+) -> Any:  # an array, or one for each number in `to`
     """Return what autograd sends back to the arguments number `to` when `signal` arrives."""
     return make_vjp(function, to)(*args)[0](signal)
 
@@ -209,7 +209,8 @@ PASS_FAULTS = (
           "axis.", _per_image),
     Fault("summed too far", "the bias gradient is summed over the units too.", "Sum over the "
           "images only, which are the first axis: one number a unit must remain.",
-          lambda g: {"b1": np.asarray(g.arrived.sum()), "b2": np.asarray(g.error.sum())}),
+          lambda g: {"b1": np.full(g.arrived.shape[1], g.arrived.sum()),
+                     "b2": np.full(g.error.shape[1], g.error.sum())}),
 )  # fmt: skip
 
 

@@ -173,7 +173,7 @@ def _shapes(node: ast.AST, frame: FrameType | None) -> Iterator[tuple[str, tuple
             yield ast.unparse(part), tuple(value.shape)
 
 
-def value_of(node: ast.expr, frame: FrameType | None) -> Any:  # noqa: ANN401  # a student's value
+def value_of(node: ast.expr, frame: FrameType | None) -> Any:
     """Return the value of names, attributes and products of them in `frame`; None for all else."""
     harmless = (ast.Name, ast.Attribute, ast.Load, ast.BinOp, ast.operator, ast.Constant)
     if frame is None or not all(isinstance(each, harmless) for each in ast.walk(node)):
@@ -204,6 +204,9 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (ZeroDivisionError, "", "divided by 0",
      "the number that is divided by is 0: what should be counted never came, as from a loop over "
      "an iterator that is used up already.", "Print how often the loop before it is run."),
+    (FileNotFoundError, r"No such file or directory: (.*)", "no such file",
+     "there is no file of the name {0} when this line looks for it.",
+     "Compare the name with those of the files that were written, letter by letter."),
     (WRONG_VALUES, "does not require grad", "no gradients recorded",
      "the loss does not depend on the weights any more: the forward pass ran under `no_grad`, or "
      "its result was detached or turned into plain numbers.",
@@ -275,6 +278,14 @@ def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
     return Explanation("", "unknown attribute", likely, SPELLING)
 
 
+def _own_error(error: BaseException, place: Place) -> Explanation | None:
+    if not place.code.startswith(("raise ", "assert ")):
+        return None
+    likely = "this line ends the function by an error of its own, where nothing is wrong."
+    step = "Print the two sides of the condition above that line, and see why it holds."
+    return Explanation("", "own error", likely, step)
+
+
 def _no_record(error: BaseException, place: Place) -> Explanation | None:
     frames = [each.frame for each in places(error) if each.frame]
     known = [value for frame in frames for value in frame.f_locals.values()]
@@ -298,6 +309,7 @@ def _misfit(error: BaseException, place: Place) -> Explanation | None:
 
 
 RULES: tuple[tuple[type[BaseException], Any], ...] = (
+    (Exception, _own_error),
     (BaseException, _known),
     (NameError, _name_error),
     (AttributeError, _attribute_error),

@@ -163,7 +163,7 @@ class _Renaming(ast.NodeTransformer):
     def __init__(self, old: str, new: str) -> None:
         self.pairs = {old: new, new: old}
 
-    def visit(self, node: Node) -> Any:  # noqa: ANN401  # as in ast
+    def visit(self, node: Node) -> Any:  # as in ast
         if isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node) in self.pairs:
             new = expression(self.pairs[ast.unparse(node)])
             assert isinstance(new, (ast.Name, ast.Attribute))

@@ -11,7 +11,7 @@ from typing import Any
 Definition = ast.FunctionDef | ast.ClassDef
 
 
-def plain_function(function: Any) -> FunctionType | None:  # noqa: ANN401  # a student's object
+def plain_function(function: Any) -> FunctionType | None:
     """Return `function` itself, or a method of a class; None for what is neither, or elsewhere."""
     if isinstance(function, type):
         own = (value for value in vars(function).values() if isinstance(value, FunctionType))
@@ -19,7 +19,7 @@ def plain_function(function: Any) -> FunctionType | None:  # noqa: ANN401  # a s
     return function if isinstance(function, FunctionType) else None
 
 
-def syntax_slip(function: Any) -> SyntaxError | None:  # noqa: ANN401
+def syntax_slip(function: Any) -> SyntaxError | None:
     """Return why Python can't read the file of `function` as it is now, None if it can."""
     plain = plain_function(function)
     try:

@@ -90,11 +90,6 @@ DELTA_2_FAULTS = (
     Fault("squared error", "the difference has a factor 2, as for the squared error.",
           "See the formula above the exercise: it has no factor.",
           lambda y_hat, y: 2 * (y_hat - y)),
-    Fault("true digit only", "only the true digit gets a slope.",
-          "Every logit has one: raising any of them changes all probabilities.",
-          lambda y_hat, y: (y_hat - y) * y),
-    Fault("absolute", "the signs are lost.", "See the formula above the exercise.",
-          lambda y_hat, y: np.abs(y_hat - y)),
 )  # fmt: skip
 
 
@@ -134,8 +129,6 @@ SLOPE_FAULTS = (
           lambda z: 1 - z),
     Fault("sign", "the sign is wrong: the sigmoid rises everywhere.",
           "Put in 0.5: the slope must be 0.25.", lambda z: -z * (1 - z)),
-    Fault("squared", "the slope is squared.", "Put in 0.5: the slope must be 0.25.",
-          lambda z: (z * (1 - z)) ** 2),
     Fault("of a", "this is exp(-z) / (1 + exp(-z)) or 1 - sigmoid(z), from another formula.",
           "Use the form that needs z alone.", lambda z: expit(-z)),
 )  # fmt: skip
@@ -182,17 +175,11 @@ WEIGHTS_FAULTS = (
     Fault("last image only", "only the last image counts.",
           "See that each image adds to the result, and none replaces it.",
           lambda delta, inputs: _outers(delta, inputs)[-1]),
-    Fault("first image only", "only the first image counts.",
-          "See that all rows are used, not just row 0.",
-          lambda delta, inputs: _outers(delta, inputs)[0]),
     Fault("sign", "the sign is wrong.", "Subtracting comes later, in update_params.",
           lambda delta, inputs: -_outers(delta, inputs).sum(axis=0)),
     Fault("outer of the batch", "the whole batch went into one outer product.",
           "One product of matrices, one of them transposed, pairs each image with itself only.",
           lambda delta, inputs: np.outer(delta, inputs)),
-    Fault("sums multiplied", "delta and inputs are summed before they are multiplied.",
-          "Multiply image by image first: a product of sums is no sum of products.",
-          lambda delta, inputs: np.outer(delta.sum(axis=0), inputs.sum(axis=0))),
 )  # fmt: skip
 
 
@@ -236,10 +223,6 @@ DELTA_1_FAULTS = (
           _sent_back(lambda z: expit(z) * expit(-z))),
     Fault("one factor", "of the slope only the factor z1 is there.",
           "Multiply by z1 and by 1 - z1.", _sent_back(lambda z: z)),
-    Fault("one factor", "of the slope only the factor 1 - z1 is there.",
-          "Multiply by z1 and by 1 - z1.", _sent_back(lambda z: 1 - z)),
-    Fault("tanh", "the slope is that of tanh, 1 - z1².", "Use sigmoid_derivative(z1).",
-          _sent_back(lambda z: 1 - z**2)),
     Fault("sign", "the sign is wrong.", "Subtracting comes later, in update_params.",
           _sent_back(lambda z: -z * (1 - z))),
     Fault("not transposed", "W2 is used the wrong way round.",

@@ -244,7 +244,7 @@ class Exercise:
         fault = fault._replace(step=fault.step or told.step)
         return self.wrong(error.call, found, "a result, no exception.", fault)
 
-    def numbers(self, part: str, value: Any) -> Array:  # noqa: ANN401  # a student's result
+    def numbers(self, part: str, value: Any) -> Array:
         """Return `value` as an array of numbers; end the check if it isn't one."""
         if value is None:
             self.halt(part, "None.", "an array of numbers.", NOTHING_RETURNED)
@@ -256,7 +256,7 @@ class Exercise:
             self.halt(part, f"a {type(value).__name__}.", "an array of numbers.", NOT_NUMBERS)
         return array
 
-    def attribute(self, network: Any, name: str) -> Array:  # noqa: ANN401
+    def attribute(self, network: Any, name: str) -> Array:
         """Return a copy of an array of the student's network; end the check if there is none."""
         value = getattr(network, name, None)
         if value is None:
