@@ -53,12 +53,25 @@ EVALUATION = Exercise("evaluation", "test_accuracy")
 
 # What each layer's weights look like, from the table of shapes in the notebook.
 WEIGHTS = ((6, 1, 5, 5), (16, 6, 5, 5), (120, 256), (84, 120), (10, 84))
+NAMES = ("conv1", "conv2", "fc1", "fc2", "fc3")
+FOLLOW = "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end."
 FLATTEN = Fault(
     "flatten size",
     "the first fully connected layer expects another number of values than the pools deliver.",
-    "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end.",
+    FOLLOW,
 )
 KEEP_FIRST = "Keep the first axis: x.flatten(start_dim=1) leaves one row an image."
+NOT_REGISTERED = Fault(
+    "layers not found",
+    "PyTorch finds no layer in this network: it looks in attributes, nn.Sequential and "
+    "nn.ModuleList, and not into plain lists and dictionaries.",
+    "Make `self.layers` an nn.Sequential of an OrderedDict.",
+)
+BIASES = Fault(
+    "biases missing",
+    "the weights are right, and the biases are not: `bias=False` leaves them out.",
+    "Make each layer with its biases, as the table counts them.",
+)
 MIXES_IMAGES = Fault(
     "images mixed",
     "the reshape before the first fully connected layer cuts across images.",
@@ -150,7 +163,6 @@ NET_SEED = Fault(
     "the initial weights do not come from the argument seed.",
     "Make the layers after `torch.manual_seed(seed)`, and set no other seed.",
 )
-NAMES = ("conv1", "conv2", "fc1", "fc2", "fc3")
 NOT_NAMED = Fault(
     "layers not named",
     "the network has no `layers` with these names, which the notebook walks through.",
@@ -228,7 +240,7 @@ def _net_error_cause(network: nn.Module) -> Fault:
         "shrinks differently",
         f"the images shrink too {much}. Pictures of {fitting} x {fitting} pixels fit, 28 x 28 "
         "don't.",
-        "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end.",
+        FOLLOW,
     )
 
 
@@ -247,21 +259,40 @@ def _shape_cause(shape: tuple[int, ...]) -> Fault:
 
 
 def _layers(state: Mapping[str, Tensor], runs: bool) -> Iterator[Verdict]:
-    """Judge the shapes of the weights; a flatten size that is off is told apart."""
+    """Judge the shapes of the weights."""
     found = [tuple(values.shape) for values in state.values() if values.ndim > 1]
     if sorted(found) == sorted(WEIGHTS) and _biases_fit(state):
         yield NET.right("layers")
         return
-    others = [shape for shape in found if shape not in WEIGHTS]
-    missing = [shape for shape in WEIGHTS if shape not in found]
-    flatten = missing == [(120, 256)] and len(others) == 1 and others[0][0] == 120
-    flatten = flatten and not runs
     NET.halt(
         "layers",
         f"weights of the shapes {', '.join(map(str, found)) or 'none'}.",
         f"{', '.join(map(str, WEIGHTS))}, each with its biases.",
-        FLATTEN if flatten else LAYER_SIZES,
+        _layers_fault(found, runs),
     )
+
+
+def _layers_fault(found: Sequence[tuple[int, ...]], runs: bool) -> Fault:
+    """Say what is wrong with the weights of a network, which `runs` for a picture or not."""
+    missing = [shape for shape in WEIGHTS if shape not in found]
+    others = [shape for shape in found if shape not in WEIGHTS]
+    if not found:
+        return NOT_REGISTERED
+    if not missing and not others:
+        return BIASES
+    if missing == [(120, 256)] and len(others) == 1 and others[0][0] == 120:
+        side = (others[0][1] / 16) ** 0.5
+        return _other_side(f"{side:g} x {side:g}") if runs and side.is_integer() else FLATTEN
+    named = [NAMES[WEIGHTS.index(shape)] for shape in missing]
+    likely = f"no layer has the weights that {', '.join(named)} should have by the table."
+    return Fault("layer sizes", likely if missing else LAYER_SIZES.likely, LAYER_SIZES.step)
+
+
+def _other_side(pixels: str) -> Fault:
+    likely = (
+        f"the maps that arrive at fc1 have {pixels} pixels, not 4 x 4: there is padding, another"
+    )
+    return Fault("shrinks differently", f"{likely} kernel, or a pool more or less.", FOLLOW)
 
 
 def _biases_fit(state: Mapping[str, Tensor]) -> bool:
@@ -284,13 +315,14 @@ class SpyNet(nn.Module, Spy):
     def __init__(self, album: Album) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(DIGITS))
+        self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
         self.notes: list[Note] = []
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10), and note the images and the mode."""
         numbers = numbers_of(x.detach().cpu().numpy())
-        mode = "training" if self.training else "evaluating"
+        mode = "training" if self.training or self.layer.training else "evaluating"
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode))
         n_steps = sum(note.call == "step" for note in self.notes)
         return logits_of(self.album, numbers, n_steps).to(x.device) + self.weight
@@ -625,10 +657,10 @@ def _evaluated(
     if getattr(found, "requires_grad", False):
         came = "logits that ask for gradients."
         yield EVALUATION.wrong("gradients", came, "none.", STILL_GRADIENTS)
-    if network.training != training:
+    if {network.training, network.layer.training} != {training}:
         words = {True: "training mode.", False: "evaluation mode."}
         before = f"as before: {words[training]}"
-        yield EVALUATION.wrong("mode, afterwards", words[network.training], before, MODE_LOST)
+        yield EVALUATION.wrong("mode, afterwards", words[not training], before, MODE_LOST)
 
 
 def _all_seen(network: SpyNet, n: int) -> Iterator[Verdict]:

@@ -50,6 +50,9 @@ FAULTS = (
           lambda x, w, b, s, p: _maps(np.pad(x, ((0, 0), (p, 0), (p, 0))), w, b, s, 0)),
     Fault("padding doubled", "twice as many zeros are laid around the picture.", FRAME,
           lambda x, w, b, s, p: _maps(x, w, b, s, 2 * p)),
+    Fault("cut to whole numbers", "what stands behind the point is cut off, as in an array that has "
+          "the type of a picture of whole numbers.", "Make the maps with np.zeros: it gives floats.",
+          lambda x, w, b, s, p: np.trunc(_maps(x, w, b, s, p))),
     Fault("channels not summed", "there is a map for each channel: the sum over them is missing.",
           EVERY_CHANNEL, lambda x, w, b, s, p: _by_channel(x, w, b, s, p) + b[:, None, None, None]),
     Fault("one channel", "only the first channel counts.", EVERY_CHANNEL,
@@ -97,6 +100,8 @@ def _drawn(n_in: int, n_out: int, stride: int = 1, padding: int = 0, k: int = 3)
     def draw(rng: np.random.Generator) -> tuple[Array, Array, Array, int, int]:
         height, width = rng.permutation(np.arange(5, 10))[:2]
         picture = rng.normal(0, 1, (n_in, height, width))
+        if stride * n_in == 1:  # pixels are often whole numbers
+            picture = np.rint(9 * picture).astype(int)
         weights, biases = rng.normal(0, 1, (n_out, n_in, k, k)), rng.normal(0, 2, n_out)
         return picture, weights, biases, stride, padding
 

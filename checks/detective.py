@@ -250,7 +250,8 @@ MISSING = Fault(
 )  # fmt: skip
 ASSIGNED = Fault(
     "assigned",
-    "only the last call counts: `=` stands where the gradients should be added up with `+=`.",
+    "only the last call counts: `=` stands where the gradients should be added up with `+=`, or "
+    "they are reset in between.",
     f"{TO_WEIGHTS}, last paragraph: gradients add up until reset_grad clears them.",
     lambda seen: seen.passes[-1].true,
 )

@@ -8,6 +8,7 @@ that makes the function right, on inputs of other seeds as well, names the mista
 import ast
 import contextlib
 import copy
+import re
 import tempfile
 import time
 import warnings
@@ -24,10 +25,10 @@ from checks.edits import LATER, OPERATORS, Operator, Scope, missing, scope_of, s
 from checks.exercises import Task, load_tasks
 from checks.lines import Lines, Rewritten, added, everywhere, rearranged
 from checks.source import Source, plain_function
-from checks.verdicts import UNFINISHED, VAGUE, Fault, Report, Verdict, without_causes
+from checks.verdicts import UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
 
 Check = Any  # checks.check.Check, which stands on this module
-SECONDS = {True: 0.4, False: 1.5}  # of computing, for trying changes if a cause is known, or not
+SECONDS = {True: 0.4, False: 2.5}  # of computing, for trying changes if a cause is known, or not
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
 SHORT = 0.25  # seconds for a call of a changed function
@@ -146,7 +147,9 @@ class Search:
     args: list[Any]
     kwargs: dict[str, Any]
     kept: list[str]
+    whole: Fault | None = None  # claimed by a change that makes everything right
     partly: dict[str, Fault] = field(default_factory=dict)  # by part that a change makes right
+    lines: set[int] = field(default_factory=set)  # where one change makes everything right
 
     def mend(self, report: Report) -> Report:
         """Return the report with the causes that were found."""
@@ -160,28 +163,40 @@ class Search:
             quiet(), limited_to(SHORT), without_causes(), warnings.catch_warnings(),
         ):  # fmt: skip
             warnings.simplefilter("ignore")  # what is tried may be strange
-            fault = self._first(source, report)
-        if fault:
-            self.partly = dict.fromkeys(report.wrong, fault)
-        return Report(_with(v, self.partly[v.part]) if v.part in self.partly else v for v in report)
+            self._try_all(source, report)
+        return Report(self._with_cause(verdict, Path(source.file).name) for verdict in report)
 
-    def _first(self, source: Source, report: Report) -> Fault | None:
-        """Return what the first change claims that makes everything right."""
+    def _with_cause(self, verdict: Verdict, file: str) -> Verdict:
+        """Return the verdict with the cause that was found or, if it has one, with its place."""
+        fault = self.whole or self.partly.get(verdict.part)
+        if verdict.passed:
+            return verdict
+        if verdict.cause in WEAK:
+            return verdict.by(fault) if fault else verdict
+        if len(self.lines) != 1:
+            return verdict  # of two lines, either may be the one to change
+        (line,) = self.lines
+        return replace(verdict, likely=f"{verdict.likely} Look at line {line} of {file}.")
+
+    def _try_all(self, source: Source, report: Report) -> None:
+        """Try changes while there is time; of a cause that is known, only the place is wanted."""
         file, start = Path(source.file).name, time.process_time()
-        seconds = SECONDS[report.causes[0] not in VAGUE]
-        for candidate in candidates(source, source.theirs(self.task.writes)):
-            if time.process_time() - start > seconds:
+        known, failed = report.causes[0] not in WEAK, _failed(report)
+        for candidate in candidates(source, source.theirs(self.task.writes), failed):
+            if time.process_time() - start > SECONDS[known]:
                 break
             try:
                 functions = source.run_again(candidate.function, self.task.takes, self.kept)
             except Exception:
                 continue  # with this change it is no Python, or cannot be imported
             mended = self._mended(functions, report)
-            if mended is None:
-                return _fault(candidate, file)
-            for part in mended:
+            for part in mended or ():
                 self.partly.setdefault(part, _fault(candidate, file))
-        return None
+            if mended is None:
+                self.whole = self.whole or _fault(candidate, file)
+                self.lines.add(candidate.line)
+                if not known or len(self.lines) > 1:
+                    break
 
     def _mended(self, functions: list[Any], report: Report) -> set[str] | None:
         """Return the parts that are right now and go on being so, None if everything is right."""
@@ -198,13 +213,11 @@ class Search:
         return None if all_passed else left
 
 
-def _with(verdict: Verdict, fault: Fault) -> Verdict:
-    """Return the verdict with the cause that was found, or with its place if it has a cause."""
-    if verdict.passed:
-        return verdict
-    if verdict.cause in VAGUE:
-        return verdict.by(fault)
-    return replace(verdict, likely=f"{verdict.likely} {fault.likely[0].upper()}{fault.likely[1:]}")
+def _failed(report: Report) -> int:
+    """Return the number of the line at which an exception arose, 0 if there is none."""
+    verdict = next(verdict for verdict in report if not verdict.passed)
+    place = re.search(r"at line (\d+) of", verdict.found)
+    return int(place[1]) if place else 0
 
 
 def _fault(candidate: Candidate, file: str) -> Fault:
@@ -213,9 +226,18 @@ def _fault(candidate: Candidate, file: str) -> Fault:
     return Fault(candidate.key, likely, step)
 
 
-def candidates(source: Source, theirs: Mapping[str, ast.FunctionDef]) -> Iterator[Candidate]:
-    """Yield every single change of these functions, likely ones and small groups first."""
+def candidates(
+    source: Source, theirs: Mapping[str, ast.FunctionDef], failed: int = 0
+) -> Iterator[Candidate]:
+    """Yield every single change of these functions, likely ones and small groups first.
+
+    Before all others come those of the line number `failed`, where an exception arose.
+    """
     scopes = [(node, scope_of(node, source.tree)) for node in theirs.values()]
+    if failed:
+        for operator in (*OPERATORS, *LATER):
+            for node, scope in scopes:
+                yield from _changed(node, scope, operator, [failed])
     for operator in OPERATORS:
         yield from chain.from_iterable(_changed(node, scope, operator) for node, scope in scopes)
     for orders in (rearranged, added):
@@ -225,18 +247,24 @@ def candidates(source: Source, theirs: Mapping[str, ast.FunctionDef]) -> Iterato
         yield from chain.from_iterable(_changed(node, scope, operator) for node, scope in scopes)
 
 
-def _changed(function: ast.FunctionDef, scope: Scope, operator: Operator) -> Iterator[Candidate]:
-    spared = _given(function)
+def _changed(
+    function: ast.FunctionDef, scope: Scope, operator: Operator, lines: Sequence[int] = ()
+) -> Iterator[Candidate]:
+    spared, beside = _given(function), _names_beside(function)
     for parent, name, number in list(sites(function)):
         held = getattr(parent, name)
         node = held if number is None else held[number]
-        if id(node) in spared:
-            continue
-        if name == "func" and operator is missing:
-            continue
         line = getattr(node, "lineno", getattr(parent, "lineno", function.lineno))
+        if id(node) in spared or (name == "func" and operator is missing):
+            continue
+        if lines and line not in lines:
+            continue
         for change in operator(node, scope):
             new = change.new
+            if isinstance(node, ast.Constant) and getattr(new, "id", "") in beside.get(
+                id(node), ()
+            ):
+                continue  # `a >= a` says nothing, and is right by chance
             new.lineno = new.end_lineno = getattr(node, "lineno", line)  # type: ignore[attr-defined]
             new.col_offset = new.end_col_offset = 0  # type: ignore[attr-defined]
             ast.fix_missing_locations(new)
@@ -244,10 +272,21 @@ def _changed(function: ast.FunctionDef, scope: Scope, operator: Operator) -> Ite
                 parent, name, new if number is None else [*held[:number], new, *held[number + 1 :]]
             )
             try:
-                claim = change.claim(ast.unparse(node))
-                yield Candidate(function, line, change.key, claim)
+                yield Candidate(function, line, change.key, change.claim(ast.unparse(node)))
             finally:
                 setattr(parent, name, held)
+
+
+def _names_beside(function: ast.FunctionDef) -> dict[int, set[str]]:
+    """Return, for every node of a function, the names in its statement."""
+    names: dict[int, set[str]] = {}
+    for statement in ast.walk(function):
+        if isinstance(statement, ast.stmt):
+            own = [n for n in ast.iter_child_nodes(statement) if not isinstance(n, ast.stmt)]
+            nodes = [node for each in own for node in ast.walk(each)]
+            there = {node.id for node in nodes if isinstance(node, ast.Name)}
+            names |= {id(node): there for node in nodes}
+    return names
 
 
 def _given(function: ast.FunctionDef) -> set[int]:

@@ -229,6 +229,22 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
      "Print the value on the right: a shape has one number for each axis."),
     (WRONG_VALUES, "inhomogeneous", "ragged", "rows of different lengths can't make one array.",
      "Print the length of each row before they are put together."),
+    (WRONG_VALUES, r"axis (-?\d+) is out of bounds for array of dimension (\d+)", "axis",
+     "there is no axis {0} in an array of {1} axes (axis 0 is the first one).",
+     "Count the axes of the shape, for one image and for a batch: the last one is always -1."),
+    (WRONG_VALUES, r"Cannot cast ufunc .* from dtype\('(\w+)'\) to dtype\('(\w+)'\)",
+     "type of numbers",
+     "an array of the type {1} cannot take in numbers of the type {0}.",
+     "Make the array that is changed in place with the right type: np.zeros makes floats."),
+    (TypeError, "Cannot interpret '(.*)' as a data type", "shape without parentheses",
+     "{0} stands where the type of the numbers is wanted: all lengths belong into the first "
+     "argument.", "Set the whole shape in parentheses of its own: np.zeros((rows, columns))."),
+    (TypeError, r"'([\w.]+)' object is not callable", "not a function",
+     "what stands before the parenthesis is no function, but a value of the type {0}.",
+     "Write the `*` of a product, and use square brackets for an index."),
+    (RuntimeError, r"expected input.* to have (\d+) channels, but got (\d+)", "channels",
+     "the layer expects {0} channels, and {1} came: not the result of the layer before it.",
+     "Hand each layer what the one before returned: `x = layer(x)`."),
     (TypeError, "NoneType", "None used",
      "a value in this line is None, which is what a function without `return` gives.", NONE_GIVEN),
     (TypeError, "only (?:length-1|0-dimensional|integer scalar) arrays|can only be converted",
@@ -270,10 +286,17 @@ def _name_error(error: BaseException, place: Place) -> Explanation | None:
 
 
 def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
-    name, thing = getattr(error, "name", None), getattr(error, "obj", None)
+    name, thing = str(getattr(error, "name", None)), getattr(error, "obj", None)
+    values = place.frame.f_locals if place.frame else {}
+    if name in values and thing is values.get("self"):
+        likely = f"`{name}` is a variable of this function alone: `self.` is missing before it."
+        step = f"Write `self.{name}` where it gets its value: so the network keeps it."
+        return Explanation("", "self missing", likely, step)
+    if f".{name}" not in place.code:
+        return None  # it arose in a function of the course, from what it was handed
     before = place.part.rpartition(f".{name}")[0]
     shown = f"`{before}`" if before else f"a value of the type {type(thing).__name__}"
-    near = difflib.get_close_matches(str(name), dir(thing), 1, 0.75) if thing is not None else []
+    near = difflib.get_close_matches(name, dir(thing), 1, 0.75) if thing is not None else []
     likely = f"{shown} has nothing called `{name}`" + (f"; it has `{near[0]}`." if near else ".")
     return Explanation("", "unknown attribute", likely, SPELLING)
 

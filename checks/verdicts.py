@@ -66,12 +66,18 @@ ATTRIBUTE_MISSING = Fault(
     "the network has nothing of this name.",
     "Use the names of the class docstring: W1, b1, W2, b2, and W1_grad to b2_grad.",
 )
+IS_NONE = Fault(
+    "None in the network",
+    "this attribute is None, with which nothing can be computed.",
+    "Give it an array: zeros in the shape of the parameter, for a gradient.",
+)
 INPUT_CHANGED = Fault(
     "input changed",
     "the array that was passed in was changed in place, by `-=`, `*=`, `+=` or `[...] =`.",
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
 VAGUE = (UNKNOWN.key, RAISED.key)
+WEAK = (*VAGUE, "shape")  # a change of the text that mends it tells more
 
 
 @dataclass(frozen=True)
@@ -259,6 +265,8 @@ class Exercise:
     def attribute(self, network: Any, name: str) -> Array:
         """Return a copy of an array of the student's network; end the check if there is none."""
         value = getattr(network, name, None)
+        if value is None and hasattr(network, name):
+            self.halt(name, "None.", "an array.", IS_NONE)
         if value is None:
             self.halt(name, f"no {name} in the network.", f"{name}, an array.", ATTRIBUTE_MISSING)
         return self.numbers(name, value).copy()
@@ -276,7 +284,7 @@ class Exercise:
         worst = max(differences)
         if worst < close:
             return self.right(part, "right" if near else closeness(worst))
-        fault = find_fault(samples, faults, near) or UNKNOWN
+        fault = find_fault(samples, faults, near) or shape_fault(samples) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, fault, closeness(worst))
@@ -306,6 +314,33 @@ def find_fault(samples: Iterable[Sample], faults: Iterable[Fault], near: float =
     if not samples:
         return None
     return next((f for f in faults if all(_gives(f, sample, near) for sample in samples)), None)
+
+
+def shape_fault(samples: Sequence[Sample]) -> Fault | None:
+    """Say what is true of results of another shape: right numbers, some right rows, or a length."""
+    pairs = [(sample.found, sample.wanted) for sample in samples]
+    if any(found.shape == wanted.shape for found, wanted in pairs) or not asked_why():
+        return None
+    step = "Print the shape after each step, and see where it is no longer what you expect."
+    return Fault("shape", _shape_words(pairs), step)
+
+
+def _shape_words(pairs: Sequence[tuple[Array, Array]]) -> str:
+    found, wanted = pairs[0]
+    if all(distance(f.ravel(), w.ravel()) < CLOSE for f, w in pairs):
+        return "the numbers are right, and only their shape is not."
+    if any(f.ndim != w.ndim or not f.size for f, w in pairs):
+        return f"the result has {found.ndim} axes, where it should have {wanted.ndim}."
+    for order in itertools.permutations(range(found.ndim)):
+        if all(distance(f.transpose(order), w) < CLOSE for f, w in pairs):
+            return "the numbers are right, and the axes stand in another order."
+    if all(distance(f, w[: len(f)]) < CLOSE for f, w in pairs):
+        return "only the first rows are there; they are right."
+    if all(distance(f, w[-len(f) :]) < CLOSE for f, w in pairs):
+        return "only the last rows are there; they are right."
+    lengths = enumerate(zip(found.shape, wanted.shape, strict=True))
+    axis, (came, due) = next(each for each in lengths if each[1][0] != each[1][1])
+    return f"axis {axis} has the length {came}, and should have {due}."
 
 
 def _gives(fault: Fault, sample: Sample, near: float) -> bool:
