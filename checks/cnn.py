@@ -27,6 +27,7 @@ from checks.spies import (
     album_of,
     judge_steps,
     numbers_of,
+    require_all_seen,
     untouched,
 )
 from checks.training import percentage, plan_of
@@ -583,13 +584,6 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
 TRAINS = Fault(
     "trains", "a step of training is taken on the test images.", "Call the network, nothing else."
 )
-IMAGES_LEFT_OUT = Fault(
-    "images left out",
-    "some images are not looked at.",
-    "See that the loop goes over all batches, the last and smaller one too.",
-)
-
-
 STILL_GRADIENTS = Fault(
     "gradients kept",
     "the result still carries what backward would need: gradients are not switched off.",
@@ -646,7 +640,7 @@ def _evaluated(
     network: SpyNet, found: Any, album: Album, numbers: NDArray[np.integer], training: bool
 ) -> Iterator[Verdict]:
     """See what evaluate returned, and how it left the network."""
-    yield from _all_seen(network, len(numbers))
+    require_all_seen(EVALUATION, network.notes, len(numbers))
     logits = EVALUATION.numbers("logits", found)
     wanted = logits_of(album, numbers, 0).numpy()
     verdict = EVALUATION.judge("logits", [Sample(logits, wanted, (wanted,))], LOGITS_FAULTS)
@@ -663,14 +657,6 @@ def _evaluated(
         yield EVALUATION.wrong("mode, afterwards", words[not training], before, MODE_LOST)
 
 
-def _all_seen(network: SpyNet, n: int) -> Iterator[Verdict]:
-    seen = {number for note in network.notes for number in note.images}
-    if len(seen) < n:
-        found = f"{len(seen)} of {n} images were looked at."
-        EVALUATION.halt("images", found, "all of them.", IMAGES_LEFT_OUT)
-    yield from ()
-
-
 def _test_accuracy(
     test_accuracy: Callable[..., float], album: Album, seed: int
 ) -> Iterator[Verdict]:
@@ -681,7 +667,7 @@ def _test_accuracy(
         value = ask(call, test_accuracy, network, *data)
         if value is None:
             EVALUATION.halt("images", "None.", "an accuracy in percent.", NOTHING_RETURNED)
-        yield from _all_seen(network, n)
+        require_all_seen(EVALUATION, network.notes, n)
         samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
     yield EVALUATION.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED)

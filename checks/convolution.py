@@ -20,11 +20,6 @@ def _maps(x: Array, w: Array, b: Array, stride: int, padding: int) -> Array:
     return maps
 
 
-def _by_channel(x: Array, w: Array, b: Array, s: int, p: int) -> Array:
-    """Return the maps of each channel by itself, (C_out, C_in, h', w'), without biases."""
-    return np.stack([_maps(x[c:][:1], w[:, c:][:, :1], 0 * b, s, p) for c in range(len(x))], axis=1)
-
-
 def _last_weight(w: Array) -> Array:
     """Return the filters with all weights but the last at zero."""
     kept = np.zeros_like(w)
@@ -37,7 +32,6 @@ ADD_UP = "A value of a map is the sum of all the products, and its bias."
 EVERY_CHANNEL = "A filter has weights for every channel; all the products go into one sum."
 ONE_BIAS = "Add biases[o] once to each value of map o, after the sum."
 FRAME = "Lay `padding` zeros around the picture, on all four sides, and nowhere else."
-SIZE = "See the formula of the size: (h + 2 padding - k) // stride + 1."
 STEPS = "The window of map value [i, j] begins at row i * stride and column j * stride."
 # First what shows only with a stride, padding, or several channels: of two mistakes that give the
 # same there, the one that would have been seen before has been ruled out.
@@ -50,11 +44,9 @@ FAULTS = (
           lambda x, w, b, s, p: _maps(np.pad(x, ((0, 0), (p, 0), (p, 0))), w, b, s, 0)),
     Fault("padding doubled", "twice as many zeros are laid around the picture.", FRAME,
           lambda x, w, b, s, p: _maps(x, w, b, s, 2 * p)),
-    Fault("cut to whole numbers", "what stands behind the point is cut off, as in an array that has "
-          "the type of a picture of whole numbers.", "Make the maps with np.zeros: it gives floats.",
+    Fault("cut to whole numbers", "what stands behind the point is cut off, as in an array "
+          "of the type of a picture of whole numbers.", "Make the maps with np.zeros, as floats.",
           lambda x, w, b, s, p: np.trunc(_maps(x, w, b, s, p))),
-    Fault("channels not summed", "there is a map for each channel: the sum over them is missing.",
-          EVERY_CHANNEL, lambda x, w, b, s, p: _by_channel(x, w, b, s, p) + b[:, None, None, None]),
     Fault("one channel", "only the first channel counts.", EVERY_CHANNEL,
           lambda x, w, b, s, p: _maps(x[:1], w[:, :1], b, s, p)),
     Fault("same weights for all channels", "every channel meets the weights of the first.",
@@ -66,25 +58,15 @@ FAULTS = (
           lambda x, w, b, s, p: _maps(x, w, np.full_like(b, b[0]), s, p)),
     Fault("flipped", "the filter is turned upside down and left to right.", LAID_ON,
           lambda x, w, b, s, p: _maps(x, w[..., ::-1, ::-1], b, s, p)),
-    Fault("maps transposed", "rows and columns of the maps are exchanged.",
-          "The shape is (C_out, height, width): rows before columns.",
-          lambda x, w, b, s, p: _maps(x, w, b, s, p).swapaxes(1, 2)),
     Fault("not multiplied", "the pixels of the window are summed, without the weights.",
           "Multiply each pixel by its weight before you sum.",
           lambda x, w, b, s, p: _maps(x, np.ones_like(w), b, s, p)),
-    Fault("mean", "the mean of the products is taken, where the sum is wanted.",
-          "Use `.sum()` rather than `.mean()`.",
-          lambda x, w, b, s, p: _maps(x, w / w[0].size, b, s, p)),
     Fault("bias missing", "the biases are not added.", ONE_BIAS,
           lambda x, w, b, s, p: _maps(x, w, 0 * b, s, p)),
     Fault("bias in the sum", "the bias is added to every product.", ONE_BIAS,
           lambda x, w, b, s, p: _maps(x, w, b * w[0].size, s, p)),
     Fault("relu", "negative values are set to 0, as ReLU does.", "Leave ReLU to the next layer.",
           lambda x, w, b, s, p: np.maximum(_maps(x, w, b, s, p), 0)),
-    Fault("size", "the last row and the last column of windows are left out.", SIZE,
-          lambda x, w, b, s, p: _maps(x, w, b, s, p)[:, :-1, :-1]),
-    Fault("size", "the last row of windows is left out.", SIZE,
-          lambda x, w, b, s, p: _maps(x, w, b, s, p)[:, :-1]),
     Fault("not added up", "each product overwrites the one before.", ADD_UP,
           lambda x, w, b, s, p: _maps(x, _last_weight(w), 0 * b, s, p)),
     Fault("not added up", "no product is added: the maps hold the biases only.", ADD_UP,

@@ -21,11 +21,21 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from checks.asking import limited_to, quiet
-from checks.edits import LATER, OPERATORS, Operator, Scope, missing, scope_of, sites
+from checks.edits import (
+    LATER,
+    OPERATORS,
+    Operator,
+    Scope,
+    constants,
+    missing,
+    names,
+    scope_of,
+    sites,
+)
 from checks.exercises import Task, load_tasks
-from checks.lines import Lines, Rewritten, added, everywhere, rearranged
+from checks.lines import Lines, Rewritten, added, everywhere, rearranged, renamed
 from checks.source import Source, plain_function
-from checks.verdicts import UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
+from checks.verdicts import UNFINISHED, VAGUE, WEAK, Fault, Report, Verdict, without_causes
 
 Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.4, False: 2.5}  # of computing, for trying changes if a cause is known, or not
@@ -45,17 +55,47 @@ def diagnosed(
     wrong = [need for need in _needs(task) if not _is_right(need, task, args)]
     not_done = report.causes[0] == UNFINISHED.key
     try:
-        with standing_in(wrong, args) as names:
-            if names:
+        with standing_in(wrong, args) as kept:
+            if kept:
                 again = check.run(*args, **kwargs)
                 if again.causes[:1] == [UNFINISHED.key]:
                     return Report(again)  # it is this exercise itself that is not done
-                report, not_done = _told_of(again, names), False
+                report, not_done = _told_of(again, kept), False
             if report.passed or report.causes[0] in SAID_ALL:
                 return report
-            return Search(check, task, list(args), dict(kwargs), names).mend(report)
+            report = Search(check, task, list(args), dict(kwargs), kept).mend(report)
+            return _one_sided(check, report, args, kwargs)
     except Missing:
         return report if not_done else Report([_not_judged(check, wrong)])
+
+
+ONE_SIDED = {
+    "one image": Fault(
+        "batches only", "a batch works, and one image alone does not.",
+        "Find the line that counts on rows: `axis=1` does, and a loop over them; the last axis of "
+        "both is `axis=-1`.",
+    ),
+    "a batch": Fault(
+        "single images only", "one image works, and a batch does not.",
+        "Find the line that treats the whole batch as one image: sums and largest values belong "
+        "to a row each.",
+    ),
+}  # fmt: skip
+
+
+def _one_sided(
+    check: Check, report: Report, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Report:  # fmt: skip
+    """Say of what is still vague whether it goes wrong for one image or for a batch alone."""
+    wrong = next(verdict for verdict in report if not verdict.passed)
+    kind = next((kind for kind in ONE_SIDED if wrong.part.endswith(kind)), "")
+    if not kind or wrong.cause not in VAGUE:
+        return report
+    with quiet(), without_causes():
+        right = {verdict.part for verdict in check.every_part(*args, **kwargs) if verdict.passed}
+    if not right & (set(ONE_SIDED) - {kind}):
+        return report
+    return Report(v.by(ONE_SIDED[kind]) if v is wrong else v for v in report)
 
 
 # What an exercise builds on.
@@ -238,11 +278,12 @@ def candidates(
         for operator in (*OPERATORS, *LATER):
             for node, scope in scopes:
                 yield from _changed(node, scope, operator, [failed])
+    yield from chain.from_iterable(_rewritten(node, everywhere(node)) for node, _ in scopes)
     for operator in OPERATORS:
         yield from chain.from_iterable(_changed(node, scope, operator) for node, scope in scopes)
     for orders in (rearranged, added):
         yield from chain.from_iterable(_reordered(n, orders(n, scope)) for n, scope in scopes)
-    yield from chain.from_iterable(_rewritten(n, everywhere(n, scope)) for n, scope in scopes)
+    yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
     for operator in LATER:
         yield from chain.from_iterable(_changed(node, scope, operator) for node, scope in scopes)
 
@@ -257,6 +298,8 @@ def _changed(
         line = getattr(node, "lineno", getattr(parent, "lineno", function.lineno))
         if id(node) in spared or (name == "func" and operator is missing):
             continue
+        if operator in (names, constants, missing) and _is_order(parent):
+            continue  # another limit may hold always, or never, and be right by chance
         if lines and line not in lines:
             continue
         for change in operator(node, scope):
@@ -275,6 +318,11 @@ def _changed(
                 yield Candidate(function, line, change.key, change.claim(ast.unparse(node)))
             finally:
                 setattr(parent, name, held)
+
+
+def _is_order(node: ast.AST) -> bool:
+    orders = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+    return isinstance(node, ast.Compare) and any(isinstance(op, orders) for op in node.ops)
 
 
 def _names_beside(function: ast.FunctionDef) -> dict[int, set[str]]:

@@ -293,9 +293,7 @@ ONE_WAY = (ast.Sub, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv)
 
 
 def signs(node: Node, scope: Scope) -> Iterator[Change]:
-    """A minus too much, or one that is missing where one can be forgotten."""
-    if isinstance(node, ast.UnaryOp):
-        yield Change(node.operand, "sign")
+    """A minus that is missing where one can be forgotten."""
     if isinstance(node, ast.BinOp):
         for left, right in ((_minus(node.left), node.right), (node.left, _minus(node.right))):
             yield Change(ast.BinOp(left, node.op, right), "sign")
@@ -307,7 +305,9 @@ def signs(node: Node, scope: Scope) -> Iterator[Change]:
 
 
 def operators(node: Node, scope: Scope) -> Iterator[Change]:
-    """Other arithmetic, other comparisons."""
+    """Other arithmetic, other comparisons, a minus too much."""
+    if isinstance(node, ast.UnaryOp):
+        yield Change(node.operand, "sign")
     if isinstance(node, ast.BinOp):
         for other in OTHERS.get(type(node.op), ()):
             key = "sign" if {ast.Add, ast.Sub} == {type(node.op), other} else "operator"
@@ -436,7 +436,7 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
 OPERATORS: tuple[Operator, ...] = (
-    statements, selves, axes, operators, signs, too_much, parentheses, transposes, keywords, slices,
+    statements, selves, axes, slices, operators, signs, too_much, parentheses, transposes, keywords,
     functions, constants,
 )  # fmt: skip
 LATER: tuple[Operator, ...] = (names, missing)  # large groups

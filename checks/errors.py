@@ -230,7 +230,7 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (WRONG_VALUES, "inhomogeneous", "ragged", "rows of different lengths can't make one array.",
      "Print the length of each row before they are put together."),
     (WRONG_VALUES, r"axis (-?\d+) is out of bounds for array of dimension (\d+)", "axis",
-     "there is no axis {0} in an array of {1} axes (axis 0 is the first one).",
+     "there is no axis {0} in this array, whose number of axes is {1}; the first one is axis 0.",
      "Count the axes of the shape, for one image and for a batch: the last one is always -1."),
     (WRONG_VALUES, r"Cannot cast ufunc .* from dtype\('(\w+)'\) to dtype\('(\w+)'\)",
      "type of numbers",

@@ -262,20 +262,7 @@ def _loss(a: Array, y: Array) -> Array:
     return np.asarray(-_log_p(a)[np.asarray(y) == 1].sum())
 
 
-def _n_images(a: Array) -> int:
-    return a.size // a.shape[-1]
-
-
 CROSS_ENTROPY_FAULTS = (
-    Fault("sign", "the minus sign is missing.", "The loss is never negative.",
-          lambda a, y: -_loss(a, y)),
-    Fault("mean over batch", "the mean over the batch was taken, where the sum is wanted.",
-          "Use `.sum()`; the training loop divides by the number of images when it records.",
-          lambda a, y: _loss(a, y) / _n_images(a)),
-    Fault("not summed", "there is a loss for each image: the sum over the batch is missing.",
-          "Sum over all axes, so that one number remains.", lambda a, y: -_log_p(a)[y == 1]),
-    Fault("not summed", "there is a number for each output: the sum is missing.",
-          "Sum over all axes, so that one number remains.", lambda a, y: -_log_p(a) * y),
     Fault("y missing", "y is not used: the logarithms of all outputs are summed.",
           "Multiply by y, which picks the true digit.", lambda a, y: -_log_p(a).sum()),
     Fault("log missing", "the probability itself is summed: the logarithm is missing.",

@@ -1,5 +1,6 @@
 """The checks of the hand-written network: initialization, forward, update_params, saving."""
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -49,6 +50,10 @@ SAVING = Exercise("saving", "save_weights and load_weights")
 # initialization
 
 SIZES = (60, 50, 40)
+Shape = tuple[int, ...]
+DEFAULT_SHAPES: dict[str, Shape] = {
+    "W1": (64, 784), "b1": (64,), "W2": (10, 64), "b2": (10,)
+}  # fmt: skip
 BOTH = "Use 0.1 for both layers, as the section says."
 # From the numbers of outputs and inputs, the standard deviation that comes of the fault.
 SPREADS = (
@@ -83,6 +88,11 @@ OFF_CENTRE = Fault(
 )
 BIASES = Fault("biases not zero", "the biases do not start at zero.", "Use np.zeros for them.")
 SHAPES = Fault("shape", "the sizes stand in the wrong order.", "Compare with the class docstring.")
+SIZES_FIXED = Fault(
+    "sizes fixed",
+    "the shape is that of the default sizes, whatever sizes are asked for.",
+    "Use the arguments n_inputs, n_hidden and n_outputs in the shapes.",
+)
 DEFAULTS_LOST = Fault(
     "defaults lost",
     "without arguments, the sizes are not those of the assignment.",
@@ -147,7 +157,7 @@ def _dtypes(make: Callable[..., Network]) -> Iterator[Verdict]:
 def _default_sizes(make: Callable[..., Network]) -> Iterator[Verdict]:
     network = ask("MLP()", make)
     found = [INITIALIZATION.attribute(network, name).shape for name in PARAMETERS]
-    wanted = [(64, 784), (64,), (10, 64), (10,)]
+    wanted = list(DEFAULT_SHAPES.values())
     if found == wanted:
         yield INITIALIZATION.right("default sizes")
     else:
@@ -171,11 +181,22 @@ def _shapes(network: Network) -> Iterator[Verdict]:
     for name, shape in wanted.items():
         found = INITIALIZATION.attribute(network, name).shape
         if found != shape:
-            turned = SHAPES if found == shape[::-1] else UNKNOWN
-            INITIALIZATION.halt(
-                name, f"the shape {found}.", f"{shape}, for the sizes {SIZES}.", turned
-            )
+            told = f"the shape {found}.", f"{shape}, for the sizes {SIZES}."
+            INITIALIZATION.halt(name, *told, _shape_cause(found, shape, DEFAULT_SHAPES[name]))
     yield INITIALIZATION.right("shapes")
+
+
+def _shape_cause(
+    found: tuple[int, ...], wanted: tuple[int, ...], default: tuple[int, ...]
+) -> Fault:
+    if found == wanted[::-1]:
+        return SHAPES
+    if found == default:
+        return SIZES_FIXED
+    if len(found) == len(wanted):
+        return UNKNOWN
+    axes = f"it has {len(found)} axes, where it should have {len(wanted)}."
+    return Fault("shape", axes, SHAPES.step)
 
 
 def _spread(name: str, weights: Array) -> Verdict:
@@ -559,18 +580,19 @@ def check_saving(
         for name, network in networks.items():
             prefix = str(Path(folder, name)) if name == "first" else Path(folder, name)
             ask("save_weights(network, prefix)", save_weights, network, prefix)
-        yield from _files(Path(folder))
+        yield from _files(Path(folder), networks)
         for name, network in networks.items():
             fresh = Parameters(seed + 2)
             ask("load_weights(network, prefix)", load_weights, fresh, Path(folder, name))
-            other = networks[PREFIXES[1] if name == PREFIXES[0] else PREFIXES[0]]
-            wrong = [
-                verdict
+            verdicts = [
+                _held(
+                    f"{parameter} of the {name} network",
+                    SAVING.numbers(parameter, getattr(fresh, parameter)),
+                    (network, _other(networks, name)), parameter, Parameters(seed + 2),
+                )
                 for parameter in PARAMETERS
-                if not (
-                    verdict := _read_back(name, parameter, (fresh, network, other), seed)
-                ).passed
-            ]
+            ]  # fmt: skip
+            wrong = [verdict for verdict in verdicts if not verdict.passed]
             yield from wrong or [SAVING.right(f"{name} network")]
         yield _refused(load_weights, "another size", Path(folder, "first"), Parameters(seed + 3, 3))
         Path(folder, "first_b2.npy").unlink()
@@ -595,34 +617,45 @@ def _refused(
     return SAVING.wrong(part, found, f"a {name}, and the network as it was.", TAKES_ANYTHING)
 
 
-def _files(folder: Path) -> Iterator[Verdict]:
+def _files(folder: Path, networks: Mapping[str, Parameters]) -> Iterator[Verdict]:
+    """Judge which files there are, and what is in them, so that loading isn't blamed for it."""
     found = {path.name for path in folder.iterdir()}
     wanted = {f"{prefix}_{name}.npy" for prefix in PREFIXES for name in PARAMETERS}
-    if wanted <= found:
-        yield SAVING.right("files")
+    if not wanted <= found:
+        told = f"{', '.join(sorted(found)) or 'none'}, for the prefixes {' and '.join(PREFIXES)}."
+        yield SAVING.wrong("files", told, f"{', '.join(sorted(wanted))}.", FILES_MISSING)
         return
-    yield SAVING.wrong(
-        "files",
-        f"{', '.join(sorted(found)) or 'none'}, for the prefixes {' and '.join(PREFIXES)}.",
-        f"{', '.join(sorted(wanted))}.",
-        FILES_MISSING,
-    )
+    for prefix, network in networks.items():
+        for name in PARAMETERS:
+            file = f"{prefix}_{name}.npy"
+            with contextlib.suppress(Exception):  # what can't be read is told when it is loaded
+                values = np.load(folder / file, mmap_mode="r")
+                verdict = _held(file, values, (network, _other(networks, prefix)), name)
+                if not verdict.passed:
+                    yield verdict
+                    return
+    yield SAVING.right("files")
 
 
-def _read_back(
-    prefix: str, name: str, networks: tuple[Parameters, Parameters, Parameters], seed: int
-) -> Verdict:
-    """Judge one parameter that was read back: of `networks` the fresh one, the saved, another."""
-    fresh, saved, other = networks
-    part = f"{name} of the {prefix} network"
-    found, wanted = SAVING.numbers(part, getattr(fresh, name)), getattr(saved, name)
+def _other(networks: Mapping[str, Parameters], prefix: str) -> Parameters:
+    return next(network for name, network in networks.items() if name != prefix)
+
+
+def _held(
+    part: str, found: Array, networks: tuple[Parameters, Parameters], name: str,
+    fresh: Parameters | None = None,
+) -> Verdict:  # fmt: skip
+    """Judge what was saved or loaded as `name`: of `networks` the right one, and another.
+
+    `fresh` is what the network that was loaded into was made like.
+    """
+    saved, other = networks
+    wanted = getattr(saved, name)
     if np.array_equal(found, wanted):
         return SAVING.right(part)
-    faults = {
-        NOT_LOADED: getattr(Parameters(seed + 2), name),
-        GRADIENT_SAVED: getattr(saved, f"{name}_grad"),
-        PREFIX_IGNORED: getattr(other, name),
-    }
+    faults = {GRADIENT_SAVED: getattr(saved, f"{name}_grad"), PREFIX_IGNORED: getattr(other, name)}
+    if fresh:
+        faults = {NOT_LOADED: getattr(fresh, name)} | faults
     causes = [cause for cause, values in faults.items() if np.array_equal(found, values)]
     if any(np.array_equal(found, getattr(saved, each)) for each in PARAMETERS):
         causes.append(MIXED_UP)

@@ -169,6 +169,21 @@ def untouched(
         yield exercise.wrong("data, afterwards", found, "as they were.", DATA_CHANGED)
 
 
+IMAGES_LEFT_OUT = Fault(
+    "images left out",
+    "some images are not looked at.",
+    "See that the loop goes over all batches, the last and smaller one too.",
+)
+
+
+def require_all_seen(exercise: Exercise, notes: Iterable[Note], n: int) -> None:
+    """End the check unless `n` images went forward."""
+    seen = {number for note in notes for number in note.images}
+    if len(seen) < n:
+        found = f"{len(seen)} of {n} images were looked at."
+        exercise.halt("images", found, "all of them.", IMAGES_LEFT_OUT)
+
+
 @dataclass(frozen=True)
 class Step:
     """One change of the parameters, and the images and labels that went into its gradient."""

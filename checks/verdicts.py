@@ -77,7 +77,7 @@ INPUT_CHANGED = Fault(
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
 VAGUE = (UNKNOWN.key, RAISED.key)
-WEAK = (*VAGUE, "shape")  # a change of the text that mends it tells more
+WEAK = (*VAGUE, "shape", "scaled")  # a change of the text that mends it tells more
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ class Exercise:
         worst = max(differences)
         if worst < close:
             return self.right(part, "right" if near else closeness(worst))
-        fault = find_fault(samples, faults, near) or shape_fault(samples) or UNKNOWN
+        fault = find_fault(samples, faults, near) or relation(samples) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, fault, closeness(worst))
@@ -316,13 +316,38 @@ def find_fault(samples: Iterable[Sample], faults: Iterable[Fault], near: float =
     return next((f for f in faults if all(_gives(f, sample, near) for sample in samples)), None)
 
 
-def shape_fault(samples: Sequence[Sample]) -> Fault | None:
-    """Say what is true of results of another shape: right numbers, some right rows, or a length."""
+def relation(samples: Sequence[Sample]) -> Fault | None:
+    """Say what is true of all results beside what was wanted: their shape, or a common factor."""
     pairs = [(sample.found, sample.wanted) for sample in samples]
-    if any(found.shape == wanted.shape for found, wanted in pairs) or not asked_why():
+    if not asked_why():
         return None
-    step = "Print the shape after each step, and see where it is no longer what you expect."
-    return Fault("shape", _shape_words(pairs), step)
+    if all(found.shape != wanted.shape for found, wanted in pairs):
+        step = "Print the shape after each step, and see where it is no longer what you expect."
+        return Fault("shape", _shape_words(pairs), step)
+    factors = [_factor(*pair) for pair in pairs]
+    lengths = [len(s.inputs[0]) if s.inputs and np.ndim(s.inputs[0]) == 2 else 1 for s in samples]
+    if len(pairs) < 2 or not all(np.isfinite(factor) for factor in factors):
+        return None
+    if max(lengths) > 1 and np.allclose(np.multiply(factors, lengths), 1, rtol=SAME, atol=0):
+        likely = "everything is divided by the number of rows: a mean is taken, or a sum divided."
+        return Fault("scaled", likely, "The sum over the images is wanted: do not divide by them.")
+    if not np.allclose(factors, factors[0], rtol=SAME, atol=0):
+        return None
+    times = "the negative of" if abs(factors[0] + 1) < SAME else f"{factors[0]:.4g} times"
+    step = "Look for a factor or a sign too much or too little, or for another function."
+    return Fault("scaled", f"everything is {times} what it should be.", step)
+
+
+def _factor(found: Array, wanted: Array) -> float:
+    """Return the number that `wanted` is multiplied by in `found`, NaN if there is none."""
+    if found.shape != wanted.shape or not wanted.any() or not np.isfinite(found).all():
+        return float("nan")
+    factor = float((found * wanted).sum() / (wanted * wanted).sum())
+    return factor if factor and distance(found, factor * wanted) < SAME else float("nan")
+
+
+def _axes(number: int) -> str:
+    return "one axis" if number == 1 else f"{number or 'no'} axes"
 
 
 def _shape_words(pairs: Sequence[tuple[Array, Array]]) -> str:
@@ -330,7 +355,7 @@ def _shape_words(pairs: Sequence[tuple[Array, Array]]) -> str:
     if all(distance(f.ravel(), w.ravel()) < CLOSE for f, w in pairs):
         return "the numbers are right, and only their shape is not."
     if any(f.ndim != w.ndim or not f.size for f, w in pairs):
-        return f"the result has {found.ndim} axes, where it should have {wanted.ndim}."
+        return f"the result has {_axes(found.ndim)}, where it should have {wanted.ndim}."
     for order in itertools.permutations(range(found.ndim)):
         if all(distance(f.transpose(order), w) < CLOSE for f, w in pairs):
             return "the numbers are right, and the axes stand in another order."

@@ -227,6 +227,26 @@ ONE_HOT = functions(
      "def one_hot_encode(labels, n_classes=10):\n    np.eye(n_classes)[labels]"),
 )  # fmt: skip
 
+def one_line(exercise: str, arguments: str, *entries: tuple[str, str, str]) -> list[Mutant]:
+    """Make mutants of functions that return an expression: name, cause, expression."""
+    code = f"def {exercise}({arguments}):\n    return "
+    return functions(exercise, *((name, cause, code + what) for name, cause, what in entries))
+
+
+STEPS = [
+    *one_line("cross_entropy_derivative", "y_hat, y",
+              ("other way round", "sides", "y - y_hat"),
+              ("mean", "too much", "(y_hat - y) / len(y)"),
+              ("doubled", "too much", "2 * (y_hat - y)")),
+    *one_line("weight_gradient", "delta, inputs",
+              ("transposed", "order of the product", "inputs.T @ delta"),
+              ("mean", "too much", "delta.T @ inputs / len(delta)"),
+              ("negative", "sign", "-delta.T @ inputs")),
+    *one_line("sigmoid_derivative", "z", ("negative", "sign", "-z * (1 - z)")),
+    *one_line("hidden_delta", "delta2, W2, z1",
+              ("mean", "too much", "(delta2 @ W2) * z1 * (1 - z1) / len(z1)")),
+]  # fmt: skip
+
 ACCURACY = functions(
     "accuracy",
     ("printed", "nothing returned", "def accuracy(predicted, true):\n    print(100 * np.mean(predicted == true))"),
@@ -393,7 +413,7 @@ EVALUATION = edits(
 
 MUTANTS: list[Mutant] = [
     *SIGMOID, *SOFTMAX, *INITIALIZATION, *FORWARD, *UPDATE_GRAD, *UPDATE_PARAMS,
-    *ONE_HOT, *ACCURACY, *TRAIN_NETWORK, *TEST_NETWORK, *SAVING, *NET, *TRAIN_NN, *EVALUATION,
+    *ONE_HOT, *STEPS, *ACCURACY, *TRAIN_NETWORK, *TEST_NETWORK, *SAVING, *NET, *TRAIN_NN, *EVALUATION,
 ]  # fmt: skip
 
 
