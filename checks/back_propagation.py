@@ -43,16 +43,6 @@ EARLIER = Fault(
     "the network's forward pass is not right, so its gradients cannot be judged yet.",
     "See that check_forward passes, then run this check again.",
 )
-SINGLE_ONLY = Fault(
-    "single images only",
-    "single images work and a batch doesn't: the formulas are written for one image.",
-    'Look at "From the logits to the weights", last paragraph: it writes them for a batch.',
-)
-BATCH_ONLY = Fault(
-    "batches only",
-    "batches work and a single image doesn't: the formulas are written for rows of a matrix.",
-    "Make a batch of one of it first: np.atleast_2d(x) is (1, 784).",
-)
 PARAMETERS_CHANGED = Fault(
     "W2 updated first",
     "update_grad changed the parameters themselves.",
@@ -141,7 +131,7 @@ def check_update_grad(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator
     verdicts = list(_verdicts(observations)) if observations else []
     yield from verdicts
     if errors:
-        yield _error_verdict(MLP, seed, observations, errors)
+        yield _error_verdict(MLP, seed, errors[0])
     elif all(verdict.passed for verdict in verdicts):
         _side_effects(MLP, seed)
 
@@ -224,19 +214,14 @@ def _explain(
     return rounded | (explain(rough, observations) if rough else {})
 
 
-def _error_verdict(
-    make: Callable[..., Network], seed: int, observations: list[Observation],
-    errors: list[StudentError],
-) -> Verdict:  # fmt: skip
+def _error_verdict(make: Callable[..., Network], seed: int, error: StudentError) -> Verdict:
     """Look for the cause of an exception where gradients may take any shape."""
     if asked_why():
         seen, _ = Laboratory(make, seed, any_shape=True).observe()
         wrong = [name for name in PARAMETERS if seen and _off(name, seen) > EXACT]
         for causes in explain(wrong, seen).values() if wrong else ():
-            return UPDATE_GRAD.error(errors[0], causes[0])
-    if len(errors) > 1 or len(observations) != len(SERIES):
-        return UPDATE_GRAD.error(errors[0])
-    return UPDATE_GRAD.error(errors[0], SINGLE_ONLY if "batch" in errors[0].call else BATCH_ONLY)
+            return UPDATE_GRAD.error(error, causes[0])
+    return UPDATE_GRAD.error(error)
 
 
 def _side_effects(make: Callable[..., Network], seed: int) -> None:

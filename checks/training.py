@@ -64,8 +64,9 @@ def right_test_network(network: Any, images: Array, labels: Array) -> float:
 
 ONE_HOT_ROW = "Row n must have its 1 in column labels[n]."
 ONE_HOT_FAULTS = (
-    Fault("off by one", "the 1 stands one column too far right.", ONE_HOT_ROW,
-          lambda labels, n: np.roll(_one_hot(labels, n), 1, axis=1)),
+    *(Fault("off by one", f"the 1 stands one column too far {side}.", ONE_HOT_ROW,
+            lambda labels, n, by=by: np.roll(_one_hot(labels, n), by, axis=1))
+      for side, by in (("right", 1), ("left", -1))),
     Fault("whole columns", "the 1 is set in the whole column, for all images.",
           "Give a row number with each label: [np.arange(N), labels].",
           lambda labels, n: np.ones((len(labels), 1)) * _one_hot(labels, n).max(axis=0)),

@@ -333,7 +333,7 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
         return Fault("scaled", likely, "The sum over the images is wanted: do not divide by them.")
     if not np.allclose(factors, factors[0], rtol=SAME, atol=0):
         return None
-    times = "the negative of" if abs(factors[0] + 1) < SAME else f"{factors[0]:.4g} times"
+    times = "the negative of" if abs(factors[0] + 1) < SAME else f"{factors[0]:.6g} times"
     step = "Look for a factor or a sign too much or too little, or for another function."
     return Fault("scaled", f"everything is {times} what it should be.", step)
 
