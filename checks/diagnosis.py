@@ -42,6 +42,9 @@ Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.4, False: 2.5}  # of computing, for trying changes if a cause is known, or not
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
+# Claims of large groups of changes, of which one may be right in a line that is not to blame.
+MANY = ("number", "fixed number", "fixed text", "name", "step missing", "factor missing",
+        "division missing", "term missing", "index missing")  # fmt: skip
 SHORT = 0.25  # seconds for a call of a changed function
 OTHER_SEEDS = (7919, 7920)  # later ones: sizes depend on the seed, so a coincidence shows
 
@@ -191,6 +194,7 @@ class Search:
     whole: Fault | None = None  # claimed by a change that makes everything right
     partly: dict[str, Fault] = field(default_factory=dict)  # by part that a change makes right
     lines: set[int] = field(default_factory=set)  # where one change makes everything right
+    perhaps: set[int] = field(default_factory=set)  # where a number, a name or an addition does
 
     def mend(self, report: Report) -> Report:
         """Return the report with the causes that were found."""
@@ -214,10 +218,10 @@ class Search:
             return verdict
         if verdict.cause in WEAK:
             return verdict.by(fault) if fault else verdict
-        if len(self.lines) != 1:
+        lines = self.lines or self.perhaps
+        if len(lines) != 1:
             return verdict  # of two lines, either may be the one to change
-        (line,) = self.lines
-        return replace(verdict, likely=f"{verdict.likely} Look at line {line} of {file}.")
+        return replace(verdict, likely=f"{verdict.likely} Look at line {min(lines)} of {file}.")
 
     def _try_all(self, source: Source, report: Report) -> None:
         """Try changes while there is time; of a cause that is known, only the place is wanted."""
@@ -235,7 +239,8 @@ class Search:
                 self.partly.setdefault(part, _fault(candidate, file))
             if mended is None:
                 self.whole = self.whole or _fault(candidate, file)
-                self.lines.add(candidate.line)
+                lines = self.perhaps if candidate.key in MANY else self.lines
+                lines.add(candidate.line)
                 if not known or len(self.lines) > 1:
                     break
 
