@@ -245,7 +245,7 @@ def _x_of(earlier: Callable[[int], int]) -> Predict:
 
 
 MISSING = Fault(
-    "missing", "nothing is added to this gradient: it stays zero.",
+    "missing", "this gradient stays zero: nothing is added to it, or zeros are.",
     f"{TO_WEIGHTS}: each parameter has a formula there, the biases too.", _nothing,
 )  # fmt: skip
 ASSIGNED = Fault(

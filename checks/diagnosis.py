@@ -227,7 +227,9 @@ class Search:
         """Try changes while there is time; of a cause that is known, only the place is wanted."""
         file, start = Path(source.file).name, time.process_time()
         known, failed = report.causes[0] not in WEAK, _failed(report)
-        for candidate in candidates(source, source.theirs(self.task.writes), failed):
+        others = {name for task in load_tasks() for name in task.writes}
+        theirs = source.theirs(self.task.writes, others)
+        for candidate in candidates(source, theirs, failed):
             if time.process_time() - start > SECONDS[known]:
                 break
             try:

@@ -166,6 +166,9 @@ def names(node: Node, scope: Scope) -> Iterator[Change]:
     if loads(node) and (isinstance(node, ast.Name) or is_own(node)):
         for other in scope.variables:
             yield Change(other, "name")
+    elif is_own(node):
+        for name in scope.attributes:
+            yield Change(ast.Attribute(ast.Name("self", LOAD), name, ast.Store()), "name")
 
 
 def transposes(node: Node, scope: Scope) -> Iterator[Change]:

@@ -207,6 +207,9 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (FileNotFoundError, r"No such file or directory: (.*)", "no such file",
      "there is no file of the name {0} when this line looks for it.",
      "Compare the name with those of the files that were written, letter by letter."),
+    (RuntimeError, r"(\w+)\(y\) came before forward", "forward missing",
+     "`{0}` is called for images that did not go forward.",
+     "Call `forward` with the images of the batch first."),
     (WRONG_VALUES, "does not require grad", "no gradients recorded",
      "the loss does not depend on the weights any more: the forward pass ran under `no_grad`, or "
      "its result was detached or turned into plain numbers.",

@@ -179,11 +179,20 @@ def judge_history(
         exercise.halt(
             "history", "None.", "a History with one entry for each epoch.", NOTHING_RETURNED
         )
+    missing = [name for name in RIGHT if not hasattr(history, name)]
+    if missing:
+        found = f"a {type(history).__name__} without {', '.join(missing)}."
+        exercise.halt("history", found, "a History with one entry for each epoch.", NO_HISTORY)
     yield partial(_exchanged, exercise, history, plan, steps)
     for name in RIGHT:
         yield partial(_judge_quantity, exercise, name, history, plan, steps)
 
 
+NO_HISTORY = Fault(
+    "another result",
+    "something else than the History is returned.",
+    "Return the History alone, as the docstring says.",
+)
 EXCHANGED = Fault(
     "arguments exchanged",
     "the right numbers are recorded in the wrong places.",

@@ -2,7 +2,7 @@
 
 import ast
 import linecache
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -58,10 +58,11 @@ class Source:
         """All functions and methods by name, say "MLP.forward"."""
         return dict(_functions(self.tree))
 
-    def theirs(self, writes: Iterable[str]) -> dict[str, ast.FunctionDef]:
+    def theirs(self, writes: Iterable[str], others: Collection[str]) -> dict[str, ast.FunctionDef]:
         """Return those functions that students write: the exercise's, and what these call.
 
         What comes with the course is typed in full; a helper that a student adds hardly ever is.
+        The `others` are those of other exercises.
         """
         found: dict[str, ast.FunctionDef] = {}
         waiting = [name for name in writes if name in self.functions]
@@ -69,7 +70,8 @@ class Source:
             name = waiting.pop()
             found[name] = node = self.functions[name]
             for called in _called(node, name.rpartition(".")[0]):
-                if called not in found and called in self.functions and not self.is_given(called):
+                known = called in found or called in others or called not in self.functions
+                if not known and not self.is_given(called):
                     waiting.append(called)
         return found
 

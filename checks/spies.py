@@ -114,7 +114,12 @@ class SpyNetwork(Spy):
         return self.y_hat
 
     def loss(self, y: ArrayLike) -> float:
-        """Return the cross-entropy of the last forward pass, or 0 where y does not fit it."""
+        """Return the cross-entropy of the last forward pass, or 0 where y does not fit it.
+
+        Raises RuntimeError before the first one, as the network itself does.
+        """
+        if not hasattr(self, "a2"):
+            raise RuntimeError("loss(y) came before forward(x); call forward(x) first.")
         targets = np.asarray(y)
         return -float((targets * self.a2).sum()) if targets.shape == self.a2.shape else 0.0
 

@@ -325,7 +325,7 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
         step = "Print the shape after each step, and see where it is no longer what you expect."
         return Fault("shape", _shape_words(pairs), step)
     factors = [_factor(*pair) for pair in pairs]
-    lengths = [len(s.inputs[0]) if s.inputs and np.ndim(s.inputs[0]) == 2 else 1 for s in samples]
+    lengths = [_n_rows(*sample.inputs[:1]) for sample in samples]
     if len(pairs) < 2 or not all(np.isfinite(factor) for factor in factors):
         return None
     if max(lengths) > 1 and np.allclose(np.multiply(factors, lengths), 1, rtol=SAME, atol=0):
@@ -336,6 +336,10 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
     times = "the negative of" if abs(factors[0] + 1) < SAME else f"{factors[0]:.6g} times"
     step = "Look for a factor or a sign too much or too little, or for another function."
     return Fault("scaled", f"everything is {times} what it should be.", step)
+
+
+def _n_rows(first: Any = None) -> int:
+    return len(first) if isinstance(first, np.ndarray) and first.ndim == 2 else 1
 
 
 def _factor(found: Array, wanted: Array) -> float:
