@@ -8,8 +8,6 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-Definition = ast.FunctionDef | ast.ClassDef
-
 
 def plain_function(function: Any) -> FunctionType | None:
     """Return `function` itself, or a method of a class; None for what is neither, or elsewhere."""
