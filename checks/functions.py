@@ -12,6 +12,7 @@ from scipy.special import softmax as scipy_softmax
 from checks.asking import Halt, StudentError, ask
 from checks.check import Part, check
 from checks.verdicts import (
+    CLOSE,
     INPUT_CHANGED,
     RAISED,
     Array,
@@ -97,7 +98,7 @@ def _overflow_fault(found: Array, sample: Sample, overflow: Fault | None) -> Fau
         return None
     if np.array_equal(np.isfinite(found), finite):
         return overflow
-    bounded = found.ndim == 0 and np.isfinite(found) and 0 < found < sample.wanted
+    bounded = found.ndim == 0 and np.isfinite(found) and 0 < found < (1 - CLOSE) * sample.wanted
     return EPSILON if bounded else None
 
 
@@ -276,6 +277,8 @@ CROSS_ENTROPY_FAULTS = (
     Fault("both classes", "(1 - y) log(1 - y_hat) is added, which belongs to two-class problems.",
           "The formula above the exercise has one sum only.",
           lambda a, y: _loss(a, y) - np.log1p(-_softmax(a))[y == 0].sum()),
+    Fault("squared error", "this is half the squared error.", "See the formula above the exercise.",
+          lambda a, y: ((_softmax(a) - y) ** 2).sum() / 2),
     Fault("wrong axis", "softmax runs over the images, not over the outputs.",
           "Use the last axis: `axis=-1, keepdims=True`.",
           lambda a, y: -log_softmax(a, axis=0)[y == 1].sum()),

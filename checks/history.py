@@ -42,6 +42,8 @@ ACCURACY_FAULTS = (
     Fault("rounded down", "the decimals were cut off.",
           "Divide with `/`, and leave rounding to those who print.",
           lambda p, t: 100 * (p == t).sum() // len(t)),
+    Fault("wrong total", "it was divided by a fixed number.", "Divide by the number of labels.",
+          lambda p, t: 10 * (p == t).sum()),
 )  # fmt: skip
 LEAST_PROBABLE = Fault(
     "least probable digit",

@@ -411,6 +411,7 @@ STEP = "See in the section which way a step goes, and how long it is."
 STEPS = (
     Fault("plus", "the step goes uphill: the sign is wrong.", STEP, lambda p, d, lr: p - d),
     Fault("not updated", "this parameter is not updated.", STEP, lambda p, d, lr: p),
+    Fault("lr ignored", "the learning rate is not used.", STEP, lambda p, d, lr: p + d / lr),
     Fault("parameter lost", "the old value is lost, as by `=-` in place of `-=`.", STEP,
           lambda p, d, lr: d),
 )  # fmt: skip

@@ -81,6 +81,9 @@ DELTA_2_FAULTS = (
     Fault("softmax again", "the slope of softmax is multiplied in once more.",
           "The formula above the exercise has gone through softmax already.",
           lambda y_hat, y: (y_hat - y) * y_hat * (1 - y_hat)),
+    Fault("true digit only", "only the true digit gets a slope.",
+          "Every logit has one: raising any of them changes all probabilities.",
+          lambda y_hat, y: (y_hat - y) * y),
 )  # fmt: skip
 
 
@@ -160,6 +163,9 @@ WEIGHTS_FAULTS = (
     Fault("outer of the batch", "the whole batch went into one outer product.",
           "One product of matrices, one of them transposed, pairs each image with itself only.",
           lambda delta, inputs: np.outer(delta, inputs)),
+    Fault("sums multiplied", "delta and inputs are summed before they are multiplied.",
+          "Multiply image by image first: a product of sums is no sum of products.",
+          lambda delta, inputs: np.outer(delta.sum(axis=0), inputs.sum(axis=0))),
 )  # fmt: skip
 
 
