@@ -77,7 +77,7 @@ INPUT_CHANGED = Fault(
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
 VAGUE = (UNKNOWN.key, RAISED.key)
-WEAK = (*VAGUE, "shape", "scaled")  # a change of the text that mends it tells more
+WEAK = (*VAGUE, "shape")  # a change of the text that mends it tells more
 
 
 @dataclass(frozen=True)

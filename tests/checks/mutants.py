@@ -236,16 +236,16 @@ def one_line(exercise: str, arguments: str, *entries: tuple[str, str, str]) -> l
 
 STEPS = [
     *one_line("cross_entropy_derivative", "y_hat, y",
-              ("other way round", "sides", "y - y_hat"),
-              ("mean", "too much", "(y_hat - y) / len(y)"),
-              ("doubled", "too much", "2 * (y_hat - y)")),
+              ("other way round", "scaled", "y - y_hat"),
+              ("mean", "scaled", "(y_hat - y) / len(y)"),
+              ("doubled", "scaled", "2 * (y_hat - y)")),
     *one_line("weight_gradient", "delta, inputs",
               ("transposed", "order of the product", "inputs.T @ delta"),
-              ("mean", "too much", "delta.T @ inputs / len(delta)"),
-              ("negative", "sign", "-delta.T @ inputs")),
-    *one_line("sigmoid_derivative", "z", ("negative", "sign", "-z * (1 - z)")),
+              ("mean", "scaled", "delta.T @ inputs / len(delta)"),
+              ("negative", "scaled", "-delta.T @ inputs")),
+    *one_line("sigmoid_derivative", "z", ("negative", "scaled", "-z * (1 - z)")),
     *one_line("hidden_delta", "delta2, W2, z1",
-              ("mean", "too much", "(delta2 @ W2) * z1 * (1 - z1) / len(z1)")),
+              ("mean", "scaled", "(delta2 @ W2) * z1 * (1 - z1) / len(z1)")),
 ]  # fmt: skip
 
 ACCURACY = functions(
