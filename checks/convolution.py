@@ -38,6 +38,8 @@ STEPS = "The window of map value [i, j] begins at row i * stride and column j * 
 FAULTS = (
     Fault("stride ignored", "the window moves by one pixel, whatever the stride.", STEPS,
           lambda x, w, b, s, p: _maps(x, w, b, 1, p)),
+    Fault("stride in the size only", "the maps have the right size, but the window moves by one "
+          "pixel.", STEPS, lambda x, w, b, s, p: _cut(_maps(x, w, b, 1, p), _maps(x, w, b, s, p))),
     Fault("padding ignored", "no zeros are laid around the picture.", FRAME,
           lambda x, w, b, s, p: _maps(x, w, b, s, 0)),
     Fault("padding on one side", "zeros are laid above and on the left only.", FRAME,
@@ -65,6 +67,8 @@ FAULTS = (
           lambda x, w, b, s, p: _maps(x, w, 0 * b, s, p)),
     Fault("bias in the sum", "the bias is added to every product.", ONE_BIAS,
           lambda x, w, b, s, p: _maps(x, w, b * w[0].size, s, p)),
+    Fault("bias for each channel", "the bias is added once for each channel.", ONE_BIAS,
+          lambda x, w, b, s, p: _maps(x, w, b * len(x), s, p)),
     Fault("relu", "negative values are set to 0, as ReLU does.", "Leave ReLU to the next layer.",
           lambda x, w, b, s, p: np.maximum(_maps(x, w, b, s, p), 0)),
     Fault("not added up", "each product overwrites the one before.", ADD_UP,
@@ -74,6 +78,10 @@ FAULTS = (
     Fault("not filled in", "the maps stay zero.", "See that each value is put into its place.",
           lambda x, w, b, s, p: _maps(x, 0 * w, 0 * b, s, p)),
 )  # fmt: skip
+
+
+def _cut(maps: Array, like: Array) -> Array:
+    return maps[:, : like.shape[1], : like.shape[2]]
 
 
 def _drawn(n_in: int, n_out: int, stride: int = 1, padding: int = 0, k: int = 3) -> Draw:
