@@ -333,6 +333,10 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
         return Fault("scaled", likely, "The sum over the images is wanted: do not divide by them.")
     if not np.allclose(factors, factors[0], rtol=SAME, atol=0):
         return None
+    base = next((b for b in (2, 10) if abs(factors[0] * np.log(b) - 1) < SAME), 0)
+    if base:
+        step = "Use the natural logarithm, np.log."
+        return Fault("scaled", f"everything is as with logarithms of base {base}.", step)
     times = "the negative of" if abs(factors[0] + 1) < SAME else f"{factors[0]:.6g} times"
     step = "Look for a factor or a sign too much or too little, or for another function."
     return Fault("scaled", f"everything is {times} what it should be.", step)
