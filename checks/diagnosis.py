@@ -96,8 +96,11 @@ def _one_sided(
     if not kind or wrong.cause not in VAGUE:
         return report
     with quiet(), without_causes():
-        right = {verdict.part for verdict in check.every_part(*args, **kwargs) if verdict.passed}
-    if not any(part.endswith(other) for part in right for other in ONE_SIDED if other != kind):
+        every = check.every_part(*args, **kwargs)
+    (other,) = set(ONE_SIDED) - {kind}
+    if not all(verdict.passed for verdict in every if verdict.part.endswith(other)):
+        return report
+    if not any(verdict.part.endswith(other) for verdict in every):
         return report
     return Report(v.by(ONE_SIDED[kind]) if v is wrong else v for v in report)
 

@@ -295,7 +295,7 @@ def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
         likely = f"`{name}` is a variable of this function alone: `self.` is missing before it."
         step = f"Write `self.{name}` where it gets its value: so the network keeps it."
         return Explanation("", "self missing", likely, step)
-    if f".{name}" not in place.code:
+    if place.frame and f".{name}" not in place.code and thing is not values.get("self"):
         return None  # it arose in a function of the course, from what it was handed
     before = place.part.rpartition(f".{name}")[0]
     shown = f"`{before}`" if before else f"a value of the type {type(thing).__name__}"
