@@ -244,6 +244,15 @@ def _x_of(earlier: Callable[[int], int]) -> Predict:
     return predict
 
 
+def _W2_grad_for_W2(seen: Observation) -> Prediction:
+    passes = seen.passes[seen.start :]
+    so_far = np.cumsum([graph.true["W2"] for graph in passes], axis=0)
+    return added(
+        graph.gradients(arrived=graph.through(W2_grad) * graph.slope(graph.a1))
+        for graph, W2_grad in zip(passes, so_far, strict=True)
+    )
+
+
 MISSING = Fault(
     "missing", "this gradient stays zero: nothing is added to it, or zeros are.",
     f"{TO_WEIGHTS}: each parameter has a formula there, the biases too.", _nothing,
@@ -261,6 +270,8 @@ SEQUENCE_FAULTS = (
     Fault("not reset", "the gradients of passes before reset_grad() are still in the sum.",
           "See that reset_grad sets all four gradients back to zero.",
           lambda seen: added([graph.true for graph in seen.passes])),
+    Fault("W2_grad for W2", "the error went back through W2_grad in place of W2.",
+          f"{TO_WEIGHTS}: the derivative along z1 holds the weights themselves.", _W2_grad_for_W2),
     *(Fault("earlier x", "W1_grad uses the x of an earlier forward pass.",
             "See that forward stores its x anew in every call, before update_grad uses it.",
             _x_of(earlier)) for earlier in (lambda n: 0, lambda n: max(n - 1, 0))),

@@ -189,7 +189,7 @@ class RemoteModule:
 # What is done to a copy, and what only the text or the frames of the student's code tell.
 UNSEEN = ("input changed", "shared array", "unknown attribute", "number", "axis",
           "division missing", "too much", "comparison", "order of the product", "name",
-          "= for +=")  # fmt: skip
+          "= for +=", "parentheses", "indentation")  # fmt: skip
 REMOTE = [name for name in TASKS if name != "net"]
 
 
