@@ -16,8 +16,10 @@ import pytest
 from checks.spies import Spy
 from checks.verdicts import Report
 from tests.checks.mutants import (
+    ALL as MUTANTS,
+)
+from tests.checks.mutants import (
     FORMS,
-    MUTANTS,
     SECOND_NOTEBOOK,
     TASKS,
     Mutant,
