@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -44,16 +43,6 @@ EARLIER = Fault(
     "the network's forward pass is not right, so its gradients cannot be judged yet.",
     "See that check_forward passes, then run this check again.",
 )
-SINGLE_ONLY = Fault(
-    "single images only",
-    "single images work and a batch doesn't: the formulas are written for one image.",
-    'Look at "From the logits to the weights", last paragraph: it writes them for a batch.',
-)
-BATCH_ONLY = Fault(
-    "batches only",
-    "batches work and a single image doesn't: the formulas are written for rows of a matrix.",
-    "Make a batch of one of it first: np.atleast_2d(x) is (1, 784).",
-)
 PARAMETERS_CHANGED = Fault(
     "W2 updated first",
     "update_grad changed the parameters themselves.",
@@ -66,27 +55,20 @@ IN_PLACE = Fault(
 )
 
 
-class Level(NamedTuple):
-    """How an observation is made: whether gradients may take any shape, and layers are all alike.
-
-    Where any shape goes, the gradients start as the plain number 0.0, so that `+=` accepts every
-    shape and shows which one came. Layers of one size let any matrix product through.
-    """
-
-    any_shape: bool
-    square: bool
-
-
-STRICT = Level(any_shape=False, square=False)
-FREE = (Level(any_shape=True, square=False), Level(any_shape=True, square=True))
+SERIES = {"{}": 1, "{} after another": 1, "twice {}": 2}  # passes after each reset_grad()
+LAST_OF_SERIES = [("twice {}", 2)]  # is enough to see whether a change mends it
 
 
 class Laboratory:
-    """Makes observations of the student's class at one level."""
+    """Makes observations of the student's class.
 
-    def __init__(self, make: Callable[..., Network], level: Level, seed: int) -> None:
-        self.make, self.level, self.seed = make, level, seed
-        self.sizes = (4, 4, 4) if level.square else random_sizes(seed)
+    If gradients may take `any_shape`, they start as the plain number 0.0: `+=` accepts every shape
+    then, and shows which one came.
+    """
+
+    def __init__(self, make: Callable[..., Network], seed: int, any_shape: bool = False) -> None:
+        self.make, self.seed, self.sizes = make, seed, random_sizes(seed)
+        self.any_shape = any_shape
 
     def observe(self) -> tuple[list[Observation], list[StudentError]]:
         """Return observations of single images and of batches, and what was raised on the way."""
@@ -104,32 +86,29 @@ class Laboratory:
         parameters = random_parameters(self.sizes, self.seed)
         rng = np.random.default_rng([self.seed, len(batch)])
         passes: list[Graph] = []
-        for name, n_passes in ((kind, 1), (f"{kind} after another", 1), (f"twice {kind}", 2)):
+        for words, n_passes in SERIES.items() if asked_why() else LAST_OF_SERIES:
+            name = words.format(kind)
             start = len(passes)
-            self._reset(network)
+            ask("reset_grad()", network.reset_grad)
+            for parameter in PARAMETERS if self.any_shape else ():
+                setattr(network, f"{parameter}_grad", 0.0)
             for _ in range(n_passes):
                 x, y = random_images(self.sizes, batch, rng)
-                before = parameters
                 ask(f"forward(x) for {name}", network.forward, x.copy())
+                passes.append(graph_of(parameters, x, y))
+                parameters = read_parameters(network)
                 ask(f"update_grad(y) for {name}", network.update_grad, y.copy())
-                parameters = read_parameters(network)  # others than before only by a fault
-                passes.append(graph_of(before, x, y, parameters["W2"]))
+                _unchanged(read_parameters(network), parameters, PARAMETERS_CHANGED)
             yield Observation(name, list(passes), start, _read(network))
 
-    def _reset(self, network: Network) -> None:
-        ask("reset_grad()", network.reset_grad)
-        if self.level.any_shape:
-            for name in PARAMETERS:
-                setattr(network, f"{name}_grad", 0.0)
 
-
-def graph_of(before: dict[str, Array], x: Array, y: Array, W2_after: Array) -> Graph:
+def graph_of(parameters: dict[str, Array], x: Array, y: Array) -> Graph:
     """Return the Graph of one pass, the same one for the same numbers."""
-    key = b"".join(a.tobytes() for a in (*before.values(), x, y, W2_after))
+    key = b"".join(a.tobytes() for a in (*parameters.values(), x, y))
     if key not in _GRAPHS:
         if len(_GRAPHS) > 200:
             _GRAPHS.clear()
-        _GRAPHS[key] = Graph(before, x, y, W2_after)
+        _GRAPHS[key] = Graph(parameters, x, y)
     return _GRAPHS[key]
 
 
@@ -146,14 +125,15 @@ def check_update_grad(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator
 
     Small random networks are fed single images, batches, and several of them in a row.
     """
-    _require_forward(MLP, seed)
-    observations, errors = Laboratory(MLP, STRICT, seed).observe()
+    if asked_why():
+        _require_forward(MLP, seed)
+    observations, errors = Laboratory(MLP, seed).observe()
     verdicts = list(_verdicts(observations)) if observations else []
     yield from verdicts
     if errors:
-        yield _error_verdict(MLP, seed, observations, errors)
+        yield _error_verdict(MLP, seed, errors[0])
     elif all(verdict.passed for verdict in verdicts):
-        yield from _side_effects(MLP, seed)
+        _side_effects(MLP, seed)
 
 
 def _require_forward(make: Callable[..., Network], seed: int) -> None:
@@ -204,10 +184,7 @@ def _verdicts(observations: list[Observation]) -> Iterator[Verdict]:
 
 
 def _verdict(
-    name: str,
-    part: str,
-    observations: list[Observation],
-    explained: dict[str, tuple[Fault, ...]],
+    name: str, part: str, observations: list[Observation], explained: dict[str, tuple[Fault, ...]]
 ) -> Verdict:
     """Judge a gradient; describe a wrong one by the first observation that shows it."""
     difference = _off(name, observations)
@@ -237,56 +214,38 @@ def _explain(
     return rounded | (explain(rough, observations) if rough else {})
 
 
-def _error_verdict(
-    make: Callable[..., Network],
-    seed: int,
-    observations: list[Observation],
-    errors: list[StudentError],
-) -> Verdict:
-    """Find the cause of an exception where shapes are free, so that the code runs through."""
-    if not asked_why():
-        return UPDATE_GRAD.error(errors[0])
-    for level in FREE:
-        seen, _ = Laboratory(make, level, seed).observe()
-        wrong = [
-            name
-            for name in PARAMETERS
-            if any(distance(one.found[name], one.true[name]) > EXACT for one in seen)
-        ]
+def _error_verdict(make: Callable[..., Network], seed: int, error: StudentError) -> Verdict:
+    """Look for the cause of an exception where gradients may take any shape."""
+    if asked_why():
+        seen, _ = Laboratory(make, seed, any_shape=True).observe()
+        wrong = [name for name in PARAMETERS if seen and _off(name, seen) > EXACT]
         for causes in explain(wrong, seen).values() if wrong else ():
-            return UPDATE_GRAD.error(errors[0], causes[0])
-    kinds = {observation.name.split()[-1] for observation in observations}
-    if len(errors) == 1 and observations:
-        return UPDATE_GRAD.error(errors[0], BATCH_ONLY if "batch" in kinds else SINGLE_ONLY)
-    return UPDATE_GRAD.error(errors[0])
+            return UPDATE_GRAD.error(error, causes[0])
+    return UPDATE_GRAD.error(error)
 
 
-def _side_effects(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
+def _side_effects(make: Callable[..., Network], seed: int) -> None:
     """See that update_grad leaves alone what it only reads, also when it is called twice."""
     sizes = random_sizes(seed)
     for batch in ((), (BATCH,)):
         network = random_network(UPDATE_GRAD, make, sizes, seed)
         x, y = random_images(sizes, batch, np.random.default_rng(seed + 1))
-        before = random_parameters(sizes, seed)
         network.reset_grad()
         y_hat = ask("forward(x)", network.forward, x)
         kept = {"x": x.copy(), "y": y.copy(), "y_hat": np.array(y_hat)}
         ask("update_grad(y)", network.update_grad, y)
-        now = {"x": x, "y": y, "y_hat": np.asarray(y_hat)}
-        yield from _changed("{}, after update_grad", now, kept, IN_PLACE)
-        yield from _changed(
-            "{}, after update_grad", read_parameters(network), before, PARAMETERS_CHANGED
-        )
-        twice = {name: 2 * gradient for name, gradient in _read(network).items()}
+        _unchanged({"x": x, "y": y, "y_hat": np.asarray(y_hat)}, kept, IN_PLACE)
+        once = _read(network)
         ask("update_grad(y) for the second time", network.update_grad, kept["y"])
-        yield from _changed("{}_grad, update_grad called twice", _read(network), twice, IN_PLACE)
+        half = {name: gradient / 2 for name, gradient in _read(network).items()}
+        _unchanged(half, once, IN_PLACE, "{}_grad / 2, after two calls")
 
 
-def _changed(title: str, found: Gradients, wanted: Gradients, cause: Fault) -> Iterator[Verdict]:
-    """Yield a verdict on the first array that is not as it should be."""
+def _unchanged(
+    found: Gradients, wanted: Gradients, fault: Fault, title: str = "{}, after update_grad"
+) -> None:
+    """End the check with the first array that update_grad left as it should not be."""
     for name, values in wanted.items():
         if not distance(found[name], values) < 1e-9:
-            yield UPDATE_GRAD.wrong(
-                title.format(name), describe(found[name]), describe(values), cause
-            )
-            return
+            part = title.format(name)
+            UPDATE_GRAD.halt(part, describe(found[name]), describe(values), fault)

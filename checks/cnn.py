@@ -27,6 +27,7 @@ from checks.spies import (
     album_of,
     judge_steps,
     numbers_of,
+    require_all_seen,
     untouched,
 )
 from checks.training import percentage, plan_of
@@ -53,20 +54,32 @@ EVALUATION = Exercise("evaluation", "test_accuracy")
 
 # What each layer's weights look like, from the table of shapes in the notebook.
 WEIGHTS = ((6, 1, 5, 5), (16, 6, 5, 5), (120, 256), (84, 120), (10, 84))
+NAMES = ("conv1", "conv2", "fc1", "fc2", "fc3")
+FOLLOW = "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end."
 FLATTEN = Fault(
     "flatten size",
     "the first fully connected layer expects another number of values than the pools deliver.",
-    "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end.",
+    FOLLOW,
+)
+KEEP_FIRST = "Keep the first axis: x.flatten(start_dim=1) leaves one row an image."
+NOT_REGISTERED = Fault(
+    "layers not found",
+    "PyTorch finds no layer in this network: it looks in attributes, nn.Sequential and "
+    "nn.ModuleList, and not into plain lists and dictionaries.",
+    "Make `self.layers` an nn.Sequential of an OrderedDict.",
+)
+BIASES = Fault(
+    "biases missing",
+    "the weights are right, and the biases are not: `bias=False` leaves them out.",
+    "Make each layer with its biases, as the table counts them.",
 )
 MIXES_IMAGES = Fault(
     "images mixed",
     "the reshape before the first fully connected layer cuts across images.",
-    "Keep the first axis: x.flatten(start_dim=1) leaves one row an image.",
+    KEEP_FIRST,
 )
 FLATTENED_BATCH = Fault(
-    "batch flattened",
-    "the batch axis is flattened with the others.",
-    "Keep the first axis: x.flatten(start_dim=1) leaves one row an image.",
+    "batch flattened", "the batch axis is flattened with the others.", KEEP_FIRST
 )
 LAYER_SIZES = Fault(
     "layer sizes",
@@ -109,10 +122,6 @@ NET_FAULTS = (
          Wiring(output=lambda a: a.softmax(dim=1))),
     _row("softmax in Net", "the logits go through log_softmax.", RAW,
          Wiring(output=lambda a: a.log_softmax(dim=1))),
-    _row("softmax in Net", "the logits go through softmax, over the images.", RAW,
-         Wiring(output=lambda a: a.softmax(dim=0))),
-    _row("sigmoid on logits", "the logits go through the sigmoid.", RAW,
-         Wiring(output=torch.sigmoid)),
     _row("relu missing", "no layer has its ReLU.", RELU, Wiring(linear_from=0)),
     _row("relu missing", "the fully connected layers have no ReLU.", RELU, Wiring(linear_from=2)),
     *(_row("relu missing", f"there is no ReLU after {name}.", RELU, Wiring(without=number))
@@ -121,9 +130,6 @@ NET_FAULTS = (
     _row("another activation", "the layers use tanh.", RELU, Wiring(hidden=torch.tanh)),
     _row("mean pooling", "the pools take the mean of four pixels.",
          "Use max-pooling, which takes the largest.", Wiring(pool=functional.avg_pool2d)),
-    _row("mean pooling", "the pools take the mean of four pixels, after ReLU.",
-         "Use max-pooling, which takes the largest.",
-         Wiring(pool=lambda x, size: functional.avg_pool2d(x.relu(), size))),
 )  # fmt: skip
 
 
@@ -158,7 +164,6 @@ NET_SEED = Fault(
     "the initial weights do not come from the argument seed.",
     "Make the layers after `torch.manual_seed(seed)`, and set no other seed.",
 )
-NAMES = ("conv1", "conv2", "fc1", "fc2", "fc3")
 NOT_NAMED = Fault(
     "layers not named",
     "the network has no `layers` with these names, which the notebook walks through.",
@@ -236,7 +241,7 @@ def _net_error_cause(network: nn.Module) -> Fault:
         "shrinks differently",
         f"the images shrink too {much}. Pictures of {fitting} x {fitting} pixels fit, 28 x 28 "
         "don't.",
-        "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end.",
+        FOLLOW,
     )
 
 
@@ -255,21 +260,40 @@ def _shape_cause(shape: tuple[int, ...]) -> Fault:
 
 
 def _layers(state: Mapping[str, Tensor], runs: bool) -> Iterator[Verdict]:
-    """Judge the shapes of the weights; a flatten size that is off is told apart."""
+    """Judge the shapes of the weights."""
     found = [tuple(values.shape) for values in state.values() if values.ndim > 1]
     if sorted(found) == sorted(WEIGHTS) and _biases_fit(state):
         yield NET.right("layers")
         return
-    others = [shape for shape in found if shape not in WEIGHTS]
-    missing = [shape for shape in WEIGHTS if shape not in found]
-    flatten = missing == [(120, 256)] and len(others) == 1 and others[0][0] == 120
-    flatten = flatten and not runs
     NET.halt(
         "layers",
         f"weights of the shapes {', '.join(map(str, found)) or 'none'}.",
         f"{', '.join(map(str, WEIGHTS))}, each with its biases.",
-        FLATTEN if flatten else LAYER_SIZES,
+        _layers_fault(found, runs),
     )
+
+
+def _layers_fault(found: Sequence[tuple[int, ...]], runs: bool) -> Fault:
+    """Say what is wrong with the weights of a network, which `runs` for a picture or not."""
+    missing = [shape for shape in WEIGHTS if shape not in found]
+    others = [shape for shape in found if shape not in WEIGHTS]
+    if not found:
+        return NOT_REGISTERED
+    if not missing and not others:
+        return BIASES
+    if missing == [(120, 256)] and len(others) == 1 and others[0][0] == 120:
+        side = (others[0][1] / 16) ** 0.5
+        return _other_side(f"{side:g} x {side:g}") if runs and side.is_integer() else FLATTEN
+    named = [NAMES[WEIGHTS.index(shape)] for shape in missing]
+    likely = f"no layer has the weights that {', '.join(named)} should have by the table."
+    return Fault("layer sizes", likely if missing else LAYER_SIZES.likely, LAYER_SIZES.step)
+
+
+def _other_side(pixels: str) -> Fault:
+    likely = (
+        f"the maps that arrive at fc1 have {pixels} pixels, not 4 x 4: there is padding, another"
+    )
+    return Fault("shrinks differently", f"{likely} kernel, or a pool more or less.", FOLLOW)
 
 
 def _biases_fit(state: Mapping[str, Tensor]) -> bool:
@@ -292,19 +316,20 @@ class SpyNet(nn.Module, Spy):
     def __init__(self, album: Album) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(DIGITS))
+        self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
         self.notes: list[Note] = []
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10), and note the images and the mode."""
         numbers = numbers_of(x.detach().cpu().numpy())
-        mode = "training" if self.training else "evaluating"
+        mode = "training" if self.training or self.layer.training else "evaluating"
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode))
         n_steps = sum(note.call == "step" for note in self.notes)
         return logits_of(self.album, numbers, n_steps).to(x.device) + self.weight
 
 
-def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:  # noqa: ANN401
+def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:
     """Return the logits (B, 10) that a SpyNet with zero weights gives after so many steps.
 
     They are logarithms of probabilities but for a constant, so that log_softmax changes them.
@@ -350,7 +375,7 @@ class SpyOptimizer(Spy):
         """Forget the gradient."""
         self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Note the gradient; `closure` may compute it first."""
         loss = closure() if closure else None
         gradient = self.weight.grad
@@ -389,15 +414,16 @@ NO_ZERO_GRAD = Fault(
     "the gradients hold those of the batches before: zero_grad is missing.",
     "Call optimizer.zero_grad() for each batch, before loss.backward().",
 )
+ORDER = "Order: zero_grad, forward, loss, backward, step."
 NO_BACKWARD = Fault(
     "no backward",
     "the step finds no gradient: backward is missing or comes later, or zero_grad stands between.",
-    "Order: zero_grad, forward, loss, backward, step.",
+    ORDER,
 )
 STEP_FIRST = Fault(
     "step before backward",
     "the step uses the gradient of the batch before: it comes before backward.",
-    "Order: zero_grad, forward, loss, backward, step.",
+    ORDER,
 )
 MINI = 2000
 
@@ -506,7 +532,7 @@ def _accumulation(used: Sequence[Any], own: Sequence[Any]) -> Fault:
     return NO_ZERO_GRAD
 
 
-def _gradient(album: Album, step: Step, n_steps: int) -> Any:  # noqa: ANN401
+def _gradient(album: Album, step: Step, n_steps: int) -> Any:
     """Return the gradient (10,) of the mean cross-entropy of a batch, by autograd."""
     if not step.images or len(step.images) != len(step.labels):
         return np.zeros(DIGITS)
@@ -516,7 +542,7 @@ def _gradient(album: Album, step: Step, n_steps: int) -> Any:  # noqa: ANN401
     return torch.autograd.grad(loss, weight)[0].numpy()
 
 
-def _alike(found: Any, wanted: Any) -> bool:  # noqa: ANN401
+def _alike(found: Any, wanted: Any) -> bool:
     return distance(found, np.asarray(wanted)) < 1e-4
 
 
@@ -558,13 +584,6 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
 TRAINS = Fault(
     "trains", "a step of training is taken on the test images.", "Call the network, nothing else."
 )
-IMAGES_LEFT_OUT = Fault(
-    "images left out",
-    "some images are not looked at.",
-    "See that the loop goes over all batches, the last and smaller one too.",
-)
-
-
 STILL_GRADIENTS = Fault(
     "gradients kept",
     "the result still carries what backward would need: gradients are not switched off.",
@@ -576,19 +595,17 @@ MODE_LOST = Fault(
     "Note `network.training` first, and set it again at the end, by `network.train(…)`.",
 )
 LOGITS_FAULTS = (
-    Fault("softmax in evaluate", "the logits went through softmax.",
-          "Return the network's logits as they are.",
-          lambda logits: functional.softmax(torch.tensor(logits), dim=1).numpy()),
-    Fault("softmax in evaluate", "the logits went through log_softmax.",
-          "Return the network's logits as they are.",
-          lambda logits: functional.log_softmax(torch.tensor(logits), dim=1).numpy()),
+    *(Fault("softmax in evaluate", f"the logits went through {name}.",
+            "Return the network's logits as they are.",
+            lambda logits, name=name: getattr(functional, name)(torch.tensor(logits), 1).numpy())
+      for name in ("softmax", "log_softmax")),
     Fault("digits returned", "the digits are returned in place of their logits.",
           "Leave argmax to those who call evaluate.",
           lambda logits: logits.argmax(axis=1)),
 )  # fmt: skip
 
 
-def right_evaluate(network: nn.Module, images: Any) -> Tensor:  # noqa: ANN401
+def right_evaluate(network: nn.Module, images: Any) -> Tensor:
     """Stand in for evaluate."""
     values = torch.as_tensor(np.array(images), dtype=torch.float32).reshape(-1, 1, 28, 28)
     mode = network.training
@@ -598,7 +615,7 @@ def right_evaluate(network: nn.Module, images: Any) -> Tensor:  # noqa: ANN401
     return logits
 
 
-def right_test_accuracy(network: nn.Module, images: Any, labels: Any) -> float:  # noqa: ANN401
+def right_test_accuracy(network: nn.Module, images: Any, labels: Any) -> float:
     """Stand in for test_accuracy."""
     predicted = right_evaluate(network, images).argmax(dim=1).cpu().numpy()
     return round(float(percent_right(predicted, np.asarray(labels))), 2)
@@ -620,14 +637,10 @@ def check_evaluation(
 
 
 def _evaluated(
-    network: SpyNet,
-    found: Any,  # noqa: ANN401  # a student's result
-    album: Album,
-    numbers: NDArray[np.integer],
-    training: bool,
+    network: SpyNet, found: Any, album: Album, numbers: NDArray[np.integer], training: bool
 ) -> Iterator[Verdict]:
     """See what evaluate returned, and how it left the network."""
-    yield from _all_seen(network, len(numbers))
+    require_all_seen(EVALUATION, network.notes, len(numbers))
     logits = EVALUATION.numbers("logits", found)
     wanted = logits_of(album, numbers, 0).numpy()
     verdict = EVALUATION.judge("logits", [Sample(logits, wanted, (wanted,))], LOGITS_FAULTS)
@@ -638,18 +651,10 @@ def _evaluated(
     if getattr(found, "requires_grad", False):
         came = "logits that ask for gradients."
         yield EVALUATION.wrong("gradients", came, "none.", STILL_GRADIENTS)
-    if network.training != training:
+    if {network.training, network.layer.training} != {training}:
         words = {True: "training mode.", False: "evaluation mode."}
         before = f"as before: {words[training]}"
-        yield EVALUATION.wrong("mode, afterwards", words[network.training], before, MODE_LOST)
-
-
-def _all_seen(network: SpyNet, n: int) -> Iterator[Verdict]:
-    seen = {number for note in network.notes for number in note.images}
-    if len(seen) < n:
-        found = f"{len(seen)} of {n} images were looked at."
-        EVALUATION.halt("images", found, "all of them.", IMAGES_LEFT_OUT)
-    yield from ()
+        yield EVALUATION.wrong("mode, afterwards", words[not training], before, MODE_LOST)
 
 
 def _test_accuracy(
@@ -662,7 +667,7 @@ def _test_accuracy(
         value = ask(call, test_accuracy, network, *data)
         if value is None:
             EVALUATION.halt("images", "None.", "an accuracy in percent.", NOTHING_RETURNED)
-        yield from _all_seen(network, n)
+        require_all_seen(EVALUATION, network.notes, n)
         samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
     yield EVALUATION.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED)

@@ -1,7 +1,6 @@
 """The check of the convolution in NumPy."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,23 +20,6 @@ def _maps(x: Array, w: Array, b: Array, stride: int, padding: int) -> Array:
     return maps
 
 
-def _framed(x: Array, before: int, after: int, **how: Any) -> Array:  # noqa: ANN401
-    """Return the picture in a frame: so many pixels above and left, so many below and right."""
-    return np.pad(x, ((0, 0), (before, after), (before, after)), **how)
-
-
-def _by_channel(x: Array, w: Array, b: Array, s: int, p: int) -> Array:
-    """Return the maps of each channel by itself, (C_out, C_in, h', w'), without biases."""
-    return np.stack([_maps(x[c:][:1], w[:, c:][:, :1], 0 * b, s, p) for c in range(len(x))], axis=1)
-
-
-def _largest(x: Array, w: Array, b: Array, s: int, p: int) -> Array:
-    """Return the largest product of each window in place of the sum."""
-    k, windows = w.shape[-1], np.lib.stride_tricks.sliding_window_view
-    seen = windows(_framed(x, p, p), (k, k), axis=(1, 2))[:, ::s, ::s]  # (C_in, h', w', k, k)
-    return np.einsum("cijkl,ockl->oijckl", seen, w).max(axis=(3, 4, 5)) + b[:, None, None]
-
-
 def _last_weight(w: Array) -> Array:
     """Return the filters with all weights but the last at zero."""
     kept = np.zeros_like(w)
@@ -50,7 +32,6 @@ ADD_UP = "A value of a map is the sum of all the products, and its bias."
 EVERY_CHANNEL = "A filter has weights for every channel; all the products go into one sum."
 ONE_BIAS = "Add biases[o] once to each value of map o, after the sum."
 FRAME = "Lay `padding` zeros around the picture, on all four sides, and nowhere else."
-SIZE = "See the formula of the size: (h + 2 padding - k) // stride + 1."
 STEPS = "The window of map value [i, j] begins at row i * stride and column j * stride."
 # First what shows only with a stride, padding, or several channels: of two mistakes that give the
 # same there, the one that would have been seen before has been ruled out.
@@ -58,90 +39,49 @@ FAULTS = (
     Fault("stride ignored", "the window moves by one pixel, whatever the stride.", STEPS,
           lambda x, w, b, s, p: _maps(x, w, b, 1, p)),
     Fault("stride in the size only", "the maps have the right size, but the window moves by one "
-          "pixel.", STEPS,
-          lambda x, w, b, s, p: _cut(_maps(x, w, b, 1, p), _maps(x, w, b, s, p).shape)),
+          "pixel.", STEPS, lambda x, w, b, s, p: _cut(_maps(x, w, b, 1, p), _maps(x, w, b, s, p))),
     Fault("padding ignored", "no zeros are laid around the picture.", FRAME,
           lambda x, w, b, s, p: _maps(x, w, b, s, 0)),
-    Fault("size without padding", "the maps are as small as if there were no padding.", SIZE,
-          lambda x, w, b, s, p: _cut(_maps(x, w, b, s, p), _maps(x, w, b, s, 0).shape)),
     Fault("padding on one side", "zeros are laid above and on the left only.", FRAME,
-          lambda x, w, b, s, p: _maps(_framed(x, p, 0), w, b, s, 0)),
-    Fault("padding on one side", "zeros are laid below and on the right only.", FRAME,
-          lambda x, w, b, s, p: _maps(_framed(x, 0, p), w, b, s, 0)),
-    Fault("padding on one side", "all the zeros are laid above and on the left.", FRAME,
-          lambda x, w, b, s, p: _maps(_framed(x, 2 * p, 0), w, b, s, 0)),
+          lambda x, w, b, s, p: _maps(np.pad(x, ((0, 0), (p, 0), (p, 0))), w, b, s, 0)),
     Fault("padding doubled", "twice as many zeros are laid around the picture.", FRAME,
           lambda x, w, b, s, p: _maps(x, w, b, s, 2 * p)),
-    Fault("not zeros", "the frame repeats the pixels of the border.", FRAME,
-          lambda x, w, b, s, p: _maps(_framed(x, p, p, mode="edge"), w, b, s, 0)),
-    Fault("not zeros", "the frame is made of ones.", FRAME,
-          lambda x, w, b, s, p: _maps(_framed(x, p, p, constant_values=1), w, b, s, 0)),
-    Fault("channels not summed", "there is a map for each channel: the sum over them is missing.",
-          EVERY_CHANNEL, lambda x, w, b, s, p: _by_channel(x, w, b, s, p) + b[:, None, None, None]),
+    Fault("cut to whole numbers", "what stands behind the point is cut off, as in an array "
+          "of the type of a picture of whole numbers.", "Make the maps with np.zeros, as floats.",
+          lambda x, w, b, s, p: np.trunc(_maps(x, w, b, s, p))),
     Fault("one channel", "only the first channel counts.", EVERY_CHANNEL,
           lambda x, w, b, s, p: _maps(x[:1], w[:, :1], b, s, p)),
-    Fault("one channel", "only the last channel counts.", EVERY_CHANNEL,
-          lambda x, w, b, s, p: _maps(x[-1:], w[:, -1:], b, s, p)),
     Fault("same weights for all channels", "every channel meets the weights of the first.",
           EVERY_CHANNEL, lambda x, w, b, s, p: _maps(x.sum(0, keepdims=True), w[:, :1], b, s, p)),
-    Fault("filters summed", "there is one map: the sum runs over the filters too.",
-          "Each filter makes a map of its own.",
-          lambda x, w, b, s, p: _maps(x, w, b, s, p).sum(axis=0)),
     Fault("one filter", "all maps are made with the first filter.",
           "Map o is made with weights[o] and biases[o].",
           lambda x, w, b, s, p: _maps(x, np.broadcast_to(w[:1], w.shape), b, s, p)),
-    Fault("one filter", "there is a map of the first filter only.",
-          "Each filter makes a map of its own.",
-          lambda x, w, b, s, p: _maps(x, w[:1], b[:1], s, p)),
     Fault("one bias", "all maps get the first bias.", "Map o is made with weights[o], biases[o].",
           lambda x, w, b, s, p: _maps(x, w, np.full_like(b, b[0]), s, p)),
     Fault("flipped", "the filter is turned upside down and left to right.", LAID_ON,
           lambda x, w, b, s, p: _maps(x, w[..., ::-1, ::-1], b, s, p)),
-    Fault("filter transposed", "rows and columns of the filter are exchanged.", LAID_ON,
-          lambda x, w, b, s, p: _maps(x, w.swapaxes(2, 3), b, s, p)),
-    Fault("maps transposed", "rows and columns of the maps are exchanged.",
-          "The shape is (C_out, height, width): rows before columns.",
-          lambda x, w, b, s, p: _maps(x, w, b, s, p).swapaxes(1, 2)),
     Fault("not multiplied", "the pixels of the window are summed, without the weights.",
           "Multiply each pixel by its weight before you sum.",
           lambda x, w, b, s, p: _maps(x, np.ones_like(w), b, s, p)),
-    Fault("added", "weights and pixels are added, where they should be multiplied.",
-          "Multiply each pixel by its weight before you sum.",
-          lambda x, w, b, s, p: _maps(x, np.ones_like(w), b + w.sum((1, 2, 3)), s, p)),
-    Fault("mean", "the mean of the products is taken, where the sum is wanted.",
-          "Use `.sum()` rather than `.mean()`.",
-          lambda x, w, b, s, p: _maps(x, w / w[0].size, b, s, p)),
-    Fault("largest product", "the largest product is taken, where the sum is wanted.",
-          "Taking the largest is max-pooling, which comes later; use `.sum()`.", _largest),
     Fault("bias missing", "the biases are not added.", ONE_BIAS,
           lambda x, w, b, s, p: _maps(x, w, 0 * b, s, p)),
     Fault("bias in the sum", "the bias is added to every product.", ONE_BIAS,
           lambda x, w, b, s, p: _maps(x, w, b * w[0].size, s, p)),
     Fault("bias for each channel", "the bias is added once for each channel.", ONE_BIAS,
           lambda x, w, b, s, p: _maps(x, w, b * len(x), s, p)),
-    Fault("bias sign", "the bias is subtracted.", ONE_BIAS,
-          lambda x, w, b, s, p: _maps(x, w, -b, s, p)),
     Fault("relu", "negative values are set to 0, as ReLU does.", "Leave ReLU to the next layer.",
           lambda x, w, b, s, p: np.maximum(_maps(x, w, b, s, p), 0)),
-    Fault("size", "the last row and the last column of windows are left out.", SIZE,
-          lambda x, w, b, s, p: _maps(x, w, b, s, p)[:, :-1, :-1]),
-    Fault("size", "the last row of windows is left out.", SIZE,
-          lambda x, w, b, s, p: _maps(x, w, b, s, p)[:, :-1]),
-    Fault("size", "the last column of windows is left out.", SIZE,
-          lambda x, w, b, s, p: _maps(x, w, b, s, p)[:, :, :-1]),
     Fault("not added up", "each product overwrites the one before.", ADD_UP,
           lambda x, w, b, s, p: _maps(x, _last_weight(w), 0 * b, s, p)),
     Fault("not added up", "no product is added: the maps hold the biases only.", ADD_UP,
           lambda x, w, b, s, p: _maps(x, 0 * w, b, s, p)),
     Fault("not filled in", "the maps stay zero.", "See that each value is put into its place.",
           lambda x, w, b, s, p: _maps(x, 0 * w, 0 * b, s, p)),
-    Fault("always padded", "zeros are laid around the picture although padding is 0.", FRAME,
-          lambda x, w, b, s, p: _maps(x, w, b, s, p or w.shape[-1] // 2)),
 )  # fmt: skip
 
 
-def _cut(maps: Array, shape: tuple[int, ...]) -> Array:
-    return maps[:, : shape[1], : shape[2]]
+def _cut(maps: Array, like: Array) -> Array:
+    return maps[:, : like.shape[1], : like.shape[2]]
 
 
 def _drawn(n_in: int, n_out: int, stride: int = 1, padding: int = 0, k: int = 3) -> Draw:
@@ -150,6 +90,8 @@ def _drawn(n_in: int, n_out: int, stride: int = 1, padding: int = 0, k: int = 3)
     def draw(rng: np.random.Generator) -> tuple[Array, Array, Array, int, int]:
         height, width = rng.permutation(np.arange(5, 10))[:2]
         picture = rng.normal(0, 1, (n_in, height, width))
+        if stride * n_in == 1:  # pixels are often whole numbers
+            picture = np.rint(9 * picture).astype(int)
         weights, biases = rng.normal(0, 1, (n_out, n_in, k, k)), rng.normal(0, 2, n_out)
         return picture, weights, biases, stride, padding
 

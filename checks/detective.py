@@ -17,169 +17,15 @@ from autograd import elementwise_grad, grad, make_vjp
 from checks.gradients import PARAMETERS, Gradients
 from checks.verdicts import SAME, Array, Fault, distance
 
-TO_LOGITS = 'Look at "From the loss to the logits"'
-TO_WEIGHTS = 'Look at "From the logits to the weights"'
-
-ASSIGNED = Fault(
-    "assigned",
-    "only the last call counts: `=` stands where the gradients should be added up with `+=`.",
-    f"{TO_WEIGHTS}, last paragraph: gradients add up until reset_grad clears them.",
-)
-NOT_RESET = Fault(
-    "not reset",
-    "the gradients of passes before reset_grad() are still in the sum.",
-    "See that reset_grad sets all four gradients back to zero.",
-)
-SIGN = Fault(
-    "sign",
-    "the sign is wrong: a difference is the wrong way round, or `-=` stands for `+=`.",
-    "If all four are so, look at the first difference; if two are, at the slope.",
-)
-DOUBLED = Fault(
-    "doubled",
-    "the gradient is twice the true one: a factor 2, or something added twice.",
-    f"{TO_WEIGHTS}: no factor 2 is in these formulas; look for one in yours.",
-)
-SCALED = Fault(
-    "scaled",
-    "the gradient is the true one times a constant, such as a learning rate.",
-    "Leave the learning rate to update_params; the gradient itself has no such factor.",
-)
-DIVIDED = Fault(
-    "divided by batch",
-    "the mean over the batch was taken (`/ B` or `.mean`), where the sum is wanted.",
-    f"{TO_WEIGHTS}, last paragraph: the gradients of a batch are summed.",
-)
-Y_MISSING = Fault(
-    "y missing",
-    "y_hat alone is sent back, as if y were not there.",
-    f"{TO_LOGITS}: the result of the derivation has two terms.",
-)
-SOFTMAX_AGAIN = Fault(
-    "softmax again",
-    "y_hat - y was multiplied by the derivative of softmax, which it holds already.",
-    f"{TO_LOGITS}: the derivation starts from the logits, so softmax is dealt with there.",
-)
-WRONG_VARIABLE = Fault(
-    "slope along y_hat",
-    "the slope of the loss along y_hat is sent back, in place of that along the logits.",
-    f"{TO_LOGITS}: the chain goes on through softmax before it reaches a2.",
-)
-ROUNDED = Fault(
-    "most probable digit",
-    "the most probable digit is used, as one-hot code, in place of the probabilities.",
-    f"{TO_LOGITS}: y_hat holds the ten probabilities as they are.",
-)
-NO_SLOPE = Fault(
-    "slope left out",
-    "the slope of the sigmoid is left out on the way back.",
-    f"{TO_WEIGHTS}: going back through the sigmoid multiplies by its slope.",
-)
-WRONG_SLOPE = Fault(
-    "slope of the wrong quantity",
-    "the slope of the sigmoid is taken of the wrong quantity: a1 where the formula wants its "
-    "value z1, or the other way round.",
-    f"{TO_WEIGHTS}: see which of a1 and z1 stands in the formula that you use.",
-)
-OTHER_SLOPE = Fault(
-    "another slope",
-    "the slope on the way back is not the sigmoid's: half of its product, its square, or that of "
-    "tanh.",
-    f"{TO_WEIGHTS}: compare your slope with the one in the notebook, factor by factor.",
-)
-OUTPUT_SLOPE = Fault(
-    "slope at the output",
-    "the slope of a sigmoid is applied at the output, where softmax is.",
-    f"{TO_LOGITS}: nothing more is multiplied there.",
-)
-NOT_TRANSPOSED = Fault(
-    "W2 not transposed",
-    "on the way back through W2 the transpose is the wrong way round.",
-    f"{TO_WEIGHTS}: see which axis of W2 belongs to the outputs, and sum over that one.",
-)
-W2_UPDATED = Fault(
-    "W2 updated first",
-    "W2 was changed before the error went back through it.",
-    "Leave the parameters alone in update_grad; update_params takes the step.",
-)
-W2_GRAD_USED = Fault(
-    "W2_grad for W2",
-    "the error went back through W2_grad in place of W2.",
-    f"{TO_WEIGHTS}: the derivative along z1 holds the weights themselves.",
-)
-A1_USED = Fault(
-    "a1 for z1",
-    "a1 stands in W2_grad where z1, the hidden activation, should.",
-    f"{TO_WEIGHTS}: see what it is that W2 multiplies in the forward pass.",
-)
-TRANSPOSED = Fault(
-    "transposed",
-    "the outer product is the wrong way round: the gradient is the transpose of the true one.",
-    f"{TO_WEIGHTS}: a gradient has the shape of its parameter, (outputs, inputs).",
-)
-SWAPPED = Fault(
-    "swapped",
-    "the gradients of the two layers are swapped.",
-    "See which gradient each line of update_grad adds to.",
-)
-MISSING = Fault(
-    "missing",
-    "nothing is added to this gradient: it stays zero.",
-    f"{TO_WEIGHTS}: each parameter has a formula there, the biases too.",
-)
-NOT_SUMMED = Fault(
-    "not summed",
-    "the gradient holds a row for each image: the sum over the batch is missing.",
-    f"{TO_WEIGHTS}, last paragraph: sum over the images, which are the first axis.",
-)
-OUTER_OF_BATCH = Fault(
-    "outer of a batch",
-    "`np.outer` makes one long row of a batch, so images are multiplied with each other.",
-    f"{TO_WEIGHTS}, last paragraph: the sum of the outer products is one matrix product.",
-)
-SUMMED_TOO_FAR = Fault(
-    "summed too far",
-    "the bias gradient is summed over the units too, or over the units alone.",
-    "Sum over the images only, which are the first axis: one number a unit must remain.",
-)
-LIKE_WEIGHTS = Fault(
-    "bias like weights",
-    "the bias gradient is made of the gradient of the weights.",
-    f"{TO_WEIGHTS}: the formula of a bias has no factor from the layer's input.",
-)
-LAST_IMAGE = Fault(
-    "last image only",
-    "only the last image of a batch counts: each image overwrites the one before.",
-    "See that each turn of the loop adds to the gradient.",
-)
-FIRST_IMAGE = Fault(
-    "first image only",
-    "only the first image of a batch counts.",
-    "See that all rows of the batch are used, not just row 0, and that no `return` ends the loop.",
-)
-STALE_X = Fault(
-    "earlier x",
-    "W1_grad uses the x of an earlier forward pass.",
-    "See that forward stores its x anew in every call, before update_grad uses it.",
-)
-TRUNCATED = Fault(
-    "truncated",
-    "the gradient was cut to whole numbers, as happens in an array of integers.",
-    "Print the dtype of each array in update_grad and reset_grad; all must be floats.",
-)
-
 
 class Graph:
     """One pass, forward and back, through the network, derived by autograd, with room for faults.
 
-    `x` is (n,) or (B, n), `y` one-hot; `W2_after` is what W2 was after the student's update_grad.
+    `x` is (n,) or (B, n), `y` one-hot.
     """
 
-    def __init__(
-        self, parameters: Mapping[str, Array], x: Array, y: Array, W2_after: Array | None = None
-    ) -> None:
+    def __init__(self, parameters: Mapping[str, Array], x: Array, y: Array) -> None:
         self.W1, self.b1, self.W2, self.b2 = (parameters[name] for name in PARAMETERS)
-        self.W2_after = self.W2 if W2_after is None else W2_after
         self.x, self.y = np.atleast_2d(x), np.atleast_2d(y)
         self.a1 = linear(self.x, self.W1, self.b1)
         self.z1 = logistic(self.a1)
@@ -239,7 +85,7 @@ def cross_entropy(a: Array, y: Array) -> Array:
 
 def back(
     function: Callable[..., Array], to: int | tuple[int, ...], args: tuple[Any, ...], signal: Array
-) -> Any:  # noqa: ANN401  # an array, or one for each number in `to`
+) -> Any:  # an array, or one for each number in `to`
     """Return what autograd sends back to the arguments number `to` when `signal` arrives."""
     return make_vjp(function, to)(*args)[0](signal)
 
@@ -306,41 +152,6 @@ def added(gradients: Iterable[Prediction]) -> Gradients:
 # What faults within one pass make of its graph.
 
 
-def _transposed(g: Graph) -> Prediction:
-    return {name: g.true[name].T for name in ("W1", "W2")}
-
-
-def _swapped(g: Graph) -> Prediction:
-    return dict(zip(PARAMETERS, (g.true[name] for name in ("W2", "b2", "W1", "b1")), strict=True))
-
-
-def _softmax_jacobian(g: Graph) -> Prediction:
-    return g.gradients(error=back(normalized, 0, (g.a2,), g.error))
-
-
-def _slope_along_y_hat(g: Graph) -> Prediction:
-    return g.gradients(error=grad(lambda y_hat: -anp.sum(g.y * anp.log(y_hat)))(g.y_hat))
-
-
-def _most_probable(g: Graph) -> Prediction:
-    certain = np.eye(g.y.shape[1])[g.y_hat.argmax(axis=1)]
-    return g.gradients(error=certain - g.y)
-
-
-def _not_transposed(g: Graph) -> Prediction:
-    if g.W2.shape[0] != g.W2.shape[1]:
-        return {}
-    return g.gradients(arrived=g.through(g.W2.T) * g.slope(g.a1))
-
-
-def _updated_first(g: Graph) -> Prediction:
-    return g.gradients(arrived=g.through(g.W2_after) * g.slope(g.a1))
-
-
-def _a1_for_z1(g: Graph) -> Prediction:
-    return {"W2": back(linear, 1, (g.a1, g.W2, g.b2), g.error)}
-
-
 def _rows(g: Graph, rows: slice) -> Prediction:
     kept = np.zeros((len(g.x), 1))
     kept[rows] = 1
@@ -352,58 +163,54 @@ def _per_image(g: Graph) -> Prediction:
     return {name: np.stack([one[name] for one in each]) for name in PARAMETERS}
 
 
-def _outer_of_batch(g: Graph) -> Prediction:
-    return {"W1": np.outer(g.arrived, g.x), "W2": np.outer(g.error, g.z1)}
-
-
-def _bias(rule: Callable[[Array], Array]) -> OfGraph:
-    """Return the fault of making each bias gradient from its signal (B, units) by `rule`."""
-    return lambda g: {"b1": np.asarray(rule(g.arrived)), "b2": np.asarray(rule(g.error))}
-
-
-def _bias_from_weights(rule: Callable[[Array], Array]) -> OfGraph:
-    return lambda g: {"b1": rule(g.true["W1"]), "b2": rule(g.true["W2"])}
-
-
-def _truncated(g: Graph) -> Prediction:
-    return {name: np.trunc(gradient) for name, gradient in g.true.items()}
-
-
-# Faults within one pass: the wrong function makes gradients of its graph.
+TO_LOGITS = 'Look at "From the loss to the logits"'
+TO_WEIGHTS = 'Look at "From the logits to the weights"'
+THE_SLOPE = f"{TO_WEIGHTS}: going back through the sigmoid multiplies by its slope."
+# The wrong function of a fault within one pass makes gradients of its graph.
 PASS_FAULTS = (
-    SIGN._replace(wrong=lambda g: g.gradients(error=-g.error)),
-    DIVIDED._replace(wrong=lambda g: {name: value / len(g.x) for name, value in g.true.items()}),
-    LAST_IMAGE._replace(wrong=lambda g: _rows(g, slice(-1, None))),
-    FIRST_IMAGE._replace(wrong=lambda g: _rows(g, slice(0, 1))),
-    Y_MISSING._replace(wrong=lambda g: g.gradients(error=g.y_hat)),
-    SOFTMAX_AGAIN._replace(wrong=_softmax_jacobian),
-    SOFTMAX_AGAIN._replace(wrong=lambda g: g.gradients(error=g.error * (g.y_hat - g.y_hat**2))),
-    WRONG_VARIABLE._replace(wrong=_slope_along_y_hat),
-    ROUNDED._replace(wrong=_most_probable),
-    OUTPUT_SLOPE._replace(wrong=lambda g: g.gradients(error=g.error * g.slope(g.a2))),
-    NO_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent)),
-    WRONG_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * g.slope(g.z1))),
-    WRONG_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * (g.a1 - g.a1**2))),
-    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * g.z1)),
-    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * (1 - g.z1))),
-    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * (1 - g.z1**2))),
-    OTHER_SLOPE._replace(wrong=lambda g: g.gradients(arrived=g.sent * g.slope(g.a1) ** 2)),
-    NOT_TRANSPOSED._replace(wrong=_not_transposed),
-    W2_UPDATED._replace(wrong=_updated_first),
-    A1_USED._replace(wrong=_a1_for_z1),
-    TRANSPOSED._replace(wrong=_transposed),
-    SWAPPED._replace(wrong=_swapped),
-    SWAPPED._replace(wrong=lambda g: {"W1": g.true["W2"].T, "W2": g.true["W1"].T}),
-    NOT_SUMMED._replace(wrong=_per_image),
-    OUTER_OF_BATCH._replace(wrong=_outer_of_batch),
-    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: signal.sum())),
-    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: np.full(signal.shape[1], signal.sum()))),
-    SUMMED_TOO_FAR._replace(wrong=_bias(lambda signal: signal.sum(axis=1))),
-    LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights)),
-    LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights.sum(axis=1))),
-    LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights.mean(axis=1))),
-    LIKE_WEIGHTS._replace(wrong=_bias_from_weights(lambda weights: weights[:, 0])),
-    TRUNCATED._replace(wrong=_truncated),
+    Fault("sign", "the sign is wrong: a difference is the wrong way round, or `-=` stands for "
+          "`+=`.",
+          "If all four are so, look at the first difference; if two are, at the slope.",
+          lambda g: g.gradients(error=-g.error)),
+    Fault("divided by batch", "the mean over the batch was taken (`/ B` or `.mean`), where the sum "
+          "is wanted.", f"{TO_WEIGHTS}, last paragraph: the gradients of a batch are summed.",
+          lambda g: {name: value / len(g.x) for name, value in g.true.items()}),
+    Fault("last image only", "only the last image of a batch counts: each image overwrites the one "
+          "before.", "See that each turn of the loop adds to the gradient.",
+          lambda g: _rows(g, slice(-1, None))),
+    Fault("first image only", "only the first image of a batch counts.", "See that all rows of the "
+          "batch are used, not just row 0, and that no `return` ends the loop.",
+          lambda g: _rows(g, slice(0, 1))),
+    Fault("y missing", "y_hat alone is sent back, as if y were not there.",
+          f"{TO_LOGITS}: the result of the derivation has two terms.",
+          lambda g: g.gradients(error=g.y_hat)),
+    Fault("softmax again", "y_hat - y was multiplied by the slope of softmax, which it holds "
+          "already.", f"{TO_LOGITS}: the derivation starts from the logits, so softmax is dealt "
+          "with there.", lambda g: g.gradients(error=g.error * (g.y_hat - g.y_hat**2))),
+    Fault("slope left out", "the slope of the sigmoid is left out on the way back.", THE_SLOPE,
+          lambda g: g.gradients(arrived=g.sent)),
+    Fault("slope of the wrong quantity", "the slope of the sigmoid is taken at z1, where the "
+          "formula wants its value z1 itself.", THE_SLOPE,
+          lambda g: g.gradients(arrived=g.sent * g.slope(g.z1))),
+    Fault("slope of the wrong quantity", "a1 stands in the slope of the sigmoid, where its value "
+          "z1 should.", THE_SLOPE, lambda g: g.gradients(arrived=g.sent * (g.a1 - g.a1**2))),
+    Fault("a1 for z1", "a1 stands in W2_grad where z1, the hidden activation, should.",
+          f"{TO_WEIGHTS}: see what it is that W2 multiplies in the forward pass.",
+          lambda g: {"W2": back(linear, 1, (g.a1, g.W2, g.b2), g.error)}),
+    Fault("transposed", "the outer product is the wrong way round: the gradient is the transpose "
+          "of the true one.", f"{TO_WEIGHTS}: a gradient has the shape of its parameter, (outputs, "
+          "inputs).", lambda g: {name: g.true[name].T for name in ("W1", "W2")}),
+    Fault("swapped", "the gradients of the two layers are swapped.",
+          "See which gradient each line of update_grad adds to.",
+          lambda g: {"W1": g.true["W2"], "b1": g.true["b2"], "W2": g.true["W1"],
+                     "b2": g.true["b1"]}),
+    Fault("not summed", "the gradient holds a row for each image: the sum over the batch is "
+          "missing.", f"{TO_WEIGHTS}, last paragraph: sum over the images, which are the first "
+          "axis.", _per_image),
+    Fault("summed too far", "the bias gradient is summed over the units too.", "Sum over the "
+          "images only, which are the first axis: one number a unit must remain.",
+          lambda g: {"b1": np.full(g.arrived.shape[1], g.arrived.sum()),
+                     "b2": np.full(g.error.shape[1], g.error.sum())}),
 )  # fmt: skip
 
 
@@ -420,10 +227,6 @@ def _last(wrong: OfGraph) -> Predict:
 
 def _nothing(seen: Observation) -> Prediction:
     return {name: np.zeros_like(gradient) for name, gradient in seen.true.items()}
-
-
-def _since_made(seen: Observation) -> Prediction:
-    return added([graph.true for graph in seen.passes])
 
 
 def _x_of(earlier: Callable[[int], int]) -> Predict:
@@ -450,14 +253,29 @@ def _W2_grad_for_W2(seen: Observation) -> Prediction:
     )
 
 
-# Faults in how passes follow each other: the wrong function makes gradients of an observation.
-SEQUENCE_FAULTS = (
-    ASSIGNED._replace(wrong=_last(lambda graph: graph.true)),
-    NOT_RESET._replace(wrong=_since_made),
-    STALE_X._replace(wrong=_x_of(lambda number: 0)),
-    STALE_X._replace(wrong=_x_of(lambda number: max(number - 1, 0))),
-    W2_GRAD_USED._replace(wrong=_W2_grad_for_W2),
+MISSING = Fault(
+    "missing", "this gradient stays zero: nothing is added to it, or zeros are.",
+    f"{TO_WEIGHTS}: each parameter has a formula there, the biases too.", _nothing,
+)  # fmt: skip
+ASSIGNED = Fault(
+    "assigned",
+    "only the last call counts: `=` stands where the gradients should be added up with `+=`, or "
+    "they are reset in between.",
+    f"{TO_WEIGHTS}, last paragraph: gradients add up until reset_grad clears them.",
+    lambda seen: seen.passes[-1].true,
 )
+# The wrong function of a fault in how passes follow each other makes gradients of an observation.
+SEQUENCE_FAULTS = (
+    ASSIGNED,
+    Fault("not reset", "the gradients of passes before reset_grad() are still in the sum.",
+          "See that reset_grad sets all four gradients back to zero.",
+          lambda seen: added([graph.true for graph in seen.passes])),
+    Fault("W2_grad for W2", "the error went back through W2_grad in place of W2.",
+          f"{TO_WEIGHTS}: the derivative along z1 holds the weights themselves.", _W2_grad_for_W2),
+    *(Fault("earlier x", "W1_grad uses the x of an earlier forward pass.",
+            "See that forward stores its x anew in every call, before update_grad uses it.",
+            _x_of(earlier)) for earlier in (lambda n: 0, lambda n: max(n - 1, 0))),
+)  # fmt: skip
 
 
 def stories(names: Iterable[str], observations: list[Observation]) -> Iterator[Story]:
@@ -484,8 +302,15 @@ def _scaled(names: Iterable[str], observations: list[Observation]) -> Iterator[S
             factor = (found[name] * true[name]).sum() / (true[name] ** 2).sum()
             factors.add(float(f"{factor:.9g}"))
     for factor in sorted(factors - {0.0}):
-        fault = DOUBLED if abs(factor - 2) < SAME else SCALED
-        yield Story((fault,), _times(factor))
+        yield Story((_scaled_by(factor),), _times(factor))
+
+
+def _scaled_by(factor: float) -> Fault:
+    if abs(factor - 2) < SAME:
+        likely = "the gradient is twice the true one: a factor 2, or something added twice."
+        return Fault("doubled", likely, f"{TO_WEIGHTS}: no factor 2 is in these formulas.")
+    likely = f"the gradient is {factor:.4g} times the true one, as by a learning rate."
+    return Fault("scaled", likely, "Leave the learning rate to update_params: no factor is here.")
 
 
 def _times(factor: float) -> Predict:

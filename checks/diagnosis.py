@@ -8,6 +8,7 @@ that makes the function right, on inputs of other seeds as well, names the mista
 import ast
 import contextlib
 import copy
+import re
 import tempfile
 import time
 import warnings
@@ -20,16 +21,30 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from checks.asking import limited_to, quiet
-from checks.edits import LATER, OPERATORS, Operator, Scope, missing, scope_of, sites
+from checks.edits import (
+    LATER,
+    OPERATORS,
+    Operator,
+    Scope,
+    constants,
+    missing,
+    names,
+    scope_of,
+    sites,
+    too_much,
+)
 from checks.exercises import Task, load_tasks
-from checks.lines import Lines, Rewritten, added, everywhere, rearranged
+from checks.lines import Lines, Rewritten, added, everywhere, rearranged, renamed
 from checks.source import Source, plain_function
-from checks.verdicts import UNFINISHED, VAGUE, Fault, Report, Verdict, without_causes
+from checks.verdicts import UNFINISHED, VAGUE, WEAK, Fault, Report, Verdict, without_causes
 
 Check = Any  # checks.check.Check, which stands on this module
-SECONDS = {True: 0.4, False: 1.5}  # of computing, for trying changes if a cause is known, or not
+SECONDS = {True: 0.4, False: 2.5}  # of computing, for trying changes if a cause is known, or not
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
+# Claims of large groups of changes, of which one may be right in a line that is not to blame.
+MANY = ("number", "fixed number", "fixed text", "name", "step missing", "factor missing",
+        "division missing", "term missing", "index missing")  # fmt: skip
 SHORT = 0.25  # seconds for a call of a changed function
 OTHER_SEEDS = (7919, 7920)  # later ones: sizes depend on the seed, so a coincidence shows
 
@@ -44,17 +59,50 @@ def diagnosed(
     wrong = [need for need in _needs(task) if not _is_right(need, task, args)]
     not_done = report.causes[0] == UNFINISHED.key
     try:
-        with standing_in(wrong, args) as names:
-            if names:
+        with standing_in(wrong, args) as kept:
+            if kept:
                 again = check.run(*args, **kwargs)
                 if again.causes[:1] == [UNFINISHED.key]:
                     return Report(again)  # it is this exercise itself that is not done
-                report, not_done = _told_of(again, names), False
+                report, not_done = _told_of(again, kept), False
             if report.passed or report.causes[0] in SAID_ALL:
                 return report
-            return Search(check, task, list(args), dict(kwargs), names).mend(report)
+            report = Search(check, task, list(args), dict(kwargs), kept).mend(report)
+            return _one_sided(check, report, args, kwargs)
     except Missing:
         return report if not_done else Report([_not_judged(check, wrong)])
+
+
+ONE_SIDED = {
+    "one image": Fault(
+        "batches only", "a batch works, and one image alone does not.",
+        "Find the line that counts on rows: `axis=1` does, and a loop over them; the last axis of "
+        "both is `axis=-1`.",
+    ),
+    "a batch": Fault(
+        "single images only", "one image works, and a batch does not.",
+        "Find the line that treats the whole batch as one image: sums and largest values belong "
+        "to a row each.",
+    ),
+}  # fmt: skip
+
+
+def _one_sided(
+    check: Check, report: Report, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Report:  # fmt: skip
+    """Say of what is still vague whether it goes wrong for one image or for a batch alone."""
+    wrong = next(verdict for verdict in report if not verdict.passed)
+    kind = next((kind for kind in ONE_SIDED if wrong.part.endswith(kind)), "")
+    if not kind or wrong.cause not in VAGUE:
+        return report
+    with quiet(), without_causes():
+        every = check.every_part(*args, **kwargs)
+    (other,) = set(ONE_SIDED) - {kind}
+    if not all(verdict.passed for verdict in every if verdict.part.endswith(other)):
+        return report
+    if not any(verdict.part.endswith(other) for verdict in every):
+        return report
+    return Report(v.by(ONE_SIDED[kind]) if v is wrong else v for v in report)
 
 
 # What an exercise builds on.
@@ -146,7 +194,10 @@ class Search:
     args: list[Any]
     kwargs: dict[str, Any]
     kept: list[str]
+    whole: Fault | None = None  # claimed by a change that makes everything right
     partly: dict[str, Fault] = field(default_factory=dict)  # by part that a change makes right
+    lines: set[int] = field(default_factory=set)  # where one change makes everything right
+    perhaps: set[int] = field(default_factory=set)  # where a number, a name or an addition does
 
     def mend(self, report: Report) -> Report:
         """Return the report with the causes that were found."""
@@ -160,28 +211,43 @@ class Search:
             quiet(), limited_to(SHORT), without_causes(), warnings.catch_warnings(),
         ):  # fmt: skip
             warnings.simplefilter("ignore")  # what is tried may be strange
-            fault = self._first(source, report)
-        if fault:
-            self.partly = dict.fromkeys(report.wrong, fault)
-        return Report(_with(v, self.partly[v.part]) if v.part in self.partly else v for v in report)
+            self._try_all(source, report)
+        return Report(self._with_cause(verdict, Path(source.file).name) for verdict in report)
 
-    def _first(self, source: Source, report: Report) -> Fault | None:
-        """Return what the first change claims that makes everything right."""
+    def _with_cause(self, verdict: Verdict, file: str) -> Verdict:
+        """Return the verdict with the cause that was found or, if it has one, with its place."""
+        fault = self.whole or self.partly.get(verdict.part)
+        if verdict.passed:
+            return verdict
+        if verdict.cause in WEAK:
+            return verdict.by(fault) if fault else verdict
+        lines = self.lines or self.perhaps
+        if len(lines) != 1:
+            return verdict  # of two lines, either may be the one to change
+        return replace(verdict, likely=f"{verdict.likely} Look at line {min(lines)} of {file}.")
+
+    def _try_all(self, source: Source, report: Report) -> None:
+        """Try changes while there is time; of a cause that is known, only the place is wanted."""
         file, start = Path(source.file).name, time.process_time()
-        seconds = SECONDS[report.causes[0] not in VAGUE]
-        for candidate in candidates(source, source.theirs(self.task.writes)):
-            if time.process_time() - start > seconds:
+        known, failed = report.causes[0] not in WEAK, _failed(report)
+        others = {name for task in load_tasks() for name in task.writes}
+        theirs = source.theirs(self.task.writes, others)
+        for candidate in candidates(source, theirs, failed):
+            if time.process_time() - start > SECONDS[known]:
                 break
             try:
                 functions = source.run_again(candidate.function, self.task.takes, self.kept)
             except Exception:
                 continue  # with this change it is no Python, or cannot be imported
             mended = self._mended(functions, report)
-            if mended is None:
-                return _fault(candidate, file)
-            for part in mended:
+            for part in mended or ():
                 self.partly.setdefault(part, _fault(candidate, file))
-        return None
+            if mended is None:
+                self.whole = self.whole or _fault(candidate, file)
+                lines = self.perhaps if candidate.key in MANY else self.lines
+                lines.add(candidate.line)
+                if not known or len(self.lines) > 1:
+                    break
 
     def _mended(self, functions: list[Any], report: Report) -> set[str] | None:
         """Return the parts that are right now and go on being so, None if everything is right."""
@@ -198,13 +264,11 @@ class Search:
         return None if all_passed else left
 
 
-def _with(verdict: Verdict, fault: Fault) -> Verdict:
-    """Return the verdict with the cause that was found, or with its place if it has a cause."""
-    if verdict.passed:
-        return verdict
-    if verdict.cause in VAGUE:
-        return verdict.by(fault)
-    return replace(verdict, likely=f"{verdict.likely} {fault.likely[0].upper()}{fault.likely[1:]}")
+def _failed(report: Report) -> int:
+    """Return the number of the line at which an exception arose, 0 if there is none."""
+    verdict = next(verdict for verdict in report if not verdict.passed)
+    place = re.search(r"at line (\d+) of", verdict.found)
+    return int(place[1]) if place else 0
 
 
 def _fault(candidate: Candidate, file: str) -> Fault:
@@ -213,30 +277,53 @@ def _fault(candidate: Candidate, file: str) -> Fault:
     return Fault(candidate.key, likely, step)
 
 
-def candidates(source: Source, theirs: Mapping[str, ast.FunctionDef]) -> Iterator[Candidate]:
-    """Yield every single change of these functions, likely ones and small groups first."""
+def candidates(
+    source: Source, theirs: Mapping[str, ast.FunctionDef], failed: int = 0
+) -> Iterator[Candidate]:
+    """Yield every single change of these functions, likely ones and small groups first.
+
+    Before all others come those of the line number `failed`, where an exception arose.
+    """
     scopes = [(node, scope_of(node, source.tree)) for node in theirs.values()]
+    if failed:
+        for operator in (*OPERATORS, *LATER):
+            for node, scope in scopes:
+                yield from _changed(node, scope, operator, [failed])
+    yield from chain.from_iterable(_rewritten(node, everywhere(node)) for node, _ in scopes)
     for operator in OPERATORS:
         yield from chain.from_iterable(_changed(node, scope, operator) for node, scope in scopes)
     for orders in (rearranged, added):
-        yield from chain.from_iterable(_reordered(n, orders(n, scope)) for n, scope in scopes)
-    yield from chain.from_iterable(_rewritten(n, everywhere(n, scope)) for n, scope in scopes)
+        for node, scope in scopes:
+            for candidate in _reordered(node, orders(node, scope)):
+                if (candidate.key, candidate.line) != ("too much", failed):
+                    yield candidate  # without the line that fails, nothing fails: no wonder
+    yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
     for operator in LATER:
         yield from chain.from_iterable(_changed(node, scope, operator) for node, scope in scopes)
 
 
-def _changed(function: ast.FunctionDef, scope: Scope, operator: Operator) -> Iterator[Candidate]:
-    spared = _given(function)
+def _changed(
+    function: ast.FunctionDef, scope: Scope, operator: Operator, lines: Sequence[int] = ()
+) -> Iterator[Candidate]:
+    spared, beside = _given(function), _names_beside(function)
     for parent, name, number in list(sites(function)):
         held = getattr(parent, name)
         node = held if number is None else held[number]
-        if id(node) in spared:
-            continue
-        if name == "func" and operator is missing:
-            continue
         line = getattr(node, "lineno", getattr(parent, "lineno", function.lineno))
+        if id(node) in spared or (name == "func" and operator is missing):
+            continue
+        if operator in (names, constants, missing) and _is_order(parent):
+            continue  # another limit may hold always, or never, and be right by chance
+        if operator is too_much and isinstance(parent, ast.Expr):
+            continue  # leaving out whole lines comes later
+        if lines and line not in lines:
+            continue
         for change in operator(node, scope):
             new = change.new
+            if isinstance(node, ast.Constant) and getattr(new, "id", "") in beside.get(
+                id(node), ()
+            ):
+                continue  # `a >= a` says nothing, and is right by chance
             new.lineno = new.end_lineno = getattr(node, "lineno", line)  # type: ignore[attr-defined]
             new.col_offset = new.end_col_offset = 0  # type: ignore[attr-defined]
             ast.fix_missing_locations(new)
@@ -244,10 +331,26 @@ def _changed(function: ast.FunctionDef, scope: Scope, operator: Operator) -> Ite
                 parent, name, new if number is None else [*held[:number], new, *held[number + 1 :]]
             )
             try:
-                claim = change.claim(ast.unparse(node))
-                yield Candidate(function, line, change.key, claim)
+                yield Candidate(function, line, change.key, change.claim(ast.unparse(node)))
             finally:
                 setattr(parent, name, held)
+
+
+def _is_order(node: ast.AST) -> bool:
+    orders = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+    return isinstance(node, ast.Compare) and any(isinstance(op, orders) for op in node.ops)
+
+
+def _names_beside(function: ast.FunctionDef) -> dict[int, set[str]]:
+    """Return, for every node of a function, the names in its statement."""
+    names: dict[int, set[str]] = {}
+    for statement in ast.walk(function):
+        if isinstance(statement, ast.stmt):
+            own = [n for n in ast.iter_child_nodes(statement) if not isinstance(n, ast.stmt)]
+            nodes = [node for each in own for node in ast.walk(each)]
+            there = {node.id for node in nodes if isinstance(node, ast.Name)}
+            names |= {id(node): there for node in nodes}
+    return names
 
 
 def _given(function: ast.FunctionDef) -> set[int]:

@@ -16,6 +16,7 @@ CLAIMS = {
     "= for +=": "`=` overwrites the old value, where this has to be {detail}.",
     "+= for =": "`{code}` combines this with what was there before, which has to be replaced.",
     "in place": "`{code}` overwrites an array whose old values are still needed.",
+    "new array": "`{code}` makes a new array, where the old one has to be changed.",
     "assignment": "the operator of the assignment `{code}` is wrong.",
     "returned": "something else has to be returned than `{code}` does.",
     "self missing": "`self.` is missing before `{code}`.",
@@ -138,6 +139,9 @@ def statements(node: Node, scope: Scope) -> Iterator[Change]:
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], (ast.Name, ast.Attribute)):
         for op, word in ((ast.Add(), "added to it"), (ast.Sub(), "subtracted from it")):
             yield Change(ast.AugAssign(node.targets[0], op, node.value), "= for +=", word)
+        value, name = node.value, ast.unparse(node.targets[0])
+        if isinstance(value, ast.BinOp) and ast.unparse(value.left) == name:
+            yield Change(ast.AugAssign(node.targets[0], value.op, value.right), "new array")
     if isinstance(node, ast.AugAssign):
         target = expression(ast.unparse(node.target))
         sum_of_both = ast.BinOp(target, node.op, node.value)
@@ -162,6 +166,9 @@ def names(node: Node, scope: Scope) -> Iterator[Change]:
     if loads(node) and (isinstance(node, ast.Name) or is_own(node)):
         for other in scope.variables:
             yield Change(other, "name")
+    elif is_own(node):
+        for name in scope.attributes:
+            yield Change(ast.Attribute(ast.Name("self", LOAD), name, ast.Store()), "name")
 
 
 def transposes(node: Node, scope: Scope) -> Iterator[Change]:
@@ -224,7 +231,7 @@ def _other_numbers(value: float) -> list[float]:
         others: list[float] = [value + 1, value - 1, -value, 0, 1, -1, 2, 10, 100]
     else:
         around = (value * 10, value / 10, 2 * value, value / 2, value**2, abs(value) ** 0.5)
-        others = [*(float(f"{number:.6g}") for number in around), 0.0, 1.0]
+        others = [*(float(f"{number:.6g}") for number in around), 1.0]
     return [other for other in dict.fromkeys(others) if other != value]
 
 
@@ -284,12 +291,24 @@ OTHERS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.MatMult: (ast.Mult,), ast.FloorDiv: (ast.Div, ast.Mod), ast.Mod: (ast.FloorDiv, ast.Div),
     ast.Pow: (ast.Mult,),
 }  # fmt: skip
-COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot)
+COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 ONE_WAY = (ast.Sub, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv)
 
 
+def signs(node: Node, scope: Scope) -> Iterator[Change]:
+    """A minus that is missing where one can be forgotten."""
+    if isinstance(node, ast.BinOp):
+        for left, right in ((_minus(node.left), node.right), (node.left, _minus(node.right))):
+            yield Change(ast.BinOp(left, node.op, right), "sign")
+    if isinstance(node, ast.Call) and node.args:
+        args = [_minus(node.args[0]), *node.args[1:]]
+        yield Change(ast.Call(node.func, args, node.keywords), "sign")
+    if isinstance(node, ast.Return) and node.value is not None:
+        yield Change(ast.Return(_minus(node.value)), "sign")
+
+
 def operators(node: Node, scope: Scope) -> Iterator[Change]:
-    """Other arithmetic, other signs, other comparisons."""
+    """Other arithmetic, other comparisons, a minus too much."""
     if isinstance(node, ast.UnaryOp):
         yield Change(node.operand, "sign")
     if isinstance(node, ast.BinOp):
@@ -298,14 +317,16 @@ def operators(node: Node, scope: Scope) -> Iterator[Change]:
             yield Change(ast.BinOp(node.left, other(), node.right), key)
         if isinstance(node.op, ONE_WAY):
             yield Change(ast.BinOp(node.right, node.op, node.left), "sides")
-    if isinstance(node, (ast.Name, ast.Attribute, ast.Call)) and loads(node):
-        yield Change(ast.UnaryOp(ast.USub(), node), "sign")
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         for op in COMPARISONS:
             if not isinstance(node.ops[0], op):
                 yield Change(ast.Compare(node.left, [op()], node.comparators), "comparison")
     if isinstance(node, ast.BoolOp) and len(node.values) == 2:
         yield Change(ast.Compare(node.values[0], [ast.Eq()], [node.values[1]]), "comparison")
+
+
+def _minus(node: ast.expr) -> ast.expr:
+    return ast.UnaryOp(ast.USub(), node)
 
 
 def parentheses(node: Node, scope: Scope) -> Iterator[Change]:
@@ -418,8 +439,8 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
 OPERATORS: tuple[Operator, ...] = (
-    statements, selves, axes, constants, operators, parentheses, transposes, keywords, slices,
-    functions, too_much,
+    statements, selves, axes, slices, operators, signs, too_much, parentheses, transposes, keywords,
+    functions, constants,
 )  # fmt: skip
 LATER: tuple[Operator, ...] = (names, missing)  # large groups
 

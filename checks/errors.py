@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from checks.exercises import load_tasks
+from checks.source import given_functions
 
 # What the checks hand to a student's function stands in for these.
 STAND_INS = {
@@ -114,25 +115,7 @@ def _is_given(place: Place) -> bool:
     if outer in _judged[0] or outer in {name.rpartition(".")[2] for name in _judged[0]}:
         return False
     others = {name for task in load_tasks() for name in task.writes}
-    return outer in others or (place.frame is not None and (outer, True) in _typed(place.file))
-
-
-@cache
-def _typed(file: str) -> frozenset[tuple[str, bool]]:
-    """Return the functions of a file by name, and whether they say what they return."""
-    try:
-        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError):
-        return frozenset()
-    return frozenset(_functions(tree, ""))
-
-
-def _functions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, bool]]:
-    for node in getattr(tree, "body", []):
-        if isinstance(node, ast.FunctionDef):
-            yield f"{prefix}{node.name}", node.returns is not None
-        elif isinstance(node, ast.ClassDef):
-            yield from _functions(node, f"{prefix}{node.name}.")
+    return outer in others or (place.frame is not None and outer in given_functions(place.file))
 
 
 def raised_by_library(error: BaseException) -> bool:
@@ -159,12 +142,11 @@ def explain(error: BaseException) -> Explanation:
     """Say what is known of an error: by its kind, its text, and the values in that line."""
     found = student_places(error)
     place = found[-1] if found else Place("", 0, "", "")
-    for kinds, rule in RULES:
-        if isinstance(error, kinds):
-            explanation: Explanation | None = rule(error, place)
-            if explanation:
-                return Explanation(*map(_renamed, explanation))
-    return Explanation(facts=shapes_of(place))
+    for kind, rule in RULES:
+        explanation: Explanation | None = rule(error, place) if isinstance(error, kind) else None
+        if explanation:
+            return Explanation(*map(_renamed, explanation))
+    return Explanation()
 
 
 def shapes_of(place: Place) -> str:
@@ -191,7 +173,7 @@ def _shapes(node: ast.AST, frame: FrameType | None) -> Iterator[tuple[str, tuple
             yield ast.unparse(part), tuple(value.shape)
 
 
-def value_of(node: ast.expr, frame: FrameType | None) -> Any:  # noqa: ANN401  # a student's value
+def value_of(node: ast.expr, frame: FrameType | None) -> Any:
     """Return the value of names, attributes and products of them in `frame`; None for all else."""
     harmless = (ast.Name, ast.Attribute, ast.Load, ast.BinOp, ast.operator, ast.Constant)
     if frame is None or not all(isinstance(each, harmless) for each in ast.walk(node)):
@@ -203,48 +185,144 @@ def value_of(node: ast.expr, frame: FrameType | None) -> Any:  # noqa: ANN401  #
         return None
 
 
-# Rules: each looks at an error and its place, and returns an Explanation or None.
+# What Python's messages mean: kinds of errors, words of the message, key, cause, next step. {0} is
+# what the brackets in the words stand for.
+WRONG_VALUES = (ValueError, RuntimeError, TypeError)
+SPELLING = "See how that name is spelled where it gets its value, and whether that comes first."
+NONE_GIVEN = "See which function gave it, and whether it ends with `return`."
+MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
+    (SystemExit, "", "exit", "`exit` ends the whole program, the notebook's kernel too.",
+     "Leave a function by `return`, or raise an error that says what is wrong."),
+    ((RecursionError, TooLong), "", "endless",
+     "it takes far longer than it should, as a loop or recursion without an end does.",
+     "See what changes in each turn of the loop, and what would end it."),
+    (UnboundLocalError, r"'(\w+)'", "used too early",
+     "`{0}` is used in this function before it gets a value there.",
+     "Give `{0}` its value first, outside of any `if` or loop that may be skipped."),
+    (AttributeError, r"'NoneType' object has no attribute '(\w+)'", "None used",
+     "what stands before `.{0}` is None, as a function without `return` gives it.", NONE_GIVEN),
+    (ZeroDivisionError, "", "divided by 0",
+     "the number that is divided by is 0: what should be counted never came, as from a loop over "
+     "an iterator that is used up already.", "Print how often the loop before it is run."),
+    (FileNotFoundError, r"No such file or directory: (.*)", "no such file",
+     "there is no file of the name {0} when this line looks for it.",
+     "Compare the name with those of the files that were written, letter by letter."),
+    (RuntimeError, r"(\w+)\(y\) came before forward", "forward missing",
+     "`{0}` is called for images that did not go forward.",
+     "Call `forward` with the images of the batch first."),
+    (WRONG_VALUES, "does not require grad", "no gradients recorded",
+     "the loss does not depend on the weights any more: the forward pass ran under `no_grad`, or "
+     "its result was detached or turned into plain numbers.",
+     "Compute logits and loss of the training batch as tensors, without `no_grad`."),
+    (WRONG_VALUES, "backward through the graph a second time", "backward twice",
+     "`backward` is called twice for one loss.", "Compute a new loss for each `backward`."),
+    (WRONG_VALUES, r"numpy\(\) on Tensor that requires grad", "gradients kept",
+     "the tensor still carries what `backward` would need.",
+     "Compute it within `with torch.inference_mode():`, or call `.detach()` first."),
+    (WRONG_VALUES, "batch_size", "batch flattened", "the number of rows is not that of the labels.",
+     "Keep the first axis in each reshape: one row for each image."),
+    (WRONG_VALUES, "mat1 and mat2 shapes", "flatten size",
+     "a fully connected layer expects another number of values than arrive.",
+     "Follow the shapes through the layers, and compare with `in_features`."),
+    (WRONG_VALUES, "ambiguous", "array as condition",
+     "a whole array stands where True or False is wanted.",
+     "Say what is meant: `.all()`, `.any()`, or a comparison for each element."),
+    (WRONG_VALUES, "unpack", "unpacked",
+     "the number of names on the left is not that of the values on the right.",
+     "Print the value on the right: a shape has one number for each axis."),
+    (WRONG_VALUES, "inhomogeneous", "ragged", "rows of different lengths can't make one array.",
+     "Print the length of each row before they are put together."),
+    (WRONG_VALUES, r"axis (-?\d+) is out of bounds for array of dimension (\d+)", "axis",
+     "there is no axis {0} in this array, whose number of axes is {1}; the first one is axis 0.",
+     "Count the axes of the shape, for one image and for a batch: the last one is always -1."),
+    (IndexError, r"index (-?\d+) is out of bounds for axis (\d+) with size (\d+)", "out of bounds",
+     "axis {1} has the length {2}, counted from 0, so {0} is not one of its places.",
+     "See what these numbers count, and whether that lies along axis {1}."),
+    (WRONG_VALUES, r"Cannot cast ufunc .* from dtype\('(\w+)'\) to dtype\('(\w+)'\)",
+     "type of numbers",
+     "an array of the type {1} cannot take in numbers of the type {0}.",
+     "Make the array that is changed in place with the right type: np.zeros makes floats."),
+    (TypeError, "Cannot interpret '(.*)' as a data type", "shape without parentheses",
+     "{0} stands where the type of the numbers is wanted: all lengths belong into the first "
+     "argument.", "Set the whole shape in parentheses of its own: np.zeros((rows, columns))."),
+    (TypeError, r"'([\w.]+)' object is not callable", "not a function",
+     "what stands before the parenthesis is no function, but a value of the type {0}.",
+     "Write the `*` of a product, and use square brackets for an index."),
+    (RuntimeError, r"expected input.* to have (\d+) channels, but got (\d+)", "channels",
+     "the layer expects {0} channels, and {1} came: not the result of the layer before it.",
+     "Hand each layer what the one before returned: `x = layer(x)`."),
+    (TypeError, "NoneType", "None used",
+     "a value in this line is None, which is what a function without `return` gives.", NONE_GIVEN),
+    (TypeError, "only (?:length-1|0-dimensional|integer scalar) arrays|can only be converted",
+     "one number only", "this works on one number at a time, and an array came.",
+     "Use NumPy's function of that name, which takes whole arrays."),
+    (TypeError, r"unsupported operand type\(s\) for (\S+): '(\w+)' and '(\w+)'", "types",
+     "`{0}` meets a {1} and a {2}, which don't go together.",
+     "Convert one of them first; a text with values in it is best written as an f-string."),
+    (TypeError, r"unexpected keyword argument '(\w+)'", "unknown argument",
+     "what is called there has no argument `{0}`.", "Look its arguments up in the documentation."),
+    (TypeError, r"missing \d+ required positional arguments?: (.*)", "argument missing",
+     "a call leaves out {0}.", "Compare that call with the docstring of what is called."),
+)  # fmt: skip
+
+
+def _known(error: BaseException, place: Place) -> Explanation | None:
+    for kinds, words, key, likely, step in MEANINGS:
+        if isinstance(error, kinds) and (match := re.search(words, str(error))):
+            facts = shapes_of(place) if isinstance(error, (*WRONG_VALUES, IndexError)) else ""
+            groups = match.groups()
+            return Explanation(facts, key, likely.format(*groups), step.format(*groups))
+    return None
+
+
+# Rules for what a message alone doesn't tell: each looks at an error and its place.
 
 
 def _name_error(error: BaseException, place: Place) -> Explanation | None:
-    name = getattr(error, "name", None) or str(error).partition("'")[2].partition("'")[0]
+    name = str(getattr(error, "name", None) or str(error).partition("'")[2].partition("'")[0])
     values = place.frame.f_locals if place.frame else {}
-    if isinstance(error, UnboundLocalError):
-        likely = f"`{name}` is used in this function before it gets a value there."
-        return Explanation(
-            "",
-            "used too early",
-            likely,
-            f"Give `{name}` its value first, outside of any `if` or loop that may be skipped.",
-        )
-    if hasattr(values.get("self"), str(name)):
+    if hasattr(values.get("self"), name):
         likely = f"`self.` is missing before `{name}`: it belongs to the network."
         return Explanation("", "self missing", likely, f"Write `self.{name}`.")
-    known = [*values, *(vars(values["self"]) if hasattr(values.get("self"), "__dict__") else ())]
-    near = difflib.get_close_matches(
-        str(name), [*known, *(place.frame.f_globals if place.frame else ())], 1
-    )
-    step = "See how that name is spelled where it gets its value, and whether that comes first."
+    own = getattr(values.get("self"), "__dict__", ())
+    known = [*values, *own, *(place.frame.f_globals if place.frame else ())]
+    near = difflib.get_close_matches(name, known, 1)
     likely = f"nothing is called `{name}` here" + (f"; there is `{near[0]}`." if near else ".")
-    return Explanation("", "unknown name", likely, step)
+    return Explanation("", "unknown name", likely, SPELLING)
 
 
 def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
-    name, thing = getattr(error, "name", None), getattr(error, "obj", None)
-    if "'NoneType' object" in str(error):
-        likely = f"what stands before `.{name}` is None, as a function without `return` gives it."
-        return Explanation(
-            "",
-            "None used",
-            likely,
-            "See which function gave it, and whether it ends with `return`.",
-        )
+    name, thing = str(getattr(error, "name", None)), getattr(error, "obj", None)
+    values = place.frame.f_locals if place.frame else {}
+    if name in values and thing is values.get("self"):
+        likely = f"`{name}` is a variable of this function alone: `self.` is missing before it."
+        step = f"Write `self.{name}` where it gets its value: so the network keeps it."
+        return Explanation("", "self missing", likely, step)
+    if place.frame and f".{name}" not in place.code and thing is not values.get("self"):
+        return None  # it arose in a function of the course, from what it was handed
     before = place.part.rpartition(f".{name}")[0]
     shown = f"`{before}`" if before else f"a value of the type {type(thing).__name__}"
-    near = difflib.get_close_matches(str(name), dir(thing), 1, 0.75) if thing is not None else []
+    near = difflib.get_close_matches(name, dir(thing), 1, 0.75) if thing is not None else []
     likely = f"{shown} has nothing called `{name}`" + (f"; it has `{near[0]}`." if near else ".")
-    step = "See how that name is spelled where it gets its value, and whether that comes first."
-    return Explanation("", "unknown attribute", likely, step)
+    return Explanation("", "unknown attribute", likely, SPELLING)
+
+
+def _own_error(error: BaseException, place: Place) -> Explanation | None:
+    if not place.code.startswith(("raise ", "assert ")):
+        return None
+    likely = "this line ends the function by an error of its own, where nothing is wrong."
+    step = "Print the two sides of the condition above that line, and see why it holds."
+    return Explanation("", "own error", likely, step)
+
+
+def _no_record(error: BaseException, place: Place) -> Explanation | None:
+    frames = [each.frame for each in places(error) if each.frame]
+    known = [value for frame in frames for value in frame.f_locals.values()]
+    if not any(type(value).__name__ == "History" and not len(value) for value in known):
+        return None
+    likely = "the epoch has ended and the history holds no entry: `history.record` was not called."
+    step = "Record the loss and both accuracies at the end of each epoch."
+    return Explanation("", "nothing recorded", likely, step)
 
 
 MISFITS = re.compile(
@@ -255,149 +333,15 @@ MISFITS = re.compile(
 
 def _misfit(error: BaseException, place: Place) -> Explanation | None:
     facts = shapes_of(place)
-    if MISFITS.search(str(error)) and facts:
-        return Explanation(facts, "raised", "", SHAPES)
-    return Explanation(facts) if facts else None
+    step = SHAPES if MISFITS.search(str(error)) else Explanation().step
+    return Explanation(facts, step=step) if facts else None
 
 
-def _type_error(error: BaseException, place: Place) -> Explanation | None:
-    text = str(error)
-    if "NoneType" in text:
-        likely = "a value in this line is None, which is what a function without `return` gives."
-        return Explanation(
-            "",
-            "None used",
-            likely,
-            "See which function gave it, and whether it ends with `return`.",
-        )
-    if re.search(
-        r"only (length-1|0-dimensional|integer scalar) arrays|can only be converted",
-        text,
-    ):
-        likely = "this works on one number at a time, and an array came."
-        return Explanation(
-            shapes_of(place),
-            "one number only",
-            likely,
-            "Use NumPy's function of that name, which takes whole arrays.",
-        )
-    if match := re.search(r"unsupported operand type\(s\) for (\S+): '(\w+)' and '(\w+)'", text):
-        likely = f"`{match[1]}` meets a {match[2]} and a {match[3]}, which don't go together."
-        step = "Convert one of them first; a text with values in it is best written as an f-string."
-        return Explanation("", "types", likely, step)
-    if match := re.search(r"unexpected keyword argument '(\w+)'", text):
-        likely = f"what is called there has no argument `{match[1]}`."
-        return Explanation(
-            "", "unknown argument", likely, "Look its arguments up in the documentation."
-        )
-    if match := re.search(r"missing \d+ required positional arguments?: (.*)", text):
-        return Explanation(
-            "",
-            "argument missing",
-            f"a call leaves out {match[1]}.",
-            "Compare that call with the docstring of what is called.",
-        )
-    return None
-
-
-def _no_record(error: BaseException, place: Place) -> Explanation | None:
-    known = [
-        value for each in places(error) if each.frame for value in each.frame.f_locals.values()
-    ]
-    if not any(type(value).__name__ == "History" and not len(value) for value in known):
-        return None
-    likely = "the epoch has ended and the history holds no entry: `history.record` was not called."
-    step = "Record the loss and both accuracies at the end of each epoch."
-    return Explanation("", "nothing recorded", likely, step)
-
-
-OUT_OF_BOUNDS = re.compile(  # NumPy's messages: PyTorch's don't always name the right axis
-    r"(?:axis|index) (-?\d+) is out of bounds for (?:array of dimension|axis (\d+) with size) (\d+)"
-)
-
-
-def _out_of_bounds(error: BaseException, place: Place) -> Explanation | None:
-    match = OUT_OF_BOUNDS.search(str(error))
-    if not match:
-        return None
-    wanted, axis, size = match.groups()
-    if axis is None:
-        holds = f"the array has {size} " + ("axis" if size == "1" else "axes")
-        step = "Where the last axis is meant, write -1: it is there for one image and for a batch."
-    else:
-        holds = f"axis {axis} has {size} " + ("place" if size == "1" else "places")
-        step = f"See what these numbers count, and whether that lies along axis {axis}."
-    likely = f"{holds}, counted from 0, and {wanted} is not one of them."
-    return Explanation(shapes_of(place), "out of bounds", likely, step)
-
-
-def _nothing_counted(error: BaseException, place: Place) -> Explanation | None:
-    likely = (
-        "the number that is divided by is 0: what should be counted never came, as from a loop "
-        "over an iterator that is used up already."
-    )
-    return Explanation("", "divided by 0", likely, "Print how often the loop before it is run.")
-
-
-KNOWN_TEXTS = (
-    ("does not require grad", "no gradients recorded",
-     "the loss does not depend on the weights any more: the forward pass ran under `no_grad`, or "
-     "its result was detached or turned into plain numbers.",
-     "Compute logits and loss of the training batch as tensors, without `no_grad`."),
-    ("backward through the graph a second time", "backward twice",
-     "`backward` is called twice for one loss.", "Compute a new loss for each `backward`."),
-    ("numpy() on Tensor that requires grad", "gradients kept",
-     "the tensor still carries what `backward` would need.",
-     "Compute it within `with torch.inference_mode():`, or call `.detach()` first."),
-    ("batch_size", "batch flattened", "the number of rows is not that of the labels.",
-     "Keep the first axis in each reshape: one row for each image."),
-    ("mat1 and mat2 shapes", "flatten size",
-     "a fully connected layer expects another number of values than arrive.",
-     "Follow the shapes through the layers, and compare with `in_features`."),
-    ("ambiguous", "array as condition", "a whole array stands where True or False is wanted.",
-     "Say what is meant: `.all()`, `.any()`, or a comparison for each element."),
-    ("unpack", "unpacked",
-     "the number of names on the left is not that of the values on the right.",
-     "Print the value on the right: a shape has one number for each axis."),
-    ("inhomogeneous", "ragged", "rows of different lengths can't make one array.",
-     "Print the length of each row before they are put together."),
-)  # fmt: skip
-
-
-def _known_text(error: BaseException, place: Place) -> Explanation | None:
-    for text, key, likely, step in KNOWN_TEXTS:
-        if text in str(error):
-            return Explanation(shapes_of(place), key, likely, step)
-    return None
-
-
-def _without_end(error: BaseException, place: Place) -> Explanation | None:
-    return Explanation(
-        "",
-        "endless",
-        "it takes far longer than it should, as a loop or recursion without an end does.",
-        "See what changes in each turn of the loop, and what would end it.",
-    )
-
-
-def _exit(error: BaseException, place: Place) -> Explanation | None:
-    return Explanation(
-        "",
-        "exit",
-        "`exit` ends the whole program, the notebook's kernel too.",
-        "Leave a function by `return`, or raise an error that says what is wrong.",
-    )
-
-
-RULES: tuple[tuple[tuple[type[BaseException], ...], Any], ...] = (
-    ((SystemExit,), _exit),
-    ((RecursionError, TooLong), _without_end),
-    ((NameError,), _name_error),
-    ((AttributeError,), _attribute_error),
-    ((IndexError,), _out_of_bounds),
-    ((IndexError,), _no_record),
-    ((ZeroDivisionError,), _nothing_counted),
-    ((ValueError, RuntimeError, TypeError), _known_text),
-    ((TypeError,), _type_error),
-    ((ValueError, RuntimeError, TypeError, IndexError), _misfit),
+RULES: tuple[tuple[type[BaseException], Any], ...] = (
+    (Exception, _own_error),
+    (BaseException, _known),
+    (NameError, _name_error),
+    (AttributeError, _attribute_error),
+    (IndexError, _no_record),
+    (Exception, _misfit),
 )

@@ -5,26 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 FILE = Path(__file__).with_name("exercises.toml")
 MODULES = ("mlp", "training", "cnn")
 KEYS = {"name", "section", "module", "takes", "writes", "needs", "check", "points"}
-
-
-class AnyCheck(Protocol):
-    """What all checks are: called with the student's functions, they give a report."""
-
-    def __call__(self, *functions: Any, **options: Any) -> Any:  # noqa: ANN401
-        ...
-
-    stand_ins: dict[str, Any]
-
-    def run(self, *functions: Any, **options: Any) -> Any:  # noqa: ANN401
-        ...
-
-    def every_part(self, *functions: Any, **options: Any) -> Any:  # noqa: ANN401
-        ...
 
 
 @dataclass(frozen=True)
@@ -46,11 +31,9 @@ class Task:
         return sum(self.points.values())
 
     @property
-    def check(self) -> AnyCheck:
-        """The check of the notebook; its module, and with it perhaps PyTorch, is loaded now."""
-        module = import_module(f"checks.{self.check_module}")
-        check: AnyCheck = getattr(module, f"check_{self.name}")
-        return check
+    def check(self) -> Any:
+        """The `Check` of the notebook; its module, and with it perhaps PyTorch, is loaded now."""
+        return getattr(import_module(f"checks.{self.check_module}"), f"check_{self.name}")
 
     def functions(self) -> list[Any]:
         """Return what the check is called with, from helpers/."""

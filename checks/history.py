@@ -35,9 +35,6 @@ ACCURACY_FAULTS = (
     Fault("error rate", "this is the percentage of mistakes.",
           "Count the predictions that are equal to the labels.",
           lambda p, t: 100 * (p != t).mean()),
-    Fault("error rate", "this is the fraction of mistakes.",
-          "Count the predictions that are equal to the labels, and return percent.",
-          lambda p, t: (p != t).mean()),
     Fault("count", "this is the number of right predictions.",
           "Divide by the number of labels, and multiply by 100.", lambda p, t: (p == t).sum()),
     Fault("percent twice", "it was multiplied by 100 twice.", "accuracy returns percent already.",
@@ -131,7 +128,6 @@ RIGHT: dict[str, tuple[Quantity, ...]] = {
     ),
 }
 AT_THE_END = "Record at the end of each epoch, when all its steps are taken."
-ARGUMENTS = "The order is record(loss, train_accuracy, validation_accuracy)."
 MEAN = "Add up the losses of all images of the epoch, and divide by their number."
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "train_accuracy": (
@@ -143,8 +139,6 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
               "the training accuracy is taken on the validation images.",
               "Pass the training images and labels to the evaluation.",
               lambda e: e.accuracy(e.validation, e.n_after)),
-        Fault("arguments exchanged", "the loss stands where the training accuracy should.",
-              ARGUMENTS, lambda e: e.losses().sum() / e.sizes().sum()),
         Fault("before the epoch", "the training accuracy is taken before the steps of the epoch.",
               AT_THE_END, lambda e: e.accuracy(e.training, e.n_before)),
         Fault("last batch only", "the training accuracy is that of the last batch.",
@@ -160,8 +154,6 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
               lambda e: e.accuracy(e.training, e.n_after)),
         Fault("before the epoch", "the validation accuracy is taken before the steps of the epoch.",
               AT_THE_END, lambda e: e.accuracy(e.validation, e.n_before)),
-        Fault("arguments exchanged", "the loss stands where the validation accuracy should.",
-              ARGUMENTS, lambda e: e.losses().sum() / e.sizes().sum()),
     ),
     "loss": (
         Fault("total loss", "this is the sum over all images, not their mean.", MEAN,
@@ -170,16 +162,8 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
               MEAN, lambda e: e.losses().mean()),
         Fault("sum of batches", "the batches' mean losses are added up.", MEAN,
               lambda e: (e.losses() / e.sizes()).sum()),
-        Fault("sum of means divided by images",
-              "the batches' mean losses are added up and divided by the number of images.",
-              "Multiply each batch's mean loss by its number of images before adding.",
-              lambda e: (e.losses() / e.sizes()).sum() / e.sizes().sum()),
         Fault("last batch only", "this is the mean loss of the last batch.", MEAN,
               lambda e: e.losses()[-1] / e.sizes()[-1]),
-        Fault("last batch only", "this is the loss of the last batch.", MEAN,
-              lambda e: e.losses()[-1]),
-        Fault("arguments exchanged", "an accuracy stands where the loss should.", ARGUMENTS,
-              lambda e: e.accuracy(e.training, e.n_after)),
     ),
 }  # fmt: skip
 NOT_EACH_EPOCH = Fault(
@@ -190,21 +174,27 @@ NOT_EACH_EPOCH = Fault(
 
 
 def judge_history(
-    exercise: Exercise,
-    history: Any,  # noqa: ANN401  # a student's result
-    plan: Plan,
-    steps: Sequence[Step],
+    exercise: Exercise, history: Any, plan: Plan, steps: Sequence[Step]
 ) -> Iterator[Part]:
     """Judge what a training returned: one entry for each epoch, on the right images."""
     if history is None:
         exercise.halt(
             "history", "None.", "a History with one entry for each epoch.", NOTHING_RETURNED
         )
+    missing = [name for name in RIGHT if not hasattr(history, name)]
+    if missing:
+        found = f"a {type(history).__name__} without {', '.join(missing)}."
+        exercise.halt("history", found, "a History with one entry for each epoch.", NO_HISTORY)
     yield partial(_exchanged, exercise, history, plan, steps)
     for name in RIGHT:
         yield partial(_judge_quantity, exercise, name, history, plan, steps)
 
 
+NO_HISTORY = Fault(
+    "another result",
+    "something else than the History is returned.",
+    "Return the History alone, as the docstring says.",
+)
 EXCHANGED = Fault(
     "arguments exchanged",
     "the right numbers are recorded in the wrong places.",
@@ -213,10 +203,7 @@ EXCHANGED = Fault(
 
 
 def _exchanged(
-    exercise: Exercise,
-    history: Any,  # noqa: ANN401
-    plan: Plan,
-    steps: Sequence[Step],
+    exercise: Exercise, history: Any, plan: Plan, steps: Sequence[Step]
 ) -> Iterator[Verdict]:
     """See whether all three quantities are there, and in each other's places."""
     told = {name: np.asarray(getattr(history, name, None), dtype=float) for name in RIGHT}
@@ -241,11 +228,7 @@ def epochs_of(plan: Plan, steps: Sequence[Step]) -> list[Epoch]:
 
 
 def _judge_quantity(
-    exercise: Exercise,
-    name: str,
-    history: Any,  # noqa: ANN401
-    plan: Plan,
-    steps: Sequence[Step],
+    exercise: Exercise, name: str, history: Any, plan: Plan, steps: Sequence[Step]
 ) -> Iterator[Verdict]:
     values = exercise.numbers(name, getattr(history, name, None))
     if values.shape != (plan.n_epochs,):

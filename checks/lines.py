@@ -60,6 +60,10 @@ def rearranged(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
                 if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
                     continue  # a docstring
                 rest = held[:number] + held[number + 1 :] or [ast.Pass()]
+                if left_out and isinstance(statement, ast.Try):
+                    new = held[:number] + statement.body + held[number + 1 :]
+                    claim = "`except` hides an error here that has to leave the function."
+                    yield Lines([(*place[:2], new)], statement, "error hidden", claim)
                 if left_out:
                     claim = "this line is too much."
                     yield Lines([(*place[:2], rest)], statement, "too much", claim)
@@ -126,7 +130,7 @@ def added(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
                 yield Lines([(parent, field, new)], at, "call missing", claim)
 
 
-def everywhere(function: ast.FunctionDef, scope: Scope) -> Iterator[Rewritten]:
+def everywhere(function: ast.FunctionDef) -> Iterator[Rewritten]:
     """Yield the function with one and the same slip undone in all its lines."""
     nodes = list(ast.walk(function))
     assigned = [n for n in nodes if isinstance(n, ast.Assign) and is_own(n.targets[0])]
@@ -137,7 +141,17 @@ def everywhere(function: ast.FunctionDef, scope: Scope) -> Iterator[Rewritten]:
     if len(added_to) > 1:
         claim = "here and in other lines what was there before has to be replaced."
         yield Rewritten(_Assignments().visit, added_to[0], "+= for =", claim)
-    used = {ast.unparse(n): n for n in nodes if is_dotted(n)}
+    for operator in (ast.Sub, ast.Add):
+        signed = [n for n in nodes if isinstance(getattr(n, "op", None), operator)]
+        if len(signed) > 1:
+            sign = "+" if operator is ast.Add else "-"
+            claim = f"here and in other lines the sign `{sign}` is wrong."
+            yield Rewritten(_Signs(operator).visit, signed[0], "sign", claim)
+
+
+def renamed(function: ast.FunctionDef, scope: Scope) -> Iterator[Rewritten]:
+    """Yield the function with one name replaced in all its lines, or two exchanged."""
+    used = {ast.unparse(n): n for n in ast.walk(function) if is_dotted(n)}
     for old, node in used.items():
         for new in _namesakes(old, scope):
             if new in used:
@@ -163,7 +177,7 @@ class _Renaming(ast.NodeTransformer):
     def __init__(self, old: str, new: str) -> None:
         self.pairs = {old: new, new: old}
 
-    def visit(self, node: Node) -> Any:  # noqa: ANN401  # as in ast
+    def visit(self, node: Node) -> Any:  # as in ast
         if isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node) in self.pairs:
             new = expression(self.pairs[ast.unparse(node)])
             assert isinstance(new, (ast.Name, ast.Attribute))
@@ -178,6 +192,17 @@ class _Sums(ast.NodeTransformer):
         if not isinstance(target, ast.Attribute) or not is_own(target):
             return node
         return ast.copy_location(ast.AugAssign(target, ast.Add(), node.value), node)
+
+
+class _Signs(ast.NodeTransformer):
+    def __init__(self, operator: type[ast.operator]) -> None:
+        self.operator = operator
+
+    def generic_visit(self, node: Node) -> Node:
+        super().generic_visit(node)
+        if isinstance(getattr(node, "op", None), self.operator):
+            node.op = ast.Add() if self.operator is ast.Sub else ast.Sub()  # type: ignore[attr-defined]
+        return node
 
 
 class _Assignments(ast.NodeTransformer):

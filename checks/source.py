@@ -2,15 +2,14 @@
 
 import ast
 import linecache
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache, cached_property
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-Definition = ast.FunctionDef | ast.ClassDef
 
-
-def plain_function(function: Any) -> FunctionType | None:  # noqa: ANN401  # a student's object
+def plain_function(function: Any) -> FunctionType | None:
     """Return `function` itself, or a method of a class; None for what is neither, or elsewhere."""
     if isinstance(function, type):
         own = (value for value in vars(function).values() if isinstance(value, FunctionType))
@@ -18,7 +17,7 @@ def plain_function(function: Any) -> FunctionType | None:  # noqa: ANN401  # a s
     return function if isinstance(function, FunctionType) else None
 
 
-def syntax_slip(function: Any) -> SyntaxError | None:  # noqa: ANN401
+def syntax_slip(function: Any) -> SyntaxError | None:
     """Return why Python can't read the file of `function` as it is now, None if it can."""
     plain = plain_function(function)
     try:
@@ -57,10 +56,11 @@ class Source:
         """All functions and methods by name, say "MLP.forward"."""
         return dict(_functions(self.tree))
 
-    def theirs(self, writes: Iterable[str]) -> dict[str, ast.FunctionDef]:
+    def theirs(self, writes: Iterable[str], others: Collection[str]) -> dict[str, ast.FunctionDef]:
         """Return those functions that students write: the exercise's, and what these call.
 
         What comes with the course is typed in full; a helper that a student adds hardly ever is.
+        The `others` are those of other exercises.
         """
         found: dict[str, ast.FunctionDef] = {}
         waiting = [name for name in writes if name in self.functions]
@@ -68,7 +68,8 @@ class Source:
             name = waiting.pop()
             found[name] = node = self.functions[name]
             for called in _called(node, name.rpartition(".")[0]):
-                if called not in found and called in self.functions and not self.is_given(called):
+                known = called in found or called in others or called not in self.functions
+                if not known and not self.is_given(called):
                     waiting.append(called)
         return found
 
@@ -108,6 +109,16 @@ class Source:
     @cached_property
     def _compiled(self) -> dict[tuple[str, ...], CodeType]:
         return {}
+
+
+@cache
+def given_functions(file: str) -> frozenset[str]:
+    """Return the functions of a file that say what they return: they come with the course."""
+    try:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(name for name, node in _functions(tree) if node.returns is not None)
 
 
 def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:

@@ -114,7 +114,12 @@ class SpyNetwork(Spy):
         return self.y_hat
 
     def loss(self, y: ArrayLike) -> float:
-        """Return the cross-entropy of the last forward pass, or 0 where y does not fit it."""
+        """Return the cross-entropy of the last forward pass, or 0 where y does not fit it.
+
+        Raises RuntimeError before the first one, as the network itself does.
+        """
+        if not hasattr(self, "a2"):
+            raise RuntimeError("loss(y) came before forward(x); call forward(x) first.")
         targets = np.asarray(y)
         return -float((targets * self.a2).sum()) if targets.shape == self.a2.shape else 0.0
 
@@ -167,6 +172,21 @@ def untouched(
     if not all(np.array_equal(now, before) for now, before in pairs):
         found = "images or labels in another order, or with other values."
         yield exercise.wrong("data, afterwards", found, "as they were.", DATA_CHANGED)
+
+
+IMAGES_LEFT_OUT = Fault(
+    "images left out",
+    "some images are not looked at.",
+    "See that the loop goes over all batches, the last and smaller one too.",
+)
+
+
+def require_all_seen(exercise: Exercise, notes: Iterable[Note], n: int) -> None:
+    """End the check unless `n` images went forward, whatever was done to them before."""
+    seen = sum(len(note.images) for note in notes)
+    if seen < n:
+        found = f"{seen} of {n} images were looked at."
+        exercise.halt("images", found, "all of them.", IMAGES_LEFT_OUT)
 
 
 @dataclass(frozen=True)

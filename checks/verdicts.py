@@ -66,12 +66,18 @@ ATTRIBUTE_MISSING = Fault(
     "the network has nothing of this name.",
     "Use the names of the class docstring: W1, b1, W2, b2, and W1_grad to b2_grad.",
 )
+IS_NONE = Fault(
+    "None in the network",
+    "this attribute is None, with which nothing can be computed.",
+    "Give it an array: zeros in the shape of the parameter, for a gradient.",
+)
 INPUT_CHANGED = Fault(
     "input changed",
     "the array that was passed in was changed in place, by `-=`, `*=`, `+=` or `[...] =`.",
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
 VAGUE = (UNKNOWN.key, RAISED.key)
+WEAK = (*VAGUE, "shape")  # a change of the text that mends it tells more
 
 
 @dataclass(frozen=True)
@@ -244,7 +250,7 @@ class Exercise:
         fault = fault._replace(step=fault.step or told.step)
         return self.wrong(error.call, found, "a result, no exception.", fault)
 
-    def numbers(self, part: str, value: Any) -> Array:  # noqa: ANN401  # a student's result
+    def numbers(self, part: str, value: Any) -> Array:
         """Return `value` as an array of numbers; end the check if it isn't one."""
         if value is None:
             self.halt(part, "None.", "an array of numbers.", NOTHING_RETURNED)
@@ -256,9 +262,11 @@ class Exercise:
             self.halt(part, f"a {type(value).__name__}.", "an array of numbers.", NOT_NUMBERS)
         return array
 
-    def attribute(self, network: Any, name: str) -> Array:  # noqa: ANN401
+    def attribute(self, network: Any, name: str) -> Array:
         """Return a copy of an array of the student's network; end the check if there is none."""
         value = getattr(network, name, None)
+        if value is None and hasattr(network, name):
+            self.halt(name, "None.", "an array.", IS_NONE)
         if value is None:
             self.halt(name, f"no {name} in the network.", f"{name}, an array.", ATTRIBUTE_MISSING)
         return self.numbers(name, value).copy()
@@ -276,7 +284,7 @@ class Exercise:
         worst = max(differences)
         if worst < close:
             return self.right(part, "right" if near else closeness(worst))
-        fault = find_fault(samples, faults, near) or UNKNOWN
+        fault = find_fault(samples, faults, near) or relation(samples) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, fault, closeness(worst))
@@ -306,6 +314,66 @@ def find_fault(samples: Iterable[Sample], faults: Iterable[Fault], near: float =
     if not samples:
         return None
     return next((f for f in faults if all(_gives(f, sample, near) for sample in samples)), None)
+
+
+def relation(samples: Sequence[Sample]) -> Fault | None:
+    """Say what is true of all results beside what was wanted: their shape, or a common factor."""
+    pairs = [(sample.found, sample.wanted) for sample in samples]
+    if not asked_why():
+        return None
+    if all(found.shape != wanted.shape for found, wanted in pairs):
+        step = "Print the shape after each step, and see where it is no longer what you expect."
+        return Fault("shape", _shape_words(pairs), step)
+    factors = [_factor(*pair) for pair in pairs]
+    lengths = [_n_rows(*sample.inputs[:1]) for sample in samples]
+    if len(pairs) < 2 or not all(np.isfinite(factor) for factor in factors):
+        return None
+    if max(lengths) > 1 and np.allclose(np.multiply(factors, lengths), 1, rtol=SAME, atol=0):
+        likely = "everything is divided by the number of rows: a mean is taken, or a sum divided."
+        return Fault("scaled", likely, "The sum over the images is wanted: do not divide by them.")
+    if not np.allclose(factors, factors[0], rtol=SAME, atol=0):
+        return None
+    base = next((b for b in (2, 10) if abs(factors[0] * np.log(b) - 1) < SAME), 0)
+    if base:
+        step = "Use the natural logarithm, np.log."
+        return Fault("scaled", f"everything is as with logarithms of base {base}.", step)
+    times = "the negative of" if abs(factors[0] + 1) < SAME else f"{factors[0]:.6g} times"
+    step = "Look for a factor or a sign too much or too little, or for another function."
+    return Fault("scaled", f"everything is {times} what it should be.", step)
+
+
+def _n_rows(first: Any = None) -> int:
+    return len(first) if isinstance(first, np.ndarray) and first.ndim == 2 else 1
+
+
+def _factor(found: Array, wanted: Array) -> float:
+    """Return the number that `wanted` is multiplied by in `found`, NaN if there is none."""
+    if found.shape != wanted.shape or not wanted.any() or not np.isfinite(found).all():
+        return float("nan")
+    factor = float((found * wanted).sum() / (wanted * wanted).sum())
+    return factor if factor and distance(found, factor * wanted) < SAME else float("nan")
+
+
+def _axes(number: int) -> str:
+    return "one axis" if number == 1 else f"{number or 'no'} axes"
+
+
+def _shape_words(pairs: Sequence[tuple[Array, Array]]) -> str:
+    found, wanted = pairs[0]
+    if all(distance(f.ravel(), w.ravel()) < CLOSE for f, w in pairs):
+        return "the numbers are right, and only their shape is not."
+    if any(f.ndim != w.ndim or not f.size for f, w in pairs):
+        return f"the result has {_axes(found.ndim)}, where it should have {wanted.ndim}."
+    for order in itertools.permutations(range(found.ndim)):
+        if all(distance(f.transpose(order), w) < CLOSE for f, w in pairs):
+            return "the numbers are right, and the axes stand in another order."
+    if all(distance(f, w[: len(f)]) < CLOSE for f, w in pairs):
+        return "only the first rows are there; they are right."
+    if all(distance(f, w[-len(f) :]) < CLOSE for f, w in pairs):
+        return "only the last rows are there; they are right."
+    lengths = enumerate(zip(found.shape, wanted.shape, strict=True))
+    axis, (came, due) = next(each for each in lengths if each[1][0] != each[1][1])
+    return f"axis {axis} has the length {came}, and should have {due}."
 
 
 def _gives(fault: Fault, sample: Sample, near: float) -> bool:

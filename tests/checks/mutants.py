@@ -227,6 +227,27 @@ ONE_HOT = functions(
      "def one_hot_encode(labels, n_classes=10):\n    np.eye(n_classes)[labels]"),
 )  # fmt: skip
 
+
+def one_line(exercise: str, arguments: str, *entries: tuple[str, str, str]) -> list[Mutant]:
+    """Make mutants of functions that return an expression: name, cause, expression."""
+    code = f"def {exercise}({arguments}):\n    return "
+    return functions(exercise, *((name, cause, code + what) for name, cause, what in entries))
+
+
+STEPS = [
+    *one_line("cross_entropy_derivative", "y_hat, y",
+              ("other way round", "scaled", "y - y_hat"),
+              ("mean", "scaled", "(y_hat - y) / len(y)"),
+              ("doubled", "scaled", "2 * (y_hat - y)")),
+    *one_line("weight_gradient", "delta, inputs",
+              ("transposed", "order of the product", "inputs.T @ delta"),
+              ("mean", "scaled", "delta.T @ inputs / len(delta)"),
+              ("negative", "scaled", "-delta.T @ inputs")),
+    *one_line("sigmoid_derivative", "z", ("negative", "scaled", "-z * (1 - z)")),
+    *one_line("hidden_delta", "delta2, W2, z1",
+              ("mean", "scaled", "(delta2 @ W2) * z1 * (1 - z1) / len(z1)")),
+]  # fmt: skip
+
 ACCURACY = functions(
     "accuracy",
     ("printed", "nothing returned", "def accuracy(predicted, true):\n    print(100 * np.mean(predicted == true))"),
@@ -391,26 +412,117 @@ EVALUATION = edits(
     ("last batch counted", "= for +=", "correct += (predicted ==", "correct = (predicted =="),
 )  # fmt: skip
 
+STEP_LINES = "            network.update_params(learning_rate)\n"
+FORWARD_LINE = "            network.forward(images[batch])\n"
+RECORD = "total / len(images), train_accuracy, validation_accuracy"
+TORCH_STEP = "            optimizer.step()\n"
+# Mistakes that other people's solutions had, which were passed, named wrongly or not at all.
+SEEN = [
+    Mutant("forward", "local names only", "not kept", (
+        ("self.z1 = sigmoid(self.a1)", "z1 = sigmoid(self.a1)"),
+        ("self.a2 = self.z1 @", "self.a2 = z1 @"))),
+    *edits("forward",
+        ("batch of one squeezed", "too much", "self.y_hat = softmax(self.a2)", "self.y_hat = softmax(self.a2).squeeze()")),
+    *edits("train_network",
+        ("loss not recorded", "unknown", "            total += network.loss(targets[batch])\n", ""),
+        ("total loss", "total loss", RECORD, RECORD.replace(" / len(images)", "")),
+        ("loss of last batch", "= for +=", "total += network.loss(targets[batch])", "total = network.loss(targets[batch])"),
+        ("shuffled in place", "input changed", "    images, labels = train\n", "    images, labels = train\n    images[:] = images[::-1]\n    labels[:] = labels[::-1]\n"),
+        ("step after the loop", "indentation", STEP_LINES, STEP_LINES[4:]),
+        ("forward of all images", "another forward", FORWARD_LINE, "            network.forward(images)\n"),
+        ("update_grad of all targets", "another forward", "network.update_grad(targets[batch])", "network.update_grad(targets)"),
+        ("no forward at all", "forward missing", FORWARD_LINE, ""),
+        ("a dictionary returned", "another result", "    return history\n", "    return dict(history=history)\n"),
+        ("slices overlap", "ends of a slice", BATCH, "batch = order[start : start + batch_size + 1]"),
+        ("momentum", "lr ignored", STEP_LINES, "            network.update_params(learning_rate * (1 + 0.9 * (start > 0)))\n"),
+        ("hardly shuffled", "hardly shuffled", "order = rng.permutation(len(images))",
+         "order = np.roll(np.arange(len(images)), rng.integers(1, len(images)))")),
+    *edits("test_network",
+        ("sure ones only", "unknown", "return accuracy(y_hat.argmax(axis=1), labels)",
+         "return 100 * np.mean(y_hat[np.arange(len(labels)), labels] > 0.5)"),
+        ("first hundred", "images left out", "    y_hat = network.forward(images)\n",
+         "    images, labels = images[:100], labels[:100]\n    y_hat = network.forward(images)\n")),
+    *functions("accuracy",
+        ("distance", "unknown", "def accuracy(predicted, true):\n    return 100 - 100 * np.mean(np.abs(predicted - true))"),
+        ("is", "comparison", "def accuracy(predicted, true):\n    return 100 * np.mean([p is t for p, t in zip(predicted, true)])"),
+        ("return in the loop", "indentation", "def accuracy(predicted, true):\n    n = 0\n    for p, t in zip(predicted, true):\n        n += p == t\n        return 100 * n / len(true)")),
+    *functions("one_hot_encode",
+        ("rows shared", "whole columns", "def one_hot_encode(labels, n_classes=10):\n    rows = [[0] * n_classes] * len(labels)\n    for row, label in zip(rows, labels):\n        row[label] = 1\n    return np.array(rows)")),
+    *functions("sigmoid",
+        ("tanh not halved", "division missing", "def sigmoid(a):\n    return 0.5 * (1 + np.tanh(a))"),
+        ("exp of a sum", "parentheses", "def sigmoid(a):\n    return 1 / np.exp(-a + 1)")),
+    *functions("softmax",
+        ("largest of the batch", "shift of whole batch", "def softmax(a):\n    e = np.exp(a - a.max())\n    return e / e.sum(axis=-1, keepdims=True)"),
+        ("of the sigmoid", "unknown", "def softmax(a):\n    e = np.exp(sigmoid(a) - sigmoid(a).max(axis=-1, keepdims=True))\n    return e / e.sum(axis=-1, keepdims=True)")),
+    *functions("cross_entropy",
+        ("not shifted", "log 0", "def cross_entropy(a, y):\n    return -np.sum(y * (a - np.log(np.sum(np.exp(a), axis=-1, keepdims=True))))"),
+        ("keeps an axis", "shape", "def cross_entropy(a, y):\n    p = softmax(a)\n    return -np.sum(y * np.log(p), axis=-1, keepdims=True)")),
+    *edits("update_grad",
+        ("b1 for b2", "name", G["b2"], "self.b1_grad += delta2.sum(axis=0)"),
+        ("slope z1 * 1 - z1", "missing", DELTA1, "delta1 = (delta2 @ self.W2) * (z1 * 1 - z1)"),
+        ("reset in update_grad", "assigned", "        delta2 = y_hat - y\n", "        self.reset_grad()\n        delta2 = y_hat - y\n")),
+    *edits("update_params",
+        ("gradient None", "None in the network", "self.W1_grad = np.zeros_like(self.W1)", "self.W1_grad = None"),
+        ("only the step left", "= for +=", "self.W1 -= lr * self.W1_grad", "self.W1 = lr * self.W1_grad")),
+    *edits("saving",
+        ("prefix and text", "types", SAVE, 'np.save(filename_prefix + f"_{name}.npy", getattr(network, name))'),
+        ("arguments exchanged", "order of arguments", SAVE, 'np.save(getattr(network, name), f"{filename_prefix}_{name}.npy")'),
+        ("errors hidden", "takes anything", "    if shapes[0] != network.W1.shape:\n        raise ValueError", "    if shapes[0] != network.W1.shape:\n        print")),
+    *edits("initialization",
+        ("float32 always", "dtype ignored", W1_LINE, W1_LINE.replace("astype(dtype)", "astype(np.float32)")),
+        ("one number a row", "equal units", W1_LINE, "self.W1 = np.ones(n_inputs) * rng.normal(0, 0.1, (n_hidden, 1))"),
+        ("half the units equal", "equal units", W1_LINE,
+         W1_LINE + "\n        self.W1[: n_hidden // 2] = self.W1[n_hidden // 2 : n_hidden // 2 * 2]"),
+        ("sizes fixed", "sizes fixed", W1_LINE, "self.W1 = rng.normal(0, 0.1, (64, 784)).astype(dtype)")),
+    *edits("convolve",
+        ("type of the picture", "cut to whole numbers", "maps = np.zeros((len(weights), rows, columns))",
+         "maps = np.zeros((len(weights), rows, columns), picture.dtype)")),
+    *edits("net",
+        ("dropout", "random in training", "x = torch.flatten(x, 1)", "x = F.dropout(torch.flatten(x, 1), 0.5, self.training)"),
+        ("plain list", "layers not found", "    def forward(self, x):\n        x = F.max_pool2d(F.relu(self.layers.conv1(x)), 2)\n",
+         "        self._modules.clear()\n\n    def forward(self, x):\n        x = F.max_pool2d(F.relu(self.layers.conv1(x)), 2)\n"),
+        ("no biases", "biases missing", "nn.Conv2d(1, 6, 5)", "nn.Conv2d(1, 6, 5, bias=False)")),
+    Mutant("net", "another name", "layers not named", (
+        ("self.layers.fc3 = nn.Linear", "self.layers.last = nn.Linear"),
+        ("x = self.layers.fc3(x)", "x = self.layers.last(x)"))),
+    Mutant("net", "padded and larger", "shrinks differently", (
+        ("nn.Conv2d(1, 6, 5)", "nn.Conv2d(1, 6, 5, padding=2)"),
+        ("nn.Linear(16 * 4 * 4, 120)", "nn.Linear(16 * 5 * 5, 120)"))),
+    *edits("evaluation",
+        ("mode not put back", "mode not restored", "    network.train(was_training)\n", ""),
+        ("gradients kept", "gradients kept", "    with torch.no_grad():\n        logits = [", "    with torch.enable_grad():\n        logits = ["),
+        ("softmax", "softmax in evaluate", "return torch.cat(logits)", "return torch.cat(logits).softmax(dim=1)"),
+        ("outermost module only", "eval forgotten", "    network.train(False)\n", "    network.training = False\n"),
+        ("two guesses", "number", "correct += (predicted == labels[start : start + 500]).sum().item()",
+         "correct += (logits.topk(2).indices == labels[start : start + 500, None]).any(dim=1).sum().item()")),
+    *edits("trainNN",
+        ("permutation unseeded", "unseeded", "torch.randperm(len(images), generator=generator)", "torch.randperm(len(images))"),
+        ("last accuracy only", "= for +=", "correct += (logits", "correct = (logits"),
+        ("weight decay", "unknown", TORCH_STEP, "            network.weight.grad += 0.1\n" + TORCH_STEP)),
+]  # fmt: skip
+
 MUTANTS: list[Mutant] = [
     *SIGMOID, *SOFTMAX, *INITIALIZATION, *FORWARD, *UPDATE_GRAD, *UPDATE_PARAMS,
     *ONE_HOT, *ACCURACY, *TRAIN_NETWORK, *TEST_NETWORK, *SAVING, *NET, *TRAIN_NN, *EVALUATION,
 ]  # fmt: skip
+
+ALL = [*MUTANTS, *STEPS, *SEEN]  # classes of invented hand-ins are drawn from the first alone
 
 
 def main(arguments: Iterable[str]) -> None:
     """Print how many mutants are caught and named rightly, and those that aren't."""
     # Some mutants save their weights in the current folder.
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
-        reports = [(mutant, mutant.report()) for mutant in MUTANTS]
+        reports = [(mutant, mutant.report()) for mutant in ALL]
     caught = [mutant for mutant, report in reports if not report.passed]
     named = [mutant for mutant, report in reports if report.causes == [mutant.cause]]
     for mutant, report in reports:
         if mutant not in named or "-v" in arguments:
             print(f"--- {mutant.exercise}, {mutant.name}: {report.causes}, not {mutant.cause!r}")
             print(report)
-    exercises = {mutant.exercise for mutant in MUTANTS}
-    print(f"{len(MUTANTS)} mutants of {len(exercises)} exercises:", end=" ")
-    shares = (100 * len(part) / len(MUTANTS) for part in (caught, named))
+    exercises = {mutant.exercise for mutant in ALL}
+    print(f"{len(ALL)} mutants of {len(exercises)} exercises:", end=" ")
+    shares = (100 * len(part) / len(ALL) for part in (caught, named))
     print("{:.1f} % caught, {:.1f} % named rightly.".format(*shares))
 
 

@@ -5,10 +5,13 @@ from traceback import FrameSummary
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from checks import (
     analytic_gradients,
     autograd_gradients,
+    check_cross_entropy,
     check_forward,
     check_sigmoid,
     check_softmax,
@@ -19,8 +22,8 @@ from checks import (
     relative_difference,
 )
 from checks.exercises import section_of
-from checks.verdicts import Exercise, Fault, Report, closeness, distance
-from helpers.mlp import MLP, PARAMETERS, sigmoid
+from checks.verdicts import Exercise, Fault, Report, Sample, closeness, distance, relation
+from helpers.mlp import MLP, PARAMETERS, cross_entropy, sigmoid
 from tests.checks.mutants import student_module
 
 CASE = (MLP(6, 5, 4, seed=1, dtype=np.float64), np.linspace(0, 1, 6), np.eye(4)[2])
@@ -180,3 +183,58 @@ def test_float32_network_passes_if_it_becomes_float64_when_asked():
 
     assert check_update_grad(MLP).passed
     assert check_update_grad(Half).causes == ["float32"]
+
+
+# What is true of all results beside what was wanted.
+
+
+def pairs(seed, change, shape=(3, 4)):
+    rng = np.random.default_rng(seed)
+    drawn = [rng.normal(0, 1, shape) for _ in range(2)]
+    return [Sample(change(wanted), wanted, (wanted,)) for wanted in drawn]
+
+
+@given(
+    seed=st.integers(0, 999), factor=st.floats(-9, 9).filter(lambda f: abs(f - 1) * abs(f) > 0.1)
+)
+def test_a_common_factor_is_told(seed, factor):
+    told = relation(pairs(seed, lambda a: factor * a)).likely
+    if abs(factor - 1 / 3) > 1e-3:
+        number = "the negative of" if factor == -1 else f"{factor:.6g} times"
+        assert number in told or "logarithms" in told
+
+
+@given(seed=st.integers(0, 999), n=st.integers(2, 6))
+def test_a_division_by_the_rows_is_told(seed, n):
+    told = relation(pairs(seed, lambda a: a / len(a), (n, 3)))
+    assert told.likely.startswith("everything is divided by the number of rows")
+
+
+@given(seed=st.integers(0, 999), shape=st.permutations([2, 3, 4]))
+def test_another_arrangement_is_told(seed, shape):
+    assert "another order" in relation(pairs(seed, lambda a: a.transpose(1, 2, 0), shape)).likely
+    assert "only their shape" in relation(pairs(seed, np.ravel, shape)).likely
+    assert "first rows" in relation(pairs(seed, lambda a: a[:1], shape)).likely
+    assert "last rows" in relation(pairs(seed, lambda a: a[-1:], shape)).likely
+    assert "axis 1 has the length 1" in relation(pairs(seed, lambda a: a[:, 1:2], shape)).likely
+
+
+@given(seed=st.integers(0, 999), change=st.sampled_from([np.sin, np.square, np.sort, np.exp]))
+def test_of_other_numbers_nothing_is_told(seed, change):
+    assert relation(pairs(seed, change)) is None
+
+
+def test_rounding_is_no_bound():
+    for seed in range(200):
+        assert check_cross_entropy.run(cross_entropy, seed=7900 + seed).passed
+
+
+def test_a_single_image_that_fails_alone_is_told():
+    source = "import numpy as np\n\ndef softmax(a):\n    rows = [np.exp(r - max(r)) for r in a]\n"
+    source += "    return np.array([r / sum(r) for r in rows])\n"
+    assert check_softmax(student_module(source, "homework").softmax).causes == ["batches only"]
+
+
+def test_an_error_of_the_students_own_is_told():
+    source = "def softmax(a):\n    if a.ndim:\n        raise ValueError('no')\n"
+    assert check_softmax(student_module(source, "homework").softmax).causes == ["own error"]

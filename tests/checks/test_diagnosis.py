@@ -167,11 +167,11 @@ ERRORS = (
     ("train_network", "        history.record(total / len(images), train_accuracy, "
      "validation_accuracy)\n", "", "history.record"),
     ("train_network", "batch = order[start : start + batch_size]",
-     "batch = order[np.arange(start, start + batch_size)]", "and 27 is not one of them"),
+     "batch = order[np.arange(start, start + batch_size)]", "so 27 is not one of its places"),
     ("one_hot_encode", "encoded[np.arange(len(labels)), labels] = 1", "encoded[labels] = 1",
-     "axis 0 has 8 places, counted from 0, and 8 is not one of them"),
+     "axis 0 has the length 8, counted from 0, so 8 is not one of its places"),
     ("softmax", "np.sum(e, axis=-1, keepdims=True)", "np.sum(e, axis=1, keepdims=True)",
-     "has 1 axis, counted from 0, and 1 is not one of them"),
+     "there is no axis 1 in this array, whose number of axes is 1"),
 )  # fmt: skip
 
 
@@ -188,8 +188,8 @@ def test_what_is_out_of_bounds_is_told_as_it_is(shape, data):
     axis = data.draw(st.integers(0, len(shape) - 1))
     beyond = data.draw(st.integers(0, 9))
     place = (slice(None),) * axis + (shape[axis] + beyond,)
-    places = rf"axis {axis} has {shape[axis]} places?, counted from 0, and {place[-1]} is not"
-    axes = f"has {len(shape)} ax[ei]s, counted from 0, and {len(shape) + beyond} is not"
+    places = f"axis {axis} has the length {shape[axis]}, counted from 0, so {place[-1]} is not"
+    axes = f"no axis {len(shape) + beyond} in this array, whose number of axes is {len(shape)};"
     for attempt, told in (
         (lambda: array[place], places),
         (lambda: array.sum(axis=len(shape) + beyond), axes),
