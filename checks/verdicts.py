@@ -187,12 +187,17 @@ def _as_html(verdict: Verdict) -> str:
     return f'<div style="margin:.2em 0">{chip}{_code(verdict.title)}{rows}</div>'
 
 
-STUDENTS = re.compile(r"line \d+ of (mlp|training|cnn)\.py")
+STUDENTS = re.compile(r"line (\d+) of (mlp|training|cnn)\.py")
+
+
+def _link(line: re.Match[str]) -> str:
+    # JupyterLab opens a file at the line that follows "#line=", and counts lines from 0.
+    return f'<a href="../helpers/{line[2]}.py#line={int(line[1]) - 1}">{line[0]}</a>'
 
 
 def _code(text: str) -> str:
-    """Return text as HTML: code between backticks, links that open the student's file."""
-    linked = STUDENTS.sub(r'<a href="../helpers/\1.py">\g<0></a>', html.escape(text))
+    """Return text as HTML: code between backticks, links that open the student's file there."""
+    linked = STUDENTS.sub(_link, html.escape(text))
     parts = linked.split("`")
     if len(parts) % 2 == 0:
         return linked

@@ -194,9 +194,9 @@ def quiet_epochs(
 ) -> Iterator[float]:  # fmt: skip
     """Train as `train_network` does, but print and evaluate nothing: yield each epoch's loss."""
     images, targets, rng = train[0], one_hot_encode(train[1]), np.random.default_rng(seed)
+    orders = (rng.permutation(len(images)) for _ in range(n_epochs))
     with few_threads():
-        for _ in range(n_epochs):
-            order = rng.permutation(len(images))
+        for order in orders:
             yield train_epoch(network, images, targets, order, learning_rate, 256)
 
 

@@ -258,7 +258,7 @@ def test_html_holds_the_text_and_no_markup_of_the_student(found, part):
 def test_a_line_of_the_students_is_a_link_to_its_file():
     module = student_module("def sigmoid(a):\n    return b\n", "mlp")
     page = run_check("sigmoid", module).as_html()
-    assert '<a href="../helpers/mlp.py">line 2 of mlp.py</a>' in page
+    assert '<a href="../helpers/mlp.py#line=1">line 2 of mlp.py</a>' in page
 
 
 def test_vague_causes_are_no_claims():
