@@ -36,6 +36,8 @@ const VIEWS = {
   convolution: convolutionView,
   "break-it": breakView,
 };
+const EXPLAINING = new Set(["backward", "convolution", "break-it"]); // views that show nothing without ink
+const EXAMPLE = 3; // the class whose sample is laid on the paper if one of them is opened with none
 let openView = "read";
 let timer = 0;
 
@@ -142,7 +144,9 @@ function start() {
   whenDrawn(look);
   startTabs((name) => {
     openView = name;
-    changed();
+    const isEmpty = EXPLAINING.has(name) && think().seen === null;
+    if (isEmpty) lay(samples[EXAMPLE]);
+    else changed();
   });
   announce(describe(think()));
 }

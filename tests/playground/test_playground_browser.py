@@ -121,6 +121,18 @@ def test_at_first_it_asks_for_a_digit(page):
     assert not beliefs(page).any()
 
 
+@pytest.mark.parametrize("tab", ["Backward", "Convolution", "Break it"])
+def test_a_view_that_explains_brings_an_example_but_keeps_a_drawing(page, tab):
+    page.get_by_role("tab", name=tab).click()
+    says(page, "Both read a 3")
+    page.get_by_role("button", name="Clear").click()
+    says(page, "Draw a digit.")
+    page.get_by_role("tab", name="Read").click()
+    page.get_by_role("button", name="Load a 7").click()
+    page.get_by_role("tab", name=tab).click()
+    says(page, "read a 7")
+
+
 def test_a_digit_drawn_with_the_mouse_is_read_and_cleared(page):
     draw(page, THREE)
     says(page, "Both read a 3")
