@@ -237,7 +237,25 @@ def why_unavailable() -> str:
         return (
             f"libseccomp was not found: on Debian and Ubuntu, apt-get install libseccomp2 ({error})"
         )
-    return "" if can_nest() else why_failing(nested=False)
+    reason = "" if can_nest() else why_failing(nested=False)
+    return reason and f"{reason} {forbidden_by_apparmor()}".strip()
+
+
+SYSTEM, RESTRICTION = Path("/proc/sys"), "kernel.apparmor_restrict_unprivileged_userns"
+
+
+def forbidden_by_apparmor() -> str:
+    """Return what to do about Ubuntu's ban on user namespaces, "" where there is none.
+
+    Source: Ubuntu's notes on restricted unprivileged user namespaces, since its version 23.10.
+    """
+    with suppress(OSError):
+        if (SYSTEM / RESTRICTION.replace(".", "/")).read_text("ascii").strip() == "1":
+            return (
+                "AppArmor keeps ordinary users from making namespaces here, as Ubuntu sets it. "
+                f"Lift that until the next start by: sudo sysctl -w {RESTRICTION}=0"
+            )
+    return ""
 
 
 @cache

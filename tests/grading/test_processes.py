@@ -136,3 +136,17 @@ def test_a_system_that_forbids_nesting_is_noticed(monkeypatch):
     assert why_failing(nested=True) == ""
     monkeypatch.setattr(processes, "in_sandbox", without_rights)
     assert "not permitted" in why_failing(nested=True)
+
+
+@pytest.mark.parametrize(("setting", "is_told"), [("1\n", True), ("0\n", False), (None, False)])
+def test_where_apparmor_is_in_the_way_it_is_named(monkeypatch, tmp_path, setting, is_told):
+    if setting is not None:
+        (tmp_path / "kernel").mkdir()
+        place = tmp_path / "kernel" / "apparmor_restrict_unprivileged_userns"
+        place.write_text(setting, encoding="ascii")
+    monkeypatch.setattr(processes, "SYSTEM", tmp_path)
+    monkeypatch.setattr(processes, "can_nest", lambda: False)
+    monkeypatch.setattr(processes, "why_failing", lambda nested: "bwrap: Permission denied")
+    told = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    assert processes.why_unavailable().startswith("bwrap: Permission denied")
+    assert (told in processes.why_unavailable()) == is_told
