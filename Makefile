@@ -12,7 +12,7 @@ NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .PHONY: help run check hand-in lab data clean
 ### BEGIN HIDDEN TESTS
-.PHONY: test student mark notebooks bands record benchmarks pins
+.PHONY: test student autograder mark notebooks bands record benchmarks pins
 ### END HIDDEN TESTS
 
 help:
@@ -23,6 +23,7 @@ help:
 ### BEGIN HIDDEN TESTS
 	@echo "make test       the same set-up, then ruff, mypy, the unit tests and strict nbval"
 	@echo "make student    the student edition, without solutions: build/student and build/student.zip"
+	@echo "make autograder Gradescope's autograder, which marks one hand-in at a time: build/autograder.zip"
 	@echo "make mark HANDINS=folder   mark a class: report, marks and feedback in marks/"
 	@echo "for maintainers:"
 	@echo "make notebooks  execute the committed notebooks in place"
@@ -85,6 +86,9 @@ hand-in: $(READY)
 	@$(BIN)/python -m tools.hand_in
 
 ### BEGIN HIDDEN TESTS
+autograder: $(READY)
+	$(BIN)/python -m tools.autograder $(UNSAFE)
+
 mark: $(READY)
 	@test -n "$(HANDINS)" || { echo "Which hand-ins? make mark HANDINS=folder"; exit 2; }
 	$(BIN)/python -m grading "$(HANDINS)" --out marks
