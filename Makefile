@@ -60,8 +60,7 @@ test: data
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@if command -v npm >/dev/null && (cd playground && npm install --silent --no-package-lock); \
-	    then cd playground && npm run check; \
+	@if command -v npm >/dev/null && npm install --silent --no-package-lock; then npm run check; \
 	    else echo "npm or its packages can't be had: the page's JavaScript is not checked for types and style."; fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 2 --dist loadfile --no-loadscope-reorder
 	OMP_NUM_THREADS=1 $(OLDER_CPU) $(BIN)/python -m pytest --nbval -n 2 --dist loadfile $(ROUNDED)

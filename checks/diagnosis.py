@@ -273,7 +273,7 @@ def _failed(report: Report) -> int:
 
 def _fault(candidate: Candidate, file: str) -> Fault:
     likely = f"in line {candidate.line} of {file}, {candidate.claim}"
-    step = f"Look at line {candidate.line} again; with it changed, this is right."
+    step = f"Look at line {candidate.line}: with a change there alone, the check passes."
     return Fault(candidate.key, likely, step)
 
 

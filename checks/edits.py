@@ -42,7 +42,7 @@ CLAIMS = {
     "ends of a slice": "the slice `{code}` begins or ends in the wrong place.",
     "ends of a range": "`{code}` begins or ends in the wrong place, or has the wrong step.",
     "function": "`{detail}` is the wrong function in `{code}`.",
-    "step missing": "the result of `{code}` needs one more step before it can be used here.",
+    "step missing": "`{code}` is not yet what is wanted here: one more step is missing.",
     "factor missing": "a factor is missing: `{code}` has to be multiplied by something more.",
     "division missing": "a division is missing: `{code}` has to be divided by something.",
     "term missing": "a term is missing: something has to be added to `{code}`, or subtracted.",
@@ -281,7 +281,7 @@ def _axis_claim(said: str, keeps: bool, wanted: str, kept: bool) -> tuple[str, s
         return "keepdims", missing
     also = "`keepdims=True` is missing and " if kept and not keeps else ""
     if not said:
-        return "axis", f"{also}no axis is named, so all of them are gone along,"
+        return "axis", f"{also}no axis is named, so all numbers are taken together,"
     return "axis", f"{also}`{said}` is {'the wrong axis' if wanted else 'too much'}"
 
 

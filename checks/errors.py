@@ -291,9 +291,18 @@ def _name_error(error: BaseException, place: Place) -> Explanation | None:
     return Explanation("", "unknown name", likely, SPELLING)
 
 
+def _arguments(frame: FrameType) -> tuple[str, ...]:
+    return frame.f_code.co_varnames[: frame.f_code.co_argcount]
+
+
 def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
     name, thing = str(getattr(error, "name", None)), getattr(error, "obj", None)
     values = place.frame.f_locals if place.frame else {}
+    if place.frame and thing is values.get("self") and name in _arguments(place.frame):
+        likely = f"`{name}` is an argument of this function, and nothing of the network."
+        return Explanation(
+            "", "self too much", likely, f"Write `{name}` without `self.` before it."
+        )
     if name in values and thing is values.get("self"):
         likely = f"`{name}` is a variable of this function alone: `self.` is missing before it."
         step = f"Write `self.{name}` where it gets its value: so the network keeps it."

@@ -110,10 +110,9 @@ def _move_claim(same: bool, earlier: bool, depth: int, new: int, other: Node) ->
     if new > depth:
         line = getattr(other, "lineno", 0)
         return "indentation", f"this line belongs into the block that begins in line {line}."
-    return (
-        "indentation",
-        "this line is indented too far or not far enough, so it is in the wrong block.",
-    )
+    if new < depth:
+        return "indentation", "this line is indented too far: it belongs outside of that block."
+    return "indentation", "this line stands in the wrong block."
 
 
 def added(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:

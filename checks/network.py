@@ -57,8 +57,8 @@ DEFAULT_SHAPES: dict[str, Shape] = {
 BOTH = "Use 0.1 for both layers, as the section says."
 # From the numbers of outputs and inputs, the standard deviation that comes of the fault.
 SPREADS = (
-    Fault("zero weights", "the weights are not random: all are equal.",
-          "Draw them from a Gaussian; equal units would learn the same for ever.",
+    Fault("zero weights", "all weights are equal, so all units would learn the same for ever.",
+          "Draw them from a Gaussian, and see that no later line changes them.",
           lambda n_out, n_in: 0.0),
     Fault("variance for standard deviation", "0.1 was taken for the variance.",
           "The second argument of `normal` is the standard deviation: no root of it is wanted.",
@@ -410,7 +410,9 @@ STEP = "See in the section which way a step goes, and how long it is."
 # From a parameter p, its right step d and the learning rate.
 STEPS = (
     Fault("plus", "the step goes uphill: the sign is wrong.", STEP, lambda p, d, lr: p - d),
-    Fault("not updated", "this parameter is not updated.", STEP, lambda p, d, lr: p),
+    Fault("not updated", "this parameter is not updated.",
+          "Change the network's own array, as `self.W1 -= …` does: a name that is bound anew, in a "
+          "loop for example, leaves it as it was.", lambda p, d, lr: p),
     Fault("lr ignored", "the learning rate is not used.", STEP, lambda p, d, lr: p + d / lr),
     Fault("parameter lost", "the old value is lost, as by `=-` in place of `-=`.", STEP,
           lambda p, d, lr: d),

@@ -342,9 +342,11 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
     if base:
         step = "Use the natural logarithm, np.log."
         return Fault("scaled", f"everything is as with logarithms of base {base}.", step)
-    times = "the negative of" if abs(factors[0] + 1) < SAME else f"{factors[0]:.6g} times"
-    step = "Look for a factor or a sign too much or too little, or for another function."
-    return Fault("scaled", f"everything is {times} what it should be.", step)
+    if abs(factors[0] + 1) < SAME:
+        step = "Look for one sign that is reversed, or two terms that have changed places."
+        return Fault("scaled", "everything is the negative of what it should be.", step)
+    step = "Look for a factor that is missing or too much, or for another function."
+    return Fault("scaled", f"everything is {factors[0]:.6g} times what it should be.", step)
 
 
 def _n_rows(first: Any = None) -> int:

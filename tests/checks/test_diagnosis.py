@@ -160,6 +160,8 @@ def test_stand_ins_leave_a_class_as_it_was():
 ERRORS = (
     ("forward", "self.a1 = x @ self.W1.T", "self.a1 = x @ self.W1", "`self.W1` has the shape"),
     ("forward", "self.a1 = x @ self.W1.T", "self.a1 = x @ W1.T", "`self.` is missing before `W1`"),
+    ("update_params", "self.W1 -= lr * self.W1_grad", "self.W1 -= self.lr * self.W1_grad",
+     "`lr` is an argument of this function, and nothing of the network"),
     ("softmax", "e = np.exp(a)", "e = np.expp(a)", "`np` has nothing called `expp`"),
     ("softmax", "e = np.exp(a)", "f = np.exp(a)", "nothing is called `e` here"),
     ("test_network", "return accuracy(y_hat.argmax(axis=1), labels)",

@@ -28,7 +28,7 @@ from tests.notebooks.witness.results import says
 from tests.notebooks.witness.run import Run
 
 ROOT = Path(__file__).parents[2]
-N_FAULTS = int(os.environ.get("WITNESS_FAULTS", 20))  # drawn for each notebook
+N_FAULTS = int(os.environ.get("WITNESS_FAULTS", 12))  # drawn for each notebook
 
 PRELUDE = f"""
 import sys
@@ -267,7 +267,7 @@ OTHER_SETTINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(math.ceil(N_FAULTS / 20)))
+@pytest.mark.parametrize("seed", range(math.ceil(N_FAULTS / 12)))
 def test_any_other_setting_of_an_optimizer_is_seen(notebook, seed):
     """A training of five epochs, with one setting drawn."""
     sources = [cell.source for cell in notebook.cells]
@@ -287,7 +287,7 @@ def test_any_other_setting_of_an_optimizer_is_seen(notebook, seed):
     assert any("steps with ('SGD'" in text for text in found), f"{asked}: {found}"
 
 
-@pytest.mark.parametrize("seed", range(math.ceil(N_FAULTS / 20)))
+@pytest.mark.parametrize("seed", range(math.ceil(N_FAULTS / 12)))
 def test_digits_that_are_not_those_of_the_files_are_seen(notebook, seed):
     change = f"_witness.corruption.corrupted(tuple(digits), numpy.random.default_rng({seed}))"
     notebook.run(

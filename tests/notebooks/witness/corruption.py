@@ -161,8 +161,8 @@ class Fault:
     def __init__(self, module: str, name: str, names: dict[str, Any], seed: int) -> None:
         owner, _, self.name = name.rpartition(".")
         self.owner, self.names = importlib.import_module(module), names
-        if owner:
-            self.owner = getattr(self.owner, owner)
+        if owner:  # a method: a variable of its name is another thing
+            self.owner, self.names = getattr(self.owner, owner), {}
         self.right: Callable[..., Any] = getattr(self.owner, self.name)
         self.rng, self.change = np.random.default_rng(seed), ""
 
