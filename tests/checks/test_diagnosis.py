@@ -109,13 +109,19 @@ def test_the_students_module_stays_as_it_was():
     assert vars(module) == before
 
 
+def loaded(path, text):
+    """Return a module as Python has it after reading `text` from the file `path`."""
+    path.write_text(text)
+    space = {}
+    exec(compile(text, str(path), "exec"), space)
+    return SimpleNamespace(**space)
+
+
 def test_a_file_that_changed_after_loading_is_not_searched(tmp_path):
     path = tmp_path / "homework.py"
-    path.write_text("import numpy as np\n\ndef sigmoid(a):\n    return np.exp(a) + 1\n")
-    space = {}
-    exec(compile(path.read_text(), str(path), "exec"), space)
+    module = loaded(path, "import numpy as np\n\ndef sigmoid(a):\n    return np.exp(a) + 1\n")
     path.write_text("import numpy as np\n\n\n\ndef sigmoid(a):\n    return 1 / (np.exp(-a) + 1)\n")
-    assert run_check("sigmoid", SimpleNamespace(**space)).causes == ["unknown"]
+    assert run_check("sigmoid", module).causes == ["unknown"]
 
 
 # What an exercise builds on.
@@ -234,11 +240,9 @@ def test_exit_and_interruption_end_in_a_verdict(line, words):
 
 def test_a_syntax_slip_gives_one_message_and_no_verdict_on_the_old_code(tmp_path):
     path = tmp_path / "mlp.py"
-    path.write_text("import numpy as np\n\ndef sigmoid(a):\n    return np.exp(a)\n")
-    space = {}
-    exec(compile(path.read_text(), str(path), "exec"), space)
+    module = loaded(path, "import numpy as np\n\ndef sigmoid(a):\n    return np.exp(a)\n")
     path.write_text("import numpy as np\n\ndef sigmoid(a:\n    return np.exp(a)\n")
-    found = run_check("sigmoid", SimpleNamespace(**space))
+    found = run_check("sigmoid", module)
     assert found.causes == ["syntax"]
     assert "Python can't read line 3 of mlp.py: `def sigmoid(a:`" in str(found)
     assert len(found) == 1
