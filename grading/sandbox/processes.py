@@ -45,7 +45,16 @@ class ForkServer:
                 )  # fmt: skip
         except OSError as error:
             raise MarkerError(f"A worker could not be started: {error}") from error
+        self.owner = os.getpid()
         atexit.register(self.close)
+
+    def has_ended(self) -> bool:
+        """Whether it can give no more workers, as far as this process can know.
+
+        Only its parent may ask the system; of others, which were forked from that, Popen thinks
+        that it has ended.
+        """
+        return os.getpid() == self.owner and self.process.poll() is not None
 
     def fork(self, limits: Limits) -> "WorkerProcess":
         """Return a new worker. Raises MarkerError if there is none."""

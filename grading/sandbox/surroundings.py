@@ -41,7 +41,7 @@ class Surroundings:
         """Return the server that forks such workers, a new one if there is none or it has ended."""
         use = (tuple(libraries), limits.scratch_mb, tuple((shown or {}).items()))
         server = self.servers.get(use)
-        if server is None or server.process.poll() is not None:
+        if server is None or server.has_ended():
             place = in_sandbox(limits, libraries, shown, self.hidden)
             server = self.servers[use] = ForkServer(place)
         return server
@@ -55,6 +55,7 @@ class Surroundings:
             return server.fork(limits)
         except MarkerError:
             server.close()
+            self.servers = {use: kept for use, kept in self.servers.items() if kept is not server}
         return self.prepare(libraries, limits, shown).fork(limits)
 
     def close(self) -> None:

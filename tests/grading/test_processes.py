@@ -7,6 +7,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from grading.crew import Bounds, alone
 from grading.marking import LIBRARIES
 from grading.sandbox import processes
 from grading.sandbox.calls import libseccomp
@@ -150,3 +151,11 @@ def test_where_apparmor_is_in_the_way_it_is_named(monkeypatch, tmp_path, setting
     told = "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     assert processes.why_unavailable().startswith("bwrap: Permission denied")
     assert (told in processes.why_unavailable()) == is_told
+
+
+def test_a_process_that_is_forked_later_uses_the_server_that_is_there():
+    surroundings = Surroundings()
+    server = surroundings.prepare((), LIMITS)
+    found = alone(lambda: repr(surroundings.prepare((), LIMITS) is server).encode(), Bounds(60))
+    surroundings.close()
+    assert found == b"True"
