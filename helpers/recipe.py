@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from helpers.cnn import Net, as_tensors, fully_connected, place, train_epoch
 from helpers.mlp import MLP
-from helpers.threads import few_threads
+from helpers.threads import few_threads, on_fastest_threads
 from helpers.training import LabelledImages
 
 SIDE, CONTROLS = 28, 5
@@ -111,7 +111,7 @@ def train_recipe(recipe: Recipe, train: LabelledImages, *, seed: int = 0) -> nn.
 
     The step size rises over the first tenth of all steps and then falls to nothing; the
     deformations weaken from epoch to epoch. It runs on `choose_device()`; the same seed gives the
-    same result on one CPU.
+    same result on one CPU, with OMP_NUM_THREADS set.
 
     Raises DivergenceError if the loss becomes NaN or infinite, ValueError for bad data.
     """
@@ -125,7 +125,7 @@ def train_recipe(recipe: Recipe, train: LabelledImages, *, seed: int = 0) -> nn.
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     strengths = np.linspace(1, recipe.final_strength, recipe.epochs).tolist()
     with few_threads(), tqdm(strengths, unit="epoch") as progress:
-        for strength in progress:
+        for strength in on_fastest_threads(progress, optimizer):
             deformation = recipe.deformation.scaled(strength)
             batches = _deformed_batches(images, labels, generator, deformation, schedule)
             loss, _ = train_epoch(network, optimizer, criterion, batches)

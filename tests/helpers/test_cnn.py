@@ -28,14 +28,13 @@ from helpers.cnn import (
     trainNN,
 )
 from helpers.mnist import Digits, Split
-from helpers.threads import few_threads
 from helpers.training import DivergenceError, History
 
 
 @pytest.fixture(autouse=True)
 def one_thread_on_the_cpu(monkeypatch):
     monkeypatch.setenv("DIGITS_DEVICE", "cpu")
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -204,23 +203,6 @@ def test_unusable_device_is_refused(monkeypatch, name):
     monkeypatch.setenv("DIGITS_DEVICE", name)
     with pytest.raises(ValueError, match=f"DIGITS_DEVICE is '{name}'.*Wanted cpu, cuda or mps"):
         choose_device()
-
-
-def test_one_thread_unless_the_user_wants_more(monkeypatch):
-    torch.set_num_threads(2)
-    with few_threads():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == 2
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    with few_threads():
-        assert torch.get_num_threads() == 2
-
-
-def test_threads_are_restored_after_an_error():
-    torch.set_num_threads(2)
-    with pytest.raises(ValueError, match="images have shape"):
-        predict(Net(), np.zeros((2, 5), np.float32))
-    assert torch.get_num_threads() == 2
 
 
 # ---- trainNN ------------------------------------------------------------------------------------
