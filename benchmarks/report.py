@@ -1,6 +1,6 @@
 """The results in words: tables in Markdown, the figure, and the paragraph in the README."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any, BinaryIO
 
@@ -9,7 +9,16 @@ from matplotlib.ticker import NullLocator
 
 from benchmarks.goals import all_goals
 from benchmarks.measure import Timings, ratio
-from benchmarks.sections import DEFAULT, EVALUATING, FLOOR, ONE_CORE, OURS, OURS_THREADED
+from benchmarks.sections import (
+    DEFAULT,
+    EVALUATING,
+    FLOOR,
+    NO_PEERS,
+    ONE_CORE,
+    OURS,
+    OURS_THREADED,
+)
+from benchmarks.waiting import BOTH
 from plotting.figures import BLUE, DPI, PALE, new_figure
 
 Section = dict[str, Any]
@@ -24,6 +33,7 @@ def to_markdown(results: dict[str, Section]) -> str:
         "# How fast it is",
         "Written by `make benchmarks`. Contestants take turns in processes of their own; times are "
         "medians over the rounds, ratios are medians of the ratio within a round.",
+        table(("", "takes", "the fastest other", "the slowest other"), headline(results)),
         "## Goals",
         table(("goal", "measured", ""), all_goals(results)),
     ]
@@ -34,6 +44,21 @@ def to_markdown(results: dict[str, Section]) -> str:
             facts = [f"{k} {v}" for k, v in section["machine"].items() if k != "cores"]
             parts.append(f"*Measured on {section['machine']['cores']} cores; {', '.join(facts)}.*")
     return "\n\n".join(parts) + "\n"
+
+
+def headline(results: dict[str, Section]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the five rows that tell most: what is waited for, and what others take for it."""
+    for name, setting in (("mlp", ONE_CORE), ("mlp", DEFAULT), ("cnn", ONE_CORE), ("cnn", DEFAULT)):
+        timings = results.get(name, {}).get("timings", {}).get(setting, {})
+        others = {
+            other: ratio(timings[other], timings[OURS]) for other in timings.keys() - NO_PEERS
+        }
+        ranking = sorted(others, key=others.__getitem__)
+        told = [f"{other}: {others[other]:.2f} times as long" for other in ranking] or ["–"]
+        taken = duration(median(timings[OURS])) if OURS in timings else "–"
+        yield f"an epoch of the {name.upper()}, {setting}", taken, told[0], told[-1]
+    wait = results.get("waiting", {}).get("waits", {}).get(BOTH)
+    yield BOTH, duration(median(wait["seconds"])) if wait else "–", "–", "–"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -270,6 +270,15 @@ def test_report_tells_everything(everything):
         assert f"| {' | '.join(row)} |" in text
 
 
+def test_the_report_begins_with_five_rows(everything):
+    rows = list(report.headline(everything))
+    assert len(rows) == len(list(report.headline({}))) == 5
+    assert rows[3][1] == "3.00 s"
+    assert rows[3][2] == "torch.compile: 0.50 times as long"
+    top, _, _ = report.to_markdown(everything).partition("## Goals")
+    assert all(f"| {' | '.join(row)} |" in top for row in rows)
+
+
 def test_report_of_nothing_says_so():
     assert report.to_markdown({}).count("Not measured yet.") == len(report.PARTS)
 
