@@ -6,12 +6,9 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from math import inf
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController, threadpool_limits
-
-if TYPE_CHECKING:  # notebook 1 does without PyTorch
-    from torch.optim import Optimizer
 
 TRIAL = 8  # steps that show how fast a number of threads is
 Item = TypeVar("Item")
@@ -39,15 +36,20 @@ def few_threads() -> Iterator[None]:
         _limited = False
 
 
-def on_fastest_threads(epochs: Iterable[Item], optimizer: "Optimizer") -> Iterator[Item]:
+def on_fastest_threads(epochs: Iterable[Item], optimizer: object) -> Iterator[Item]:
     """Yield `epochs`; the first steps of each show how many CPU threads to take for the rest.
 
-    They are steps like all others, of PyTorch's `optimizer`: nothing is computed in vain. Numbers
-    are added up in another order by each number of threads, which changes their last digits. If
-    OMP_NUM_THREADS is set, it decides, and the same seed gives the same result.
+    They are steps like all others, of PyTorch's `optimizer`: nothing is computed in vain. (One of
+    another kind takes as many threads as before.) Each number of threads adds up in another order,
+    which changes the last digits. If OMP_NUM_THREADS is set, it decides, and the same seed gives
+    the same result.
     """
+    register = getattr(optimizer, "register_step_post_hook", None)
+    if register is None or os.environ.get("OMP_NUM_THREADS"):
+        yield from epochs
+        return
     race: Iterator[None] = iter(())
-    hook = optimizer.register_step_post_hook(lambda *_: next(race, None))
+    hook = register(lambda *_: next(race, None))
     try:
         for epoch in epochs:
             race = _race()
@@ -62,8 +64,6 @@ def _race() -> Iterator[None]:
 
     Several threads are raced anew once they have slowed down by a half, as another program does it.
     """
-    if os.environ.get("OMP_NUM_THREADS"):
-        return
     controller = ThreadpoolController()
     while True:
         fastest, least = 1, inf

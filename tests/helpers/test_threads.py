@@ -95,6 +95,11 @@ def test_no_hook_stays_with_the_optimizer():
         assert not this.hooks
 
 
+def test_an_optimizer_of_another_kind_is_left_alone(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert list(on_fastest_threads(range(3), object())) == [0, 1, 2]
+
+
 def interrupt(this: Computer) -> None:
     for _ in on_fastest_threads(range(2), this):
         raise ValueError("in the middle")
