@@ -5,7 +5,7 @@ import re
 import tempfile
 import time
 import zlib
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 import helpers
 from checks.asking import limited_to
-from checks.exercises import Task
+from checks.exercises import Task, needs_of
 from checks.verdicts import Exercise, Fault, Report, Verdict
 from grading.archives import NAME_BYTES, HandIn
 from grading.exam import Exam, score_of
@@ -161,7 +161,7 @@ def _counted_once(
     right = {each["name"] for each in exercises if _is_right(each)}
     better = []
     for task, first in zip(exam.tasks, exercises, strict=True):
-        wrong = wrong_needs(task, exam.tasks, right)
+        wrong = [need for need in needs_of(task, exam.tasks) if need.name not in right]
         is_there = f"{task.module}.py" in hand_in.modules
         if task.name in right or not (wrong and is_there) or workers.budget.left <= 0:
             better.append(first)
@@ -176,19 +176,6 @@ def _counted_once(
     return better
 
 
-def wrong_needs(task: Task, tasks: Sequence[Task], right: Container[str]) -> list[Task]:
-    """Return what an exercise builds on, and what that builds on, as far as it is not right."""
-    named = {each.name: each for each in tasks}
-    found: dict[str, Task] = {}
-    waiting = list(task.needs)
-    while waiting:
-        name = waiting.pop()
-        if name in named and name not in found:
-            found[name] = named[name]
-            waiting += named[name].needs
-    return [found[each.name] for each in tasks if each.name in found and each.name not in right]
-
-
 def _mark_task(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> dict[str, Any]:
     """Judge an exercise; one that is wrong in a process of its own, unspoiled by any other."""
     workers.budget.begin_part()
@@ -200,6 +187,7 @@ def _mark_task(task: Task, workers: Workers, hand_in: HandIn, seed: int) -> dict
     workers.renew()
     if was_fresh:
         return found
+    workers.budget.begin_again()
     alone = _marked(task, _verdicts(task, workers, hand_in, seed))
     workers.settle()
     workers.renew()

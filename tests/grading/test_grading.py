@@ -28,7 +28,7 @@ from grading.report import safe_cell, slugs, write_reports
 from grading.sandbox import protocol
 from grading.sandbox.surroundings import Surroundings
 from tests.checks.mutants import student_module
-from tests.grading.hand_ins.catalogue import CASES, Case, modules
+from tests.grading.hand_ins.catalogue import CASES, Case, modules, solution
 from tests.grading.test_hand_ins import (
     LIMITS,
     REASON,
@@ -471,3 +471,31 @@ def test_marks_are_kept_for_the_very_same_project_only(tmp_path, kind):
         path.write_bytes(content + b"\n")
         assert classroom.digest_of(tmp_path, ["1"]) != before, path
         path.write_bytes(content)
+
+
+FEW_STEPS = """
+
+def train_network(network, train, validation, learning_rate, n_epochs, batch_size, seed):
+    history = History()
+    for _ in range({n}):
+        batch = train[0][:batch_size], one_hot_encode(train[1][:batch_size])
+        network.reset_grad()
+        network.update_grad(*batch)
+        network.update_params(learning_rate)
+    for _ in range(n_epochs):
+        history.record({loss}, test_network(network, *train), test_network(network, *validation))
+    return history
+"""
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", range(3))
+@pytest.mark.parametrize("loss", ["0.0", "float('nan')"])
+def test_a_training_with_hardly_a_step_is_judged_without_a_warning(n, loss):
+    (task,) = (task for task in read_exam().tasks if task.name == "train_network")
+    source = solution("training") + FEW_STEPS.format(n=n, loss=loss)
+    for seed in range(3):
+        report = judge(task, vars(student_module(source, "training")), seed)
+        assert not report.passed
+        assert not any("cannot read" in each.found for each in report), str(report)
+        assert not any(each.cause == "total loss" for each in report), str(report)
