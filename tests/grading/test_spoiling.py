@@ -68,7 +68,9 @@ DEEDS = [
 def test_what_an_exercise_does_to_its_process_costs_no_other_one(seed, surroundings):
     rng = random.Random(seed)
     task, deed = rng.choice(FUNCTIONS), DEEDS[seed % len(DEEDS)]
-    module = solution(task.module) + SPOILER.format(name=task.takes[0], seed=seed, deed=deed.strip())
+    module = solution(task.module) + SPOILER.format(
+        name=task.takes[0], seed=seed, deed=deed.strip()
+    )
     exam = replace(read_exam(), limits=replace(LIMITS, call_seconds=2, hand_in_seconds=60))
     found = mark(HandIn("x", modules(**{task.module: module})), exam, 7, surroundings)
     lost = {e["name"] for e in found["exercises"] if e["points"] < e["maximum"]}
