@@ -105,8 +105,8 @@ class Epoch(NamedTuple):
         return np.array(losses or [np.nan])
 
     def sizes(self) -> Array:
-        """Return each step's number of images, nan alone if there is none."""
-        return np.array([len(step.images) for step in self.steps] or [np.nan])
+        """Return each step's number of images, 0 alone if there is none."""
+        return np.array([len(step.images) for step in self.steps] or [0])
 
     def loss_after(self) -> Array:
         """Return the mean loss on all training images at the end."""

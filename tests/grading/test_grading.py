@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import psutil
@@ -26,6 +27,7 @@ from grading.marking import judge, mark
 from grading.notebooks import execute_notebooks
 from grading.report import safe_cell, slugs, write_reports
 from grading.sandbox import protocol
+from grading.sandbox.limits import Budget
 from grading.sandbox.surroundings import Surroundings
 from tests.checks.mutants import student_module
 from tests.grading.hand_ins.catalogue import CASES, Case, modules, solution
@@ -454,6 +456,24 @@ def test_a_notebook_that_never_ends_costs_that_notebook_alone(surroundings):
     first, second = execute_notebooks(hand_in, limits, surroundings)
     assert "Time" in first["lines"][0]
     assert "Time" not in second["lines"][0]
+
+
+@needs_sandbox
+def test_all_notebooks_together_have_twice_the_time_of_one(surroundings):
+    never = notebook("import time\ntime.sleep(1e6)")
+    notebooks = {f"{n}.ipynb": never for n in range(40)}
+    hand_in = HandIn("ada", dict(CASE["the solution"].files), notebooks)
+    budgets = []
+
+    def budget(*args):
+        budgets.append(Budget(*args))
+        return budgets[0]
+
+    with mock.patch("grading.notebooks.Budget", budget):
+        found = execute_notebooks(hand_in, replace(LIMITS, notebook_seconds=2), surroundings)
+    assert len(found) == 40
+    assert all("TimeLimit" in each["lines"][0] for each in found)
+    assert budgets[0].used < 2 * 2 + 40 * 0.5  # each may exceed its part by a look of the watch
 
 
 @pytest.mark.parametrize("kind", sorted(classroom.KINDS))
