@@ -52,7 +52,7 @@ def found():
 
 def rights():
     status = dict(line.split(":\\t", 1) for line in open("/proc/self/status"))
-    return [int(status[f"Cap{{kind}}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")].count(0)
+    return [int(status[f"Cap{{k}}"], 16) for k in ("Inh", "Prm", "Eff", "Bnd", "Amb")].count(0)
 
 
 def new_namespaces():

@@ -17,7 +17,8 @@ from tests.playground import test_playground_browser as playground
 chromium = playground.browser  # a fixture
 HOSTILE = [
     "<script>document.title = 'taken'</script>", "\" onmouseover=\"document.title='taken'",
-    "<img src=x onerror=\"document.title='taken'\">", "{{ 7 * 7 }}", "</title><h1>x", "`</pre>`", "x" * 251,
+    "<img src=x onerror=\"document.title='taken'\">", "{{ 7 * 7 }}", "</title><h1>x", "`</pre>`",
+    "x" * 251,
 ]  # fmt: skip
 
 
