@@ -92,7 +92,7 @@ BESIDE = (
     "import tempfile; _scratch = tempfile.TemporaryDirectory()",
     "import os; os.makedirs('cache', exist_ok=True); os.environ['SEEN'] = '1'",
     "import gc; gc.collect(); gc.disable()",
-    "import multiprocessing\nwith multiprocessing.get_context('fork').Pool(2) as _pool: _pool.map(abs, [1])",
+    "import multiprocessing\nwith multiprocessing.get_context('fork').Pool(2) as _crew: _crew.map(abs, [1])",
     "import pickle; pickle.loads(pickle.dumps(np.zeros(3)))",
     "import time; time.sleep(0.2)",
     "def __getattr__(name): raise AttributeError(name)",
