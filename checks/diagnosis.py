@@ -33,7 +33,7 @@ from checks.edits import (
     sites,
     too_much,
 )
-from checks.exercises import Task, load_tasks
+from checks.exercises import Task, load_tasks, needs_of
 from checks.lines import Lines, Rewritten, added, everywhere, rearranged, renamed
 from checks.source import Source, plain_function
 from checks.verdicts import UNFINISHED, VAGUE, WEAK, Fault, Report, Verdict, without_causes
@@ -56,7 +56,8 @@ def diagnosed(
     task = check.task
     if any(plain_function(argument) is None for argument in args):
         return report  # it lives in another process
-    wrong = [need for need in _needs(task) if not _is_right(need, task, args)]
+    needs = needs_of(task, load_tasks())
+    wrong = [need for need in needs if not _is_right(need, task, args)]
     not_done = report.causes[0] == UNFINISHED.key
     try:
         with standing_in(wrong, args) as kept:
@@ -110,10 +111,6 @@ def _one_sided(
 
 class Missing(Exception):  # noqa: N818  # nothing went wrong
     """There is no stand-in for an exercise."""
-
-
-def _needs(task: Task) -> list[Task]:
-    return [other for other in load_tasks() if other.name in task.needs]
 
 
 def _is_right(need: Task, task: Task, args: Sequence[Any]) -> bool:

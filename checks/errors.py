@@ -296,7 +296,10 @@ def _arguments(frame: FrameType) -> tuple[str, ...]:
 
 
 def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
-    name, thing = str(getattr(error, "name", None)), getattr(error, "obj", None)
+    told = re.search(r"'([\w.]+)' object has no attribute '(\w+)'", str(error))
+    name, thing = getattr(error, "name", None) or (told and told[2]), getattr(error, "obj", None)
+    if not name:
+        return None
     values = place.frame.f_locals if place.frame else {}
     if place.frame and thing is values.get("self") and name in _arguments(place.frame):
         likely = f"`{name}` is an argument of this function, and nothing of the network."
@@ -310,7 +313,11 @@ def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
     if place.frame and f".{name}" not in place.code and thing is not values.get("self"):
         return None  # it arose in a function of the course, from what it was handed
     before = place.part.rpartition(f".{name}")[0]
-    shown = f"`{before}`" if before else f"a value of the type {type(thing).__name__}"
+    shown = (
+        f"`{before}`"
+        if before
+        else f"a value of the type {told[1] if told else type(thing).__name__}"
+    )
     near = difflib.get_close_matches(name, dir(thing), 1, 0.75) if thing is not None else []
     likely = f"{shown} has nothing called `{name}`" + (f"; it has `{near[0]}`." if near else ".")
     return Explanation("", "unknown attribute", likely, SPELLING)

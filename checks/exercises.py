@@ -1,6 +1,7 @@
 """The exercises, as exercises.toml lists them: whatever needs to know them all reads this list."""
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -73,6 +74,19 @@ def _task(entry: dict[str, Any]) -> Task:
         name, entry["section"], entry["module"], takes, writes, needs, entry["check"],
         entry["points"],
     )  # fmt: skip
+
+
+def needs_of(task: Task, tasks: Sequence[Task]) -> list[Task]:
+    """Return what an exercise builds on, and what that builds on, of `tasks` and in their order."""
+    named = {each.name: each for each in tasks}
+    found: set[str] = set()
+    waiting = list(task.needs)
+    while waiting:
+        name = waiting.pop()
+        if name in named and name not in found:
+            found.add(name)
+            waiting += named[name].needs
+    return [each for each in tasks if each.name in found]
 
 
 def section_of(name: str) -> str:

@@ -91,24 +91,22 @@ class Epoch(NamedTuple):
         return percent_right(probabilities.argmax(axis=1), self.plan.album.labels[numbers])
 
     def accuracy_along(self) -> Array:
-        """Return the accuracy on the images of each step, just before it is taken."""
+        """Return the accuracy on the images of each step, just before it is taken, else nan."""
         right = [
             len(step.images) * self.accuracy(np.array(step.images), self.n_before + number)
             for number, step in enumerate(self.steps)
-        ]
+        ] or [np.asarray(np.nan)]
         return np.asarray(sum(right) / max(1, sum(len(step.images) for step in self.steps)))
 
     def losses(self) -> Array:
-        """Return each step's sum of losses, just before it is taken."""
+        """Return each step's sum of losses, just before it is taken, nan alone if there is none."""
         album = self.plan.album
-        return np.array([
-            album.loss(step.images, self.n_before + number)
-            for number, step in enumerate(self.steps)
-        ])  # fmt: skip
+        losses = [album.loss(step.images, self.n_before + n) for n, step in enumerate(self.steps)]
+        return np.array(losses or [np.nan])
 
     def sizes(self) -> Array:
-        """Return each step's number of images."""
-        return np.array([len(step.images) for step in self.steps])
+        """Return each step's number of images, 0 alone if there is none."""
+        return np.array([len(step.images) for step in self.steps] or [0])
 
     def loss_after(self) -> Array:
         """Return the mean loss on all training images at the end."""

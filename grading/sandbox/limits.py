@@ -75,6 +75,10 @@ class Budget:
         self.n_left -= 1
         self.end = self.seconds - self.reserve * self.n_left
 
+    def begin_again(self) -> None:
+        """Set how much may be used for the same part once more: no more than its reserve."""
+        self.end = min(self.end, self.used + self.reserve)
+
     @property
     def left(self) -> float:
         """The seconds that this part still has."""

@@ -301,8 +301,10 @@ def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path, few, state, how):
         assert process.poll() is None
         time.sleep(0.05)
     family = process.children(recursive=True)
+    begun = time.monotonic()
     process.send_signal(how)
     assert process.wait(timeout=60) != 0
+    print(f"{state}, {how.name}: ended after {time.monotonic() - begun:.2f} s")  # shown by -rP
     assert not psutil.wait_procs(family, timeout=60)[1]
     assert is_soon(lambda: not list(scratch.iterdir()))
     groups = parent_group() or tmp_path

@@ -78,3 +78,12 @@ def test_a_part_cannot_use_up_what_is_reserved_for_others(greed):
     assert all(seconds >= 5 for seconds in had)
     assert budget.used <= 60
     assert had[0] == 35
+
+
+@pytest.mark.parametrize(("used", "left"), [(0.0, 5), (20.0, 5), (33.0, 2), (36.0, -1)])
+def test_a_second_look_has_no_more_than_what_is_reserved(used, left):
+    budget = Budget(60, 6)
+    budget.begin_part()
+    budget.used = used
+    budget.begin_again()
+    assert budget.left == left

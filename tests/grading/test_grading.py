@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import psutil
@@ -26,9 +27,10 @@ from grading.marking import judge, mark
 from grading.notebooks import execute_notebooks
 from grading.report import safe_cell, slugs, write_reports
 from grading.sandbox import protocol
+from grading.sandbox.limits import Budget
 from grading.sandbox.surroundings import Surroundings
 from tests.checks.mutants import student_module
-from tests.grading.hand_ins.catalogue import CASES, Case, modules
+from tests.grading.hand_ins.catalogue import CASES, Case, modules, solution
 from tests.grading.test_hand_ins import (
     LIMITS,
     REASON,
@@ -456,6 +458,24 @@ def test_a_notebook_that_never_ends_costs_that_notebook_alone(surroundings):
     assert "Time" not in second["lines"][0]
 
 
+@needs_sandbox
+def test_all_notebooks_together_have_twice_the_time_of_one(surroundings):
+    never = notebook("import time\ntime.sleep(1e6)")
+    notebooks = {f"{n}.ipynb": never for n in range(40)}
+    hand_in = HandIn("ada", dict(CASE["the solution"].files), notebooks)
+    budgets = []
+
+    def budget(*args):
+        budgets.append(Budget(*args))
+        return budgets[0]
+
+    with mock.patch("grading.notebooks.Budget", budget):
+        found = execute_notebooks(hand_in, replace(LIMITS, notebook_seconds=2), surroundings)
+    assert len(found) == 40
+    assert all("TimeLimit" in each["lines"][0] for each in found)
+    assert budgets[0].used < 2 * 2 + 40 * 0.5  # each may exceed its part by a look of the watch
+
+
 @pytest.mark.parametrize("kind", sorted(classroom.KINDS))
 def test_marks_are_kept_for_the_very_same_project_only(tmp_path, kind):
     """One byte more in any file that marks may depend on, or another library, is another key."""
@@ -471,3 +491,31 @@ def test_marks_are_kept_for_the_very_same_project_only(tmp_path, kind):
         path.write_bytes(content + b"\n")
         assert classroom.digest_of(tmp_path, ["1"]) != before, path
         path.write_bytes(content)
+
+
+FEW_STEPS = """
+
+def train_network(network, train, validation, learning_rate, n_epochs, batch_size, seed):
+    history = History()
+    for _ in range({n}):
+        batch = train[0][:batch_size], one_hot_encode(train[1][:batch_size])
+        network.reset_grad()
+        network.update_grad(*batch)
+        network.update_params(learning_rate)
+    for _ in range(n_epochs):
+        history.record({loss}, test_network(network, *train), test_network(network, *validation))
+    return history
+"""
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n", range(3))
+@pytest.mark.parametrize("loss", ["0.0", "float('nan')"])
+def test_a_training_with_hardly_a_step_is_judged_without_a_warning(n, loss):
+    (task,) = (task for task in read_exam().tasks if task.name == "train_network")
+    source = solution("training") + FEW_STEPS.format(n=n, loss=loss)
+    for seed in range(3):
+        report = judge(task, vars(student_module(source, "training")), seed)
+        assert not report.passed
+        assert not any("cannot read" in each.found for each in report), str(report)
+        assert not any(each.cause == "total loss" for each in report), str(report)

@@ -1,5 +1,6 @@
 """Workers come from one fork server, and know nothing of each other."""
 
+import errno
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 from grading.crew import Bounds, alone
 from grading.marking import LIBRARIES
 from grading.sandbox import processes
-from grading.sandbox.calls import libseccomp
+from grading.sandbox.calls import LAST, REFUSED, libseccomp
 from grading.sandbox.processes import why_failing
 from grading.sandbox.remote import Ended, Session
 from grading.sandbox.surroundings import Surroundings
@@ -51,7 +52,7 @@ def found():
 
 def rights():
     status = dict(line.split(":\\t", 1) for line in open("/proc/self/status"))
-    return [int(status[f"Cap{{kind}}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")].count(0)
+    return [int(status[f"Cap{{k}}"], 16) for k in ("Inh", "Prm", "Eff", "Bnd", "Amb")].count(0)
 
 
 def new_namespaces():
@@ -61,6 +62,11 @@ def new_namespaces():
 def keyrings():
     made = C.syscall({KEYS}, b"user", b"note", b"x", 1, -4)
     return [made, C.syscall({KEYS} + 2, 0, -4, 0)].count(-1)
+
+
+def errors_of(numbers):
+    c = ctypes.CDLL(None, use_errno=True)
+    return [c.syscall(n, 0, 0, 0, 0, 0, 0) == -1 and ctypes.get_errno() for n in numbers]
 
 
 def wait():
@@ -91,13 +97,24 @@ def test_nothing_reaches_a_worker_from_another_one_before_or_beside_it():
 
 def test_a_worker_has_no_rights_and_cannot_get_any():
     with new_session() as session:
-        assert call(session, "rights") == 4
+        assert call(session, "rights") == 5
         assert call(session, "new_namespaces") == 3
 
 
 def test_a_worker_has_no_keyrings():
     with new_session() as session:
         assert call(session, "keyrings") == 2
+
+
+def test_calls_of_the_kernel_that_are_new_or_refused_do_nothing():
+    """As io_uring, memfd_secret and clone3 are new; perf_event_open, bpf and ptrace refused."""
+    resolve = libseccomp().seccomp_syscall_resolve_name
+    refused = [number for name in REFUSED if (number := resolve(name.encode())) >= 0]
+    new = range(LAST + 1, LAST + 100)
+    with new_session() as session:
+        errors = session.load("mlp", "errors_of")
+        assert errors(refused) == len(refused) * [errno.EPERM]
+        assert errors([*new]) == len(new) * [errno.ENOSYS]
 
 
 def test_with_a_worker_all_that_it_started_ends():

@@ -22,9 +22,10 @@ from pathlib import Path
 from types import ModuleType
 
 from checks.diagnosis import standing_in
+from checks.exercises import needs_of
 from grading.classroom import Result, Rules, Way, hand_ins, mark_class
 from grading.exam import Exam, read_exam, score_of
-from grading.marking import judge, wrong_needs
+from grading.marking import judge
 from grading.report import write_reports
 from grading.sandbox.limits import Limits
 from grading.sandbox.surroundings import Surroundings
@@ -117,7 +118,7 @@ def _counted_once(
     right = {task.name for task in tasks if points[task.name] >= task.maximum}
     for task in tasks:
         student = vars(modules["cnn" if task.module == "cnn" else "mlp"])
-        wrong = wrong_needs(task, tasks, right)
+        wrong = [need for need in needs_of(task, tasks) if need.name not in right]
         if wrong and task.name not in right and all(name in student for name in task.takes):
             with standing_in(wrong, [student[name] for name in task.takes]):
                 again = sum(score_of(task, judge(task, student, SEED)).values())
