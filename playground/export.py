@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import numpy as np
 from IPython.display import HTML, display
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from helpers.cnn import Net, predict_probabilities
@@ -30,6 +30,7 @@ from plotting.figures import checked
 
 SOURCE = Path(__file__).with_name("page")
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.-]+)";\n', re.MULTILINE)
+RECORD_CNN = Path(__file__).with_name("record_cnn.json")  # written by benchmarks/page_cnn.py
 JUDGED = 2000  # new images that tell how sure the networks usually are
 TRAINING_IMAGES, VALIDATION_IMAGES = 2500, 500  # that the page learns from, and is judged by
 Json = dict[str, Any]
@@ -49,18 +50,26 @@ KNOWN_LAYERS: dict[str, Callable[[Any], nn.Module]] = {
 def export_playground(path: str | Path, digits: Digits, mlp: MLP, cnn: Net | None = None) -> None:
     """Write a page on which `mlp` and, if there is one, `cnn` read what is drawn.
 
-    Its sample digits are the first of each class among the test images; a network that is trained
+    On MNIST a third network can take the place of `cnn`: that of the record's recipe. The page's
+    sample digits are the first of each class among the test images; a network that is trained
     within the page learns from the first training images. The networks may have more or fewer
     units and layers than those of the notebooks. All or nothing is written.
     Raises ValueError for a network that is not finite or that the page cannot compute, and for test
     images that lack a class; OSError if the file cannot be written.
     """
+    new = digits.validation.first(JUDGED).images
+    record = json.loads(RECORD_CNN.read_text(encoding="utf-8"))
     networks = {
         "source": digits.source,
         "classes": asdict(digits.classes),
         "mlp": _describe_mlp(mlp),
         "cnn": None if cnn is None else _describe_cnn(cnn),
-        "sure": _least_belief(digits.validation.first(JUDGED), mlp, cnn),
+        "record": record["layers"] if cnn and digits.source == "MNIST" else None,
+        "sure": {
+            "mlp": _usual_belief(copy(mlp).forward(new)),  # it keeps its last pass
+            "cnn": cnn and _usual_belief(predict_probabilities(cnn, new)),
+            "record": record["sure"],
+        },
         "samples": _samples(digits.test),
         "images": {
             "train": _pack_images(digits.train.first(TRAINING_IMAGES)),
@@ -137,12 +146,20 @@ def _pack_images(split: Split) -> Json:
     return {"labels": "".join(map(str, split.labels)), "gzip": b64encode(packed).decode()}
 
 
-def _least_belief(new: Split, mlp: MLP, cnn: Net | None) -> dict[str, float]:
-    """Return the belief in its answer that each network reaches or exceeds for 95 of 100 images."""
-    beliefs = {"mlp": copy(mlp).forward(new.images)}  # it keeps its last pass
-    if cnn is not None:
-        beliefs["cnn"] = predict_probabilities(cnn, new.images)
-    return {name: float(np.quantile(p.max(axis=1), 0.05)) for name, p in beliefs.items()}
+def _usual_belief(probabilities: NDArray[np.floating]) -> float:
+    """Return the belief in its answer that a network reaches for 95 of 100 images, (N, 10)."""
+    return float(np.quantile(probabilities.max(axis=1), 0.05))
+
+
+def export_record_cnn(cnn: Net, digits: Digits) -> None:
+    """Write the network that pages on MNIST carry beside the notebook's, for all later pages.
+
+    Raises ValueError for a network that the page cannot compute.
+    """
+    beliefs = predict_probabilities(cnn, digits.validation.first(JUDGED).images)
+    content = {"layers": _describe_cnn(cnn), "sure": _usual_belief(beliefs)}
+    with atomic_write(RECORD_CNN) as file:
+        file.write(json.dumps(content).encode())
 
 
 def export_weights(path: str | Path, mlp: MLP | None = None, cnn: Net | None = None) -> None:

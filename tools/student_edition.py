@@ -37,6 +37,7 @@ SHIPPED = (
     "helpers/*.json",
     "helpers/*.py",
     "notebooks/*.ipynb",
+    "playground/*.json",
     "playground/*.py",
     "playground/page/*",
     "plotting/*.py",

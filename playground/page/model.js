@@ -20,14 +20,19 @@ const content = unpack(JSON.parse(byId("networks").textContent ?? ""));
 /**
  * @type { {
  *   samples: Tensor[], source: string, classes: { noun: string, names: string[] },
- *   sure: { mlp: number, cnn: number },
-   images: Record<"train" | "validation", { gzip: string, labels: string }>,
+ *   sure: Record<"mlp" | "cnn" | "record", number>,
+ *   record: Layer[] | null, images: Record<"train" | "validation", { gzip: string, labels: string }>,
  * }}
  */
-export const { samples, source, classes, images: packedImages, sure } = content;
+export const { samples, source, classes, images: packedImages, sure, record } = content;
+
+/** @typedef { { mlp?: Mlp, cnn?: Layer[] | null, least?: number }} Networks with the belief in its answer that the CNN mostly reaches */
 
 /** @type { { mlp: Mlp, cnn: Layer[] | null }} */
 export let { mlp, cnn } = structuredClone(content);
+
+/** The belief that the CNN reaches for 95 of 100 new images. */
+export let leastOfCnn = sure.cnn;
 
 /** Which networks they are, in words; nothing for the first ones. */
 export let networksAre = "";
@@ -40,17 +45,19 @@ export const whenNetworksChange = (listener) => networkListeners.push(listener);
 
 /**
  * Let the page show other networks, and say `what` they are; nothing for the first ones.
- * @param { { mlp?: Mlp, cnn?: Layer[] | null }} networks  @param {string} what
+ * @param {Networks} networks  @param {string} what
  */
 export function useNetworks(networks, what) {
   if (networks.mlp) mlp = networks.mlp;
   if (networks.cnn !== undefined) cnn = networks.cnn;
+  leastOfCnn = networks.least ?? leastOfCnn;
   networksAre = what;
   for (const listener of networkListeners) listener(what);
 }
 
-/** The networks as they were when the page was opened, anew each time. @returns { { mlp: Mlp, cnn: Layer[] | null }} */
-export const originalNetworks = () => structuredClone({ mlp: content.mlp, cnn: content.cnn });
+/** The networks as they were when the page was opened, anew each time. */
+export const originalNetworks = () =>
+  structuredClone({ mlp: content.mlp, cnn: content.cnn, least: sure.cnn });
 
 /** @param {number} digit */
 export const nameOf = (digit) => classes.names[digit];

@@ -2,7 +2,7 @@
 
 import { announce, byId, element } from "./dom.js";
 import { paper, putInk } from "./drawing.js";
-import { unpack, useNetworks } from "./model.js";
+import { sure, unpack, useNetworks } from "./model.js";
 import { liftInk } from "./photo.js";
 import { context } from "./pictures.js";
 import { checkedNetworks } from "./weights.js";
@@ -64,7 +64,7 @@ async function useWeights(file) {
     .map((name) => name.toUpperCase())
     .join(" and the ");
   useNetworks(
-    networks,
+    { ...networks, least: sure.cnn },
     `The ${names} ${Object.keys(networks).length > 1 ? "are" : "is"} from ${file.name}.`,
   );
 }

@@ -9,6 +9,7 @@ import { learnView } from "./learn.js";
 import {
   classes,
   cnn,
+  leastOfCnn,
   mlp,
   nameOf,
   originalNetworks,
@@ -23,6 +24,7 @@ import { connectOwn } from "./own.js";
 import { grey, paint, tile } from "./pictures.js";
 import { asItLies, asMnist, PIXELS, SIDE } from "./preprocess.js";
 import { readView } from "./read.js";
+import { connectRecord } from "./record.js";
 import { startTabs } from "./tabs.js";
 import { indexOfLargest } from "./training.js";
 
@@ -52,7 +54,7 @@ function belief(name, probabilities) {
 function unsureNetworks({ byMlp, byCnn }) {
   /** @param {MlpResult | CnnResult | null} result  @param {number} least */
   const isWeak = (result, least) => result && Math.max(...result.probabilities) < least;
-  return [isWeak(byMlp, sure.mlp) && "MLP", isWeak(byCnn, sure.cnn) && "CNN"].filter(Boolean);
+  return [isWeak(byMlp, sure.mlp) && "MLP", isWeak(byCnn, leastOfCnn) && "CNN"].filter(Boolean);
 }
 
 /** @param {Thought} thought */
@@ -135,6 +137,7 @@ function start() {
   byId("undo").addEventListener("click", undo);
   byId("centring").addEventListener("change", changed);
   connectOwn();
+  connectRecord();
   byId("rival").addEventListener("change", changed);
   byId("samples").append(...samples.map(sampleButton));
   if (!cnn) withoutCnn();

@@ -6,6 +6,7 @@ import { cnn, mlp, nameOf } from "./model.js";
 import { runCnn } from "./networks.js";
 import { blue, grey, paint, purpleToGreen, symmetric, tile, weightScale } from "./pictures.js";
 import { PIXELS, SIDE } from "./preprocess.js";
+import { showOtherCnn } from "./record.js";
 import { buildTemplates, templateOf } from "./templates.js";
 import { indexOfLargest } from "./training.js";
 
@@ -187,5 +188,6 @@ export const readView = {
     showBeliefs("cnn", byCnn?.probabilities ?? null);
     showMaps(byCnn);
     showCnnLead(byCnn);
+    showOtherCnn(seen);
   },
 };

@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
 
+from benchmarks.page import network_of
 from helpers.cnn import Net
 from helpers.mlp import MLP, PARAMETERS
 from helpers.mnist import load_mnist
@@ -56,12 +56,10 @@ def reference_mlp() -> MLP:
     return mlp
 
 
-def reference_cnn() -> Net:
-    cnn = Net()
-    for layer in reference()["cnn"]:
-        for name, values in getattr(cnn.layers, layer["name"]).named_parameters():
-            values.data = torch.tensor(array(layer[name]))
-    return cnn.eval()
+def reference_cnn(name: str = "cnn") -> Net:
+    cnn = network_of(json.loads(networks_text(PAGE.read_text(encoding="utf-8")))[name])
+    assert cnn
+    return cnn
 
 
 if __name__ == "__main__":

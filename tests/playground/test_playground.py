@@ -209,6 +209,14 @@ def test_what_the_page_holds_cannot_break_out_of_it(tmp_path):
     assert unpack(json.loads(networks_text(page)))["source"] == hostile.source
 
 
+def test_pages_on_mnist_with_a_cnn_carry_the_record_cnn(tmp_path):
+    fashion = Digits(SPLIT, SPLIT, SPLIT, "Fashion-MNIST")
+    for digits, cnn in ((DIGITS, Net()), (DIGITS, None), (fashion, Net())):
+        export_playground(tmp_path / "page.html", digits, MLP(), cnn)
+        carried = json.loads(networks_text((tmp_path / "page.html").read_text()))["record"]
+        assert bool(carried) == (digits is DIGITS and cnn is not None)
+
+
 def test_without_a_cnn_and_with_other_sizes_the_mlp_is_exported_alone(tmp_path):
     export_playground(tmp_path / "page.html", DIGITS, MLP(n_hidden=16))
     content = unpack(json.loads(networks_text((tmp_path / "page.html").read_text())))

@@ -235,6 +235,31 @@ def test_an_mlp_of_any_size_is_shown_and_computed(browser, tmp_path, n_hidden):
     assert page.faults == []
 
 
+def test_the_record_cnn_stands_beside_the_notebooks_and_takes_its_place(page):
+    page.get_by_role("button", name="Load a 7").click()
+    says(page, "read a 7")
+    x = as_mnist(array(reference()["samples"][7]).reshape(28, 28)).reshape(1, -1)
+    plain, record = (predict_probabilities(reference_cnn(k), x)[0] for k in ("cnn", "record"))
+    use = page.get_by_role("button", name="Let that one read")
+    for in_use, beside, name in ((plain, record, "recipe"), (record, plain, "Notebook 2")):
+        np.testing.assert_allclose(beliefs(page)[1], in_use, atol=1e-4)
+        share = re.search(r"a 7 \((.*) %\)", page.locator("#record-says").inner_text())
+        assert share
+        assert float(share[1].strip("<>")) == pytest.approx(100 * beside[7], abs=1)
+        assert name in page.locator("#record-name").inner_text()
+        use.click()
+    np.testing.assert_allclose(beliefs(page)[1], plain, atol=1e-4)
+    use.click()
+    says(page, "Both read a 7")
+    assert "Unsure" not in page.locator("#status").inner_text()  # 88 % is sure for this one
+    page.get_by_role("tab", name="Break it").click()
+    page.get_by_role("button", name="Cut the unit").click()
+    page.get_by_role("tab", name="Read").click()
+    assert page.locator("#record").is_hidden()
+    page.get_by_role("button", name="Restore", exact=True).click()
+    np.testing.assert_allclose(beliefs(page)[1], plain, atol=1e-4)
+
+
 SIZES = [(320, 800), (760, 1000), (1280, 800), (740, 360)]  # the last: a phone on its side
 
 
