@@ -1,0 +1,45 @@
+"""How Sphinx builds the site. Everything is local: formulas are MathML, which browsers draw by themselves."""
+
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
+
+sys.path.insert(0, str(Path.cwd()))  # the project, whose functions are described
+
+project = "Digits by hand"
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
+myst_enable_extensions = ["amsmath", "attrs_inline", "dollarmath", "substitution"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the notebooks hold the results of a full run
+html_theme = "furo"
+html_title = project
+html_math_renderer = "mathml"
+html_static_path = ["style.css"]
+html_css_files = ["style.css"]
+html_copy_source = html_show_sphinx = False
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+default_role = "code"
+
+
+def inline_formula(writer: HTML5Translator, node: nodes.math) -> None:
+    """Write a formula within a line."""
+    writer.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def formula(writer: HTML5Translator, node: nodes.math_block) -> None:
+    """Write a formula that stands by itself."""
+    writer.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Let Sphinx know of the formulas."""
+    app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))
