@@ -6,13 +6,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 EXTRAS :=
 ### BEGIN HIDDEN TESTS
-EXTRAS := [test]
+EXTRAS := [test,site]
 ### END HIDDEN TESTS
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .PHONY: help run check hand-in lab data clean
 ### BEGIN HIDDEN TESTS
-.PHONY: test student autograder mark notebooks bands record benchmarks pins
+.PHONY: test site student autograder mark notebooks bands record benchmarks pins
 ### END HIDDEN TESTS
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make hand-in    the checks once more, and hand-in.zip"
 ### BEGIN HIDDEN TESTS
 	@echo "make test       the same set-up, then ruff, mypy, the unit tests and strict nbval"
+	@echo "make site       the project as a web site, built offline: build/site/index.html"
 	@echo "make student    the student edition, without solutions: build/student and build/student.zip"
 	@echo "make autograder Gradescope's autograder, which marks one hand-in at a time: build/autograder.zip"
 	@echo "make mark HANDINS=folder   mark a class: report, marks and feedback in marks/"
@@ -69,6 +70,9 @@ test: data
 OLDER_CPU := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem NUDGE_WEIGHTS=1
 ROUNDED := notebooks/1_mlp_from_scratch.ipynb tests/checks/test_checks.py \
     $(patsubst %,tests/helpers/test_%.py,cnn mlp training recipe comparison)
+
+site: $(READY)
+	$(BIN)/python -m tools.site
 
 student: $(READY)
 	$(BIN)/python -m tools.student_edition

@@ -10,7 +10,12 @@ def main() -> None:
     tasks, n_right = load_tasks(), 0
     for task in tasks:
         print(f"\n{task.name}")
-        n_right += task.check(*task.functions()).passed
+        try:
+            n_right += task.check(*task.functions()).passed
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            print("Left out: it needs PyTorch, which is not installed.")
     print(f"\n{n_right} of {len(tasks)} exercises are right.")
     sys.exit(n_right < len(tasks))
 

@@ -5,46 +5,39 @@ and no installation. The page's source lies in `page/`: JavaScript modules, whic
 What they compute is compared with NumPy and PyTorch by the tests.
 """
 
+from __future__ import annotations
+
 import gzip
 import json
 import os
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
 from IPython.display import HTML, display
-from numpy.typing import ArrayLike, NDArray
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
-from helpers.cnn import Net, predict_probabilities
 from helpers.files import atomic_write
 from helpers.mlp import MLP, PARAMETERS
 from helpers.mnist import Digits, Split
+from playground.content import Json, pack, usual_belief
 from plotting.figures import checked
+
+if TYPE_CHECKING:
+    from helpers.cnn import Net
 
 SOURCE = Path(__file__).with_name("page")
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.-]+)";\n', re.MULTILINE)
 RECORD_CNN = Path(__file__).with_name("record_cnn.json")  # written by benchmarks/page_cnn.py
 JUDGED = 2000  # new images that tell how sure the networks usually are
 TRAINING_IMAGES, VALIDATION_IMAGES = 2500, 500  # that the page learns from, and is judged by
-Json = dict[str, Any]
-
-# The layers that networks.js has, as it has them. Nothing is drawn or stored on "meta".
-KNOWN_LAYERS: dict[str, Callable[[Any], nn.Module]] = {
-    "Conv2d": lambda layer: nn.Conv2d(
-        layer.in_channels, layer.out_channels, layer.kernel_size, device="meta"
-    ),
-    "MaxPool2d": lambda layer: nn.MaxPool2d(layer.kernel_size),
-    "ReLU": lambda layer: nn.ReLU(),
-    "Flatten": lambda layer: nn.Flatten(),
-    "Linear": lambda layer: nn.Linear(layer.in_features, layer.out_features, device="meta"),
-}
 
 
 def export_playground(path: str | Path, digits: Digits, mlp: MLP, cnn: Net | None = None) -> None:
@@ -57,19 +50,15 @@ def export_playground(path: str | Path, digits: Digits, mlp: MLP, cnn: Net | Non
     Raises ValueError for a network that is not finite or that the page cannot compute, and for test
     images that lack a class; OSError if the file cannot be written.
     """
-    new = digits.validation.first(JUDGED).images
     record = json.loads(RECORD_CNN.read_text(encoding="utf-8"))
     networks = {
         "source": digits.source,
         "classes": asdict(digits.classes),
         "mlp": _describe_mlp(mlp),
-        "cnn": None if cnn is None else _describe_cnn(cnn),
+        "cnn": _describe_cnn(cnn),
         "record": record["layers"] if cnn and digits.source == "MNIST" else None,
-        "sure": {
-            "mlp": _usual_belief(copy(mlp).forward(new)),  # it keeps its last pass
-            "cnn": cnn and _usual_belief(predict_probabilities(cnn, new)),
-            "record": record["sure"],
-        },
+        "sure": _usual_beliefs(mlp, cnn, digits.validation.first(JUDGED).images)
+        | {"record": record["sure"]},
         "samples": _samples(digits.test),
         "images": {
             "train": _pack_images(digits.train.first(TRAINING_IMAGES)),
@@ -133,12 +122,6 @@ def _source(name: str) -> str:
     return (SOURCE / name).read_text(encoding="utf-8").rstrip()
 
 
-def _pack(values: ArrayLike) -> Json:
-    """Return an array as its shape and its values, little-endian float32 in base 64."""
-    array = np.asarray(values, dtype="<f4")
-    return {"shape": array.shape, "base64": b64encode(array.tobytes()).decode()}
-
-
 def _pack_images(split: Split) -> Json:
     """Return labelled images, 8 bits a pixel: their labels as digits, their bytes as gzip."""
     pixels = (split.images * 255).round().astype(np.uint8)
@@ -146,20 +129,32 @@ def _pack_images(split: Split) -> Json:
     return {"labels": "".join(map(str, split.labels)), "gzip": b64encode(packed).decode()}
 
 
-def _usual_belief(probabilities: NDArray[np.floating]) -> float:
-    """Return the belief in its answer that a network reaches for 95 of 100 images, (N, 10)."""
-    return float(np.quantile(probabilities.max(axis=1), 0.05))
+def saved_cnn(path: str | Path) -> Net | None:
+    """Return the network that notebook 2 saved at `path`; None before that, or without PyTorch."""
+    if find_spec("torch") is None:
+        return None
+    from helpers.cnn import load_network_if_any  # here, as the MLP's page needs no PyTorch
+
+    return load_network_if_any(path)
 
 
-def export_record_cnn(cnn: Net, digits: Digits) -> None:
-    """Write the network that pages on MNIST carry beside the notebook's, for all later pages.
+def _describe_cnn(cnn: Net | None) -> list[Json] | None:
+    """Return the layers, in order, if there is a network."""
+    if cnn is None:
+        return None
+    from playground.layers import describe_cnn
 
-    Raises ValueError for a network that the page cannot compute.
-    """
-    beliefs = predict_probabilities(cnn, digits.validation.first(JUDGED).images)
-    content = {"layers": _describe_cnn(cnn), "sure": _usual_belief(beliefs)}
-    with atomic_write(RECORD_CNN) as file:
-        file.write(json.dumps(content).encode())
+    return describe_cnn(cnn)
+
+
+def _usual_beliefs(mlp: MLP, cnn: Net | None, images: NDArray[np.floating]) -> dict[str, float]:
+    """Return how sure the networks usually are of new images (N, 784)."""
+    beliefs = {"mlp": usual_belief(copy(mlp).forward(images))}  # it keeps its last pass
+    if cnn is not None:
+        from helpers.cnn import predict_probabilities
+
+        beliefs["cnn"] = usual_belief(predict_probabilities(cnn, images))
+    return beliefs
 
 
 def export_weights(path: str | Path, mlp: MLP | None = None, cnn: Net | None = None) -> None:
@@ -173,7 +168,7 @@ def export_weights(path: str | Path, mlp: MLP | None = None, cnn: Net | None = N
         raise ValueError("mlp and cnn are both None; wanted at least one network.")
     networks = {
         "mlp": None if mlp is None else _describe_mlp(mlp),
-        "cnn": None if cnn is None else _describe_cnn(cnn),
+        "cnn": _describe_cnn(cnn),
     }
     with atomic_write(Path(path)) as file:
         file.write(json.dumps(networks).encode())
@@ -183,37 +178,7 @@ def _describe_mlp(mlp: MLP) -> Json:
     """Return the four parameters."""
     units = len(mlp.W1)
     shapes = {"W1": ("units", 784), "b1": (units,), "W2": (10, units), "b2": (10,)}
-    return {name: _pack(checked(name, getattr(mlp, name), *shapes[name])) for name in PARAMETERS}
-
-
-def _describe_cnn(cnn: Net) -> list[Json]:
-    """Return the layers, in order."""
-    layers = [_describe_layer(name, layer) for name, layer in cnn.layers.named_children()]
-    if not layers or layers[-1]["weight"]["shape"][0] != 10:
-        raise ValueError("layers: wanted a last layer with 10 outputs, one for each digit.")
-    return layers
-
-
-def _describe_layer(name: str, layer: nn.Module) -> Json:
-    """Return what a layer is called and is, with its parameters."""
-    kind = type(layer).__name__
-    # A layer's repr tells all settings that are not PyTorch's defaults, such as padding.
-    if kind not in KNOWN_LAYERS or repr(KNOWN_LAYERS[kind](layer)) != repr(layer):
-        raise ValueError(
-            f"{name} is {layer}; the page knows {', '.join(KNOWN_LAYERS)} with PyTorch's defaults."
-        )
-    described: Json = {"name": name, "kind": kind}
-    if isinstance(layer, nn.MaxPool2d):
-        described["size"] = layer.kernel_size
-    for parameter, values in layer.named_parameters():
-        array = _as_array(values)
-        described[parameter] = _pack(checked(f"{name}.{parameter}", array, *array.shape))
-    return described
-
-
-def _as_array(values: Tensor) -> np.ndarray:
-    array: np.ndarray = values.detach().cpu().numpy()
-    return array
+    return {name: pack(checked(name, getattr(mlp, name), *shapes[name])) for name in PARAMETERS}
 
 
 def _samples(test: Split) -> list[Json]:
@@ -223,4 +188,4 @@ def _samples(test: Split) -> list[Json]:
         raise ValueError(
             f"The test images show no {min(missing)}; wanted each digit once at least."
         )
-    return [_pack(test.images[test.labels == digit][0]) for digit in range(10)]
+    return [pack(test.images[test.labels == digit][0]) for digit in range(10)]

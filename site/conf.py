@@ -1,4 +1,4 @@
-"""How Sphinx builds the site. Everything is local: formulas are MathML, which browsers draw by themselves."""
+"""How Sphinx builds the site. Formulas are MathML, which browsers draw without any script."""
 
 import sys
 from pathlib import Path
@@ -18,6 +18,7 @@ nb_execution_mode = "off"  # the notebooks hold the results of a full run
 html_theme = "furo"
 html_title = project
 html_math_renderer = "mathml"
+templates_path = ["templates"]
 html_static_path = ["style.css"]
 html_css_files = ["style.css"]
 html_copy_source = html_show_sphinx = False
@@ -36,7 +37,9 @@ def inline_formula(writer: HTML5Translator, node: nodes.math) -> None:
 
 def formula(writer: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula that stands by itself."""
-    writer.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>')
+    writer.body.append(
+        f'<div class="formula" tabindex="0">{convert(node.astext(), display="block")}</div>'
+    )
     raise nodes.SkipNode
 
 

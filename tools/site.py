@@ -1,6 +1,6 @@
 """Build the static site from what the project holds, without a network.
 
-python -m tools.site        build/site/index.html
+python -m tools.site [FOLDER]        build/site/index.html, or another folder's
 
 The notebooks are shown as they are committed; run `make notebooks` first to show a new run.
 """
@@ -10,12 +10,13 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 from sphinx.cmd.build import build_main
 
 ROOT = Path(__file__).parent.parent
-SOURCE, SITE = ROOT / "build" / "site-source", ROOT / "build" / "site"
+SITE = ROOT / "build" / "site"
 TEXTS = ("INSTALL.md", "INSTRUCTOR.md")
 FIRST = ("mlp", "training", "cnn")  # of the modules: those that students write
 # GitHub tells its workflows where they run; elsewhere nothing is known of an address.
@@ -24,18 +25,17 @@ BLOB = f"https://github.com/{REPOSITORY}/blob/main"
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|#)([^)#]*)(#[^)]*)?\)")
 
 
-def gather() -> None:
-    """Copy to SOURCE all that the site is made of."""
-    shutil.rmtree(SOURCE, ignore_errors=True)
-    shutil.copytree(ROOT / "site", SOURCE)
-    (SOURCE / "figures").mkdir()
-    shutil.copy(ROOT / "figures" / "figure_8_duel.png", SOURCE / "figures")
+def gather(source: Path) -> None:
+    """Copy to the folder `source` all that the site is made of."""
+    shutil.copytree(ROOT / "site", source, dirs_exist_ok=True)
+    for folder in ("figures", "notebooks"):
+        (source / folder).mkdir()
+    shutil.copy(ROOT / "figures" / "figure_8_duel.png", source / "figures")
     for name in TEXTS:
-        (SOURCE / name).write_text(_linked((ROOT / name).read_text(encoding="utf-8")), "utf-8")
-    (SOURCE / "notebooks").mkdir()
+        (source / name).write_text(_linked((ROOT / name).read_text(encoding="utf-8")), "utf-8")
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        (SOURCE / "notebooks" / path.name).write_text(_with_alt_texts(path), encoding="utf-8")
-    (SOURCE / "api.md").write_text(_api(), encoding="utf-8")
+        (source / "notebooks" / path.name).write_text(_with_alt_texts(path), encoding="utf-8")
+    (source / "api.md").write_text(_api(), encoding="utf-8")
 
 
 def _linked(text: str) -> str:
@@ -73,13 +73,16 @@ def _api() -> str:
 
 
 def main() -> None:
-    gather()
-    shutil.rmtree(SITE, ignore_errors=True)
-    if status := build_main(["-W", "--keep-going", "-q", str(SOURCE), str(SITE)]):
-        sys.exit(status)
-    (SITE / "figures").mkdir()
-    shutil.copy(ROOT / "figures" / "playground.html", SITE / "figures")
-    print(f"wrote {SITE}/index.html")
+    site = Path(sys.argv[1]) if len(sys.argv) > 1 else SITE
+    shutil.rmtree(site, ignore_errors=True)
+    with TemporaryDirectory() as source:
+        gather(Path(source))
+        # A warning is an error: a link that leads nowhere, a formula that cannot be read.
+        if status := build_main(["-W", "--keep-going", "-q", source, str(site)]):
+            sys.exit(status)
+    (site / "figures").mkdir()
+    shutil.copy(ROOT / "figures" / "playground.html", site / "figures")
+    print(f"wrote {site}/index.html")
 
 
 if __name__ == "__main__":

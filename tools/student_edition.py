@@ -28,6 +28,7 @@ FOLDER = "digits-by-hand"  # in the zip
 
 # All that students get, besides pages of their own. What is not on this list stays here.
 SHIPPED = (
+    ".devcontainer/*.json",
     ".gitignore",
     "LICENSE",
     "Makefile",
@@ -36,6 +37,7 @@ SHIPPED = (
     "environment.yml",
     "helpers/*.json",
     "helpers/*.py",
+    "light.txt",
     "notebooks/*.ipynb",
     "playground/*.json",
     "playground/*.py",

@@ -115,9 +115,9 @@ def functions_with_regions(name: str) -> list[str]:
 def test_students_get_their_own_readme_and_no_grading_material(edition):
     assert edition["README.md"] == (ROOT / "tools" / "STUDENT_README.md").read_bytes()
     assert {name.partition("/")[0] for name in edition} == {
-        ".gitignore", "AGENTS.md", "LICENSE", "Makefile", "README.md", "checks", "environment.yml",
-        "helpers", "notebooks", "playground", "plotting", "pyproject.toml", "requirements.txt",
-        "tools",
+        ".devcontainer", ".gitignore", "AGENTS.md", "LICENSE", "Makefile", "README.md", "checks",
+        "environment.yml", "helpers", "light.txt", "notebooks", "playground", "plotting",
+        "pyproject.toml", "requirements.txt", "tools",
     }  # fmt: skip
     assert {Path(name).suffix for name in edition} <= {
         "", ".py", ".ipynb", ".json", ".md", ".toml", ".txt", ".yml", ".html", ".css", ".js"
