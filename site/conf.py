@@ -25,7 +25,8 @@ html_copy_source = html_show_sphinx = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 autodoc_member_order = "bysource"
-autodoc_typehints_format = "short"
+autodoc_typehints = "none"  # the docstrings tell types and shapes in plain words
+autodoc_preserve_defaults = True
 default_role = "code"
 
 
