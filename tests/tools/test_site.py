@@ -14,6 +14,8 @@ from bs4 import BeautifulSoup
 from tests.playground import test_playground_browser as playground
 
 pytest.importorskip("sphinx")
+import tools.site  # which needs Sphinx
+
 ROOT = Path(__file__).parents[2]
 chromium = playground.browser  # a fixture
 NOTEBOOKS = [f"notebooks/{path.stem}.html" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
@@ -106,3 +108,16 @@ def test_axe_finds_nothing_and_the_page_fits_its_width(chromium, site, name, wid
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+@pytest.mark.parametrize(
+    ("repository", "wanted"),
+    [
+        (None, "a [b](INSTALL.md#x) ![c](d.png) e"),
+        ("o/r", "a [b](INSTALL.md#x) ![c](d.png) [e]({}/f)"),
+    ],
+)
+def test_links_to_files_that_the_site_lacks_lead_to_the_repository(monkeypatch, repository, wanted):
+    monkeypatch.setattr(tools.site, "REPOSITORY", repository)
+    text = "a [b](INSTALL.md#x) ![c](d.png) [e](f)"
+    assert tools.site._linked(text) == wanted.format(tools.site.BLOB)
