@@ -83,6 +83,7 @@ def main() -> None:
     (site / "figures").mkdir()
     shutil.copy(ROOT / "figures" / "playground.html", site / "figures")
     print(f"wrote {site}/index.html")
+    print("Left out: notebook 1 in the browser. JupyterLite needs NumPy for Pyodide; try it first.")
 
 
 if __name__ == "__main__":
