@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from typing import Any
 import yaml
 
 from grading.archives import ARCHIVES, Entry, HandIn, printable, read_entries
+from grading.collect.clones import last_commit
 from grading.collect.download import METADATA, Child, read_download
 from grading.collect.people import Person, Roster
 from grading.collect.source import functions_of
@@ -139,14 +141,22 @@ def find_submissions(path: Path, system: str = "auto") -> list[Submission]:
         label = told[child.name] or Label(name=child.name)
         person = Person(printable(label.name) if label.name else "", label.id, "", label.login)
         parts.setdefault(person, []).append((child, label))
+    if row.name != system:
+        print(f"{path} was read as what {row.name} gives: --from {row.name}.", file=sys.stderr)
     if not any(told.values()):
         known = ", ".join(NAMES)
         raise ValueError(f"{path} holds nothing that {row.name} names so; wanted --from {known}.")
     found = [
-        Submission((person,), tuple(mine), any(label.late for _, label in mine))
+        Submission((person,), tuple(mine), any(label.late for _, label in mine), _committed(mine))
         for person, mine in parts.items()
     ]
     return _with_metadata(found, metadata) if metadata and row.name == "gradescope" else found
+
+
+def _committed(parts: Sequence[tuple[Child, Label]]) -> str:
+    """Return when a clone was committed to, "" for anything else."""
+    clones = [child.path for child, _ in parts if child.is_repository and child.path]
+    return last_commit(clones[0]) if len(clones) == 1 else ""
 
 
 def _system_of(children: Sequence[Child]) -> str:
