@@ -52,7 +52,7 @@ def write_reports(
     _write(folder / "changes.csv", table(rows))
     _write(folder / "report.html", index_html(pages, exam, changed, missing))
     asked_of = [(page, questions_for(page)) for page in pages]
-    _write(folder / "interviews.html", _rendered("interviews.html.jinja", pages=asked_of))
+    _write(folder / "interviews.html", rendered("interviews.html.jinja", pages=asked_of))
     if answers := answers_by_question(pages):
         _write(
             folder / "answers.html",
@@ -170,7 +170,7 @@ def index_html(
     for n, mistake in enumerate(found):
         for page in mistake["pages"]:
             made[page["key"]].append(n)
-    return _rendered(
+    return rendered(
         "report.html.jinja", pages=pages, exam=exam, changed=changed, missing=missing, made=made,
         mistakes=found, **_script("report.js"),
         rows=[(page, {each["name"]: each for each in page["exercises"]}) for page in pages],
@@ -183,7 +183,7 @@ def index_html(
 def answers_html(answers: Mapping[str, Sequence[Result]], written: Written, key: str) -> str:
     """Return the page on which a person marks written answers; `key` is another one elsewhere."""
     given = written | {"maximum": MAXIMUM, "key": key}
-    return _rendered(
+    return rendered(
         "answers.html.jinja", answers=answers, asked=asked(), given=given, **_script("answers.js")
     )
 
@@ -213,7 +213,7 @@ def student_html(page: Page, exam: Exam) -> str:
     right = [each for each in exercises if each["points"] >= each["maximum"]]
     marked = {each["question"] for each in exercises} - {""}
     lost.sort(key=lambda each: each["points"] - each["maximum"])
-    return _rendered(
+    return rendered(
         "student.html.jinja", page=page, lost=lost, right=right, asked=asked(),
         others=[each for each in page["answers"] if each["question"] not in marked],
         code={name: own_code(page, task) for name, task in tasks.items()},
@@ -232,7 +232,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _rendered(template: str, **values: Any) -> str:
+def rendered(template: str, **values: Any) -> str:
+    """Return a page made from a template of this folder; texts in `values` are escaped."""
     return _environment().get_template(template).render(**values)
 
 
