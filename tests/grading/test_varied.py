@@ -1,0 +1,32 @@
+"""Right solutions get all points, whatever a program varies in them."""
+
+import ast
+import random
+
+import pytest
+
+from grading.sandbox.processes import why_unavailable
+from grading.sandbox.surroundings import Surroundings
+from tests.grading.hand_ins.demo_class import form
+from tests.grading.hand_ins.varied import lost, varied
+
+REASON = why_unavailable()
+
+
+@pytest.mark.skipif(bool(REASON), reason=REASON)
+@pytest.mark.parametrize("cnn", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_varied_right_hand_in_gets_all_points(seed, cnn):
+    surroundings = Surroundings()
+    try:
+        assert lost(seed + 100 * cnn, surroundings, cnn) == []
+    finally:
+        surroundings.close()
+
+
+def test_variations_vary():
+    texts = [varied(form("plain"), random.Random(seed))[0] for seed in range(20)]
+    assert len(set(texts)) == 20
+    nodes = [node for text in texts for node in ast.walk(ast.parse(text))]
+    calls = [node for node in nodes if getattr(getattr(node, "func", 0), "attr", "") == "forward"]
+    assert {bool(call.keywords) for call in calls} == {True, False}
