@@ -3,12 +3,14 @@
 Autograd runs here, on the weights of the stand-in, as it would on a real network.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 Ask = Callable[..., Any]
 
@@ -51,13 +53,22 @@ class SGD:
     def __init__(self, ask: Ask, network: Net) -> None:
         self.ask, self.weight = ask, network.weight
         self.param_groups = [{"params": [network.weight], "lr": 0.01}]
+        self.hooks: dict[int, Callable[..., Any]] = OrderedDict()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradient."""
         self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
 
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Have a function called after each step, as PyTorch does."""
+        handle = RemovableHandle(self.hooks)
+        self.hooks[handle.id] = hook
+        return handle
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Tell the gradient; `closure` may compute it first."""
         loss = closure() if closure else None
         self.ask("step", self.weight.grad)
+        for hook in [*self.hooks.values()]:
+            hook(self, (), {})
         return loss
