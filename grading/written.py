@@ -51,7 +51,7 @@ def read_written(paths: Iterable[Path]) -> Written:
                 place = mark["student"], mark["question"]
                 marks[place] = _later(marks.get(place), mark)
             _require_sound(asked, marks.values())
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path} is no file of the page of answers: {error!r}.") from error
     return {
         "questions": {k: asked[k] for k in questions() if k in asked},

@@ -262,6 +262,8 @@ def test_a_wrong_file_is_named(tmp_path, change, message):
     (tmp_path / "w.json").write_text(json.dumps(told))
     with pytest.raises(ValueError, match=rf"w\.json is no file of the page.*{re.escape(message)}"):
         read_written([tmp_path / "w.json"])
+    with pytest.raises(ValueError, match="nowhere is no file"):
+        read_written([tmp_path / "nowhere"])
 
 
 # The page
