@@ -1,5 +1,6 @@
 """The checks of the second notebook: Net, its training loop and its evaluation."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
 
 from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
@@ -343,8 +345,9 @@ class SpyLoss(Spy):
     def __init__(self, notes: list[Note]) -> None:
         self.notes = notes
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy."""
+    def __call__(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the mean cross-entropy; PyTorch calls logits and labels so."""
+        logits, labels = input, target
         swapped = not logits.is_floating_point() and logits.ndim == 1
         given, state = logits.detach(), "swapped" if swapped else "logits"
         if given.ndim == 2 and not swapped:
@@ -370,6 +373,13 @@ class SpyOptimizer(Spy):
         self.param_groups = [{"params": [network.weight], "lr": 0.01}]
         self.weight, self.notes = network.weight, network.notes
         self.gradients: list[list[float] | None] = []
+        self.hooks: dict[int, Callable[..., Any]] = OrderedDict()
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Have a function called after each step, as PyTorch does."""
+        handle = RemovableHandle(self.hooks)
+        self.hooks[handle.id] = hook
+        return handle
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradient."""
@@ -381,6 +391,8 @@ class SpyOptimizer(Spy):
         gradient = self.weight.grad
         self.gradients.append(None if gradient is None else gradient.detach().cpu().tolist())
         self.notes.append(Note("step"))
+        for hook in [*self.hooks.values()]:
+            hook(self, (), {})
         return loss
 
 
