@@ -14,7 +14,7 @@ from pathlib import Path
 
 from checks.exercises import FILE
 from grading.classroom import Rules, Ticket, Way, by_hand, mark_class
-from grading.collect import NAMES, collect, read_collected
+from grading.collect import NAMES, collect, completed, read_collected
 from grading.collect.people import Roster
 from grading.exam import read_exam
 from grading.late import LateRules, read_late
@@ -89,14 +89,14 @@ def _mark(options: argparse.Namespace) -> int:
         raise ValueError(f"--jobs is {options.jobs}; wanted at least 1.")
     roster = _roster(options.roster, options.out / "roster.csv")
     if options.hand_ins:
-        collect(options.hand_ins, options.out / "hand-ins", options.system, roster, options.jobs)
+        collect(options.hand_ins, options.out / "hand-ins", options.system, options.jobs)
     written = _written(options.written, options.out / WRITTEN)
     seed = chosen_seed(options.out, options.seed)
     surroundings = _surroundings(options)
     rules = Rules(exam, seed, surroundings, options.notebooks)
     way = Way(options.jobs, options.scheduler)
     try:
-        pages = _pages(options.out, rules, way, late, written)
+        pages = _pages(options.out, rules, way, late, written, roster)
     finally:
         surroundings.close()
     exam = exam_with(exam, written)
@@ -126,7 +126,9 @@ def _written(given: Sequence[Path], kept: Path) -> Written:
     return written
 
 
-def _pages(folder: Path, rules: Rules, way: Way, late: LateRules, written: Written) -> list[Page]:
+def _pages(
+    folder: Path, rules: Rules, way: Way, late: LateRules, written: Written, roster: Roster | None
+) -> list[Page]:
     """Mark all that was collected; return what each gets, those to be looked at by hand first."""
     found = read_collected(folder / "hand-ins")
     if not found:
@@ -136,7 +138,7 @@ def _pages(folder: Path, rules: Rules, way: Way, late: LateRules, written: Writt
     results = [
         marked.get(path) or by_hand(Ticket(path, path.stem), UNREADABLE, rules) for path in found
     ]
-    records = list(found.values())
+    records = [completed(each, roster) if roster else each for each in found.values()]
     results = with_written(results, [record["key"] for record in records], written)
     pages = [page_of(*each, late) for each in zip(results, records, strict=True)]
     return sorted(pages, key=lambda page: (page["points"] is not None, page["name"].casefold()))
