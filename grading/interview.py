@@ -8,7 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from checks.verdicts import UNFINISHED
+
 N_QUESTIONS = 3
+NOTHING_WRITTEN = (UNFINISHED.key, "not loaded")  # causes
 DOCSTRING = re.compile(r"('''|\"\"\").*?\1", re.DOTALL)
 # What a line of code lets one ask: the first row whose pattern is in it.
 ASKS = (
@@ -45,7 +48,7 @@ def _on_mistakes(exercises: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]
     """Yield a question on each exercise that lost points, the most expensive first."""
     for each in sorted(exercises, key=lambda each: each["points"] - each["maximum"]):
         wrong = next((verdict for verdict in each["verdicts"] if not verdict["passed"]), None)
-        if wrong and each["points"] < each["maximum"]:
+        if wrong and wrong["cause"] not in NOTHING_WRITTEN and each["points"] < each["maximum"]:
             text = f"The check of {each['name']} ({wrong['part']}) found: {wrong['found']} "
             text += "Which of your lines does that, and how do you find out?"
             yield {"function": each["name"], "number": 0, "line": "", "question": text}

@@ -201,7 +201,11 @@ def test_questions_are_on_the_students_own_lines_and_the_same_each_time(report):
         for each in filter(lambda each: each["line"], asked):
             first, text = page["source"][each["function"]]
             assert text.split("\n")[each["number"] - first].strip() == each["line"]
-    assert questions_for({"key": "x", "source": {}, "exercises": []}) == []
+    lost = {"name": "net", "points": 0, "maximum": 3}
+    for cause in ("not loaded", "unfinished", "another"):
+        verdict = {"passed": False, "cause": cause, "part": "net", "found": "nothing."}
+        page = {"key": "x", "source": {}, "exercises": [lost | {"verdicts": [verdict]}]}
+        assert len(questions_for(page)) == (cause == "another")
 
 
 def test_the_solution_gives_three_different_questions():
