@@ -343,8 +343,9 @@ class SpyLoss(Spy):
     def __init__(self, notes: list[Note]) -> None:
         self.notes = notes
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy."""
+    def __call__(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the mean cross-entropy; PyTorch calls logits and labels so."""
+        logits, labels = input, target
         swapped = not logits.is_floating_point() and logits.ndim == 1
         given, state = logits.detach(), "swapped" if swapped else "logits"
         if given.ndim == 2 and not swapped:

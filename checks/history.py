@@ -1,8 +1,10 @@
 """What a training or a test says of itself: accuracies and losses, against those of the album."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from checks.verdicts import (
     distance,
 )
 
+MANY = 1000  # entries, more than any training here has
 ROUNDED = 0.0051  # how far off a percentage is that was rounded to two decimals
 
 
@@ -179,13 +182,27 @@ def judge_history(
         exercise.halt(
             "history", "None.", "a History with one entry for each epoch.", NOTHING_RETURNED
         )
-    missing = [name for name in RIGHT if not hasattr(history, name)]
-    if missing:
+    told = _entries(history)
+    if missing := [name for name in RIGHT if name not in told]:
         found = f"a {type(history).__name__} without {', '.join(missing)}."
         exercise.halt("history", found, "a History with one entry for each epoch.", NO_HISTORY)
+    history = SimpleNamespace(**told)
     yield partial(_exchanged, exercise, history, plan, steps)
     for name in RIGHT:
         yield partial(_judge_quantity, exercise, name, history, plan, steps)
+
+
+def _entries(history: Any) -> dict[str, Any]:
+    """Return what is recorded, by name: of a dictionary, too, and from a deque or the like."""
+    is_dict = isinstance(history, Mapping)
+    found = [name for name in RIGHT if (name in history if is_dict else hasattr(history, name))]
+    told = {name: history[name] if is_dict else getattr(history, name) for name in found}
+    return {name: [*islice(v, MANY)] if _is_queue(v) else v for name, v in told.items()}
+
+
+def _is_queue(value: Any) -> bool:
+    is_usual = isinstance(value, (list, tuple, str)) or hasattr(value, "__array__")
+    return isinstance(value, Iterable) and not is_usual
 
 
 NO_HISTORY = Fault(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from checks.exercises import FILE
 from grading.classroom import Rules, Ticket, Way, by_hand, mark_class
-from grading.collect import NAMES, collect, read_collected
+from grading.collect import NAMES, collect, completed, read_collected
 from grading.collect.people import Roster
 from grading.exam import read_exam
 from grading.late import LateRules, read_late
@@ -24,6 +24,8 @@ from grading.sandbox.cgroups import RUN, parent_group
 from grading.sandbox.limits import MarkerError
 from grading.sandbox.processes import limits_told, why_unavailable
 from grading.sandbox.surroundings import Surroundings
+from grading.written import FILE as WRITTEN
+from grading.written import Written, exam_with, read_written, with_written
 from helpers.files import atomic_write
 
 UNSAFE = """\
@@ -86,20 +88,23 @@ def _mark(options: argparse.Namespace) -> int:
     if options.jobs < 1:
         raise ValueError(f"--jobs is {options.jobs}; wanted at least 1.")
     roster = _roster(options.roster, options.out / "roster.csv")
-    collect(options.hand_ins, options.out / "hand-ins", options.system, roster, options.jobs)
+    if options.hand_ins:
+        collect(options.hand_ins, options.out / "hand-ins", options.system, options.jobs)
+    written = _written(options.written, options.out / WRITTEN)
     seed = chosen_seed(options.out, options.seed)
     surroundings = _surroundings(options)
     rules = Rules(exam, seed, surroundings, options.notebooks)
     way = Way(options.jobs, options.scheduler)
     try:
-        pages = _pages(options.out, rules, way, late)
+        pages = _pages(options.out, rules, way, late, written, roster)
     finally:
         surroundings.close()
+    exam = exam_with(exam, written)
     pages = overridden(pages, options.out / "overrides.csv", exam)
     before = read_marks(options.out)
     changed = list(changes(before, pages)) if before else []
     missing = roster.without(map(person_of, pages)) if roster else []
-    write_reports(pages, exam, options.out, changed, missing)
+    write_reports(pages, exam, options.out, changed, missing, written)
     return _told(options.out, pages, changed, missing)
 
 
@@ -112,17 +117,30 @@ def _roster(given: Path | None, kept: Path) -> Roster | None:
     return Roster(kept) if kept.exists() else None
 
 
-def _pages(folder: Path, rules: Rules, way: Way, late: LateRules) -> list[Page]:
+def _written(given: Sequence[Path], kept: Path) -> Written:
+    """Return the marks of written answers: those kept from the runs before, and those given."""
+    written = read_written([*([kept] if kept.exists() else []), *given])
+    if given:
+        with atomic_write(kept) as file:
+            file.write(json.dumps(written, indent=1).encode())
+    return written
+
+
+def _pages(
+    folder: Path, rules: Rules, way: Way, late: LateRules, written: Written, roster: Roster | None
+) -> list[Page]:
     """Mark all that was collected; return what each gets, those to be looked at by hand first."""
     found = read_collected(folder / "hand-ins")
+    if not found:
+        raise ValueError(f"{folder} holds no hand-ins yet; wanted the download of a class.")
     readable = [path for path, record in found.items() if record["is_readable"]]
     marked = dict(zip(readable, mark_class(readable, rules, folder / "results", way), strict=True))
-    pages = [
-        page_of(
-            marked.get(path) or by_hand(Ticket(path, path.stem), UNREADABLE, rules), record, late
-        )
-        for path, record in found.items()
+    results = [
+        marked.get(path) or by_hand(Ticket(path, path.stem), UNREADABLE, rules) for path in found
     ]
+    records = [completed(each, roster) if roster else each for each in found.values()]
+    results = with_written(results, [record["key"] for record in records], written)
+    pages = [page_of(*each, late) for each in zip(results, records, strict=True)]
     return sorted(pages, key=lambda page: (page["points"] is not None, page["name"].casefold()))
 
 
@@ -135,6 +153,10 @@ def _told(
         print(f"{len(changed)} points changed since the last run: see {folder / 'changes.csv'}")
     if missing:
         print(f"{len(missing)} of the roster handed nothing in: {', '.join(missing[:20])}")
+    answers = folder / "answers.html"
+    n_open = sum(each.get("is_open", False) for page in pages for each in page["exercises"])
+    if n_open or (answers.exists() and not (folder / WRITTEN).exists()):
+        print(f"Written answers wait for points: open {answers}")
     n_by_hand = sum(page["points"] is None for page in pages)
     if n_by_hand:
         print(f"{n_by_hand} of them could not be marked, and are to be looked at by hand.")
@@ -153,7 +175,7 @@ def _surroundings(options: argparse.Namespace) -> Surroundings:
         )
     if not options.scheduler:
         print(*limits_told(), sep="\n", file=sys.stderr)
-    return Surroundings(hidden=[options.hand_ins, options.out])
+    return Surroundings(hidden=[*filter(None, [options.hand_ins]), options.out])
 
 
 def chosen_seed(folder: Path, seed: int | None) -> int:
@@ -169,9 +191,16 @@ def chosen_seed(folder: Path, seed: int | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__)
-    parser.add_argument("hand_ins", type=Path, help="a download, a folder of hand-ins, or one")
+    parser.add_argument(
+        "hand_ins", type=Path, nargs="?",
+        help="a download, a folder of hand-ins, or one; without it, those collected are marked",
+    )  # fmt: skip
     parser.add_argument("--from", dest="system", choices=NAMES, default="auto", help="its system")
     parser.add_argument("--roster", type=Path, help="a CSV file of the course's students")
+    parser.add_argument(
+        "--written", type=Path, action="append", default=[],
+        help=f"a {WRITTEN} that answers.html saved",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("marks"), help="where marks and pages go")
     parser.add_argument("--config", type=Path, default=FILE, help="points and limits (TOML)")
     parser.add_argument("--seed", type=int, help="of all random inputs; by default a new one")

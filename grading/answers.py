@@ -1,7 +1,9 @@
-"""What students wrote in their notebooks, for a person to mark."""
+"""What students wrote in their notebooks, and the questions that they answered."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,24 +11,40 @@ from typing import Any
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 # What stands in a student's notebook where an answer belongs.
 ANSWER = "*Your answer: double-click here, and put a few sentences in place of these.*"
+ASKED = re.compile(r"\*\*Question (\d+)\.\*\* .*", re.DOTALL)
+MARKER = re.compile(r"<!-- ### \w+ SOLUTION -->|\*\*Answer\.\*\*")
 MAX_ANSWERS = 40
 MAX_LENGTH = 10_000
+
+
+@dataclass(frozen=True)
+class Question:
+    """A written question of the course, the fourth one of notebook 1 being "1.4"."""
+
+    key: str
+    text: str
+    model: str  # the answer of the solution
 
 
 def written_answers(notebooks: Mapping[str, bytes]) -> list[dict[str, str]]:
     """Return notebook, question and text of all Markdown cells that the student wrote or changed.
 
-    The question is the cell before, if it is one; a place for an answer that was left as it came is
+    The question is a key of `questions`, "" if it is none: that of the cell itself, or the last one
+    before it without a text of the course in between. Places that were left as they came are
     passed over.
     """
     answers = []
     for name, content in sorted(notebooks.items()):
-        question = ""
+        asked = ""
         for cell in markdown_cells(content):
             text = source_of(cell).strip()
-            if text and text != ANSWER and text not in course_texts():
-                answers.append({"notebook": name, "question": question, "text": text[:MAX_LENGTH]})
-            question = text[:MAX_LENGTH] if text.startswith("**Question") else ""
+            question = next((each for each in questions().values() if each.text in text), None)
+            if question:
+                asked, text = question.key, text.partition(question.text)[2]
+            elif text in course_texts():
+                asked, text = "", ""
+            if text := text.replace(ANSWER, "").strip():
+                answers.append({"notebook": name, "question": asked, "text": text[:MAX_LENGTH]})
     return answers[:MAX_ANSWERS]
 
 
@@ -47,9 +65,25 @@ def source_of(cell: Mapping[str, Any]) -> str:
 
 
 @cache
-def course_texts() -> frozenset[str]:
-    """Return the texts of all Markdown cells that come with the course."""
-    cells = [
-        cell for path in NOTEBOOKS.glob("*.ipynb") for cell in markdown_cells(path.read_bytes())
-    ]
-    return frozenset(source_of(cell).strip() for cell in cells)
+def course_texts() -> dict[str, str]:
+    """Return the texts of all Markdown cells that come with the course, each with the next one."""
+    found: dict[str, str] = {}
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        texts = [source_of(cell).strip() for cell in markdown_cells(path.read_bytes())]
+        found |= dict(zip(texts, [*texts[1:], ""], strict=True))
+    return found
+
+
+@cache
+def questions() -> dict[str, Question]:
+    """Return the course's written questions by key, in order."""
+    return {question.key: question for question in _questions()}
+
+
+def _questions() -> Iterator[Question]:
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        for cell in markdown_cells(path.read_bytes()):
+            text = source_of(cell).strip()
+            if match := ASKED.search(text):
+                model = MARKER.sub("", course_texts()[text]).strip()
+                yield Question(f"{path.stem.partition('_')[0]}.{match[1]}", match[0], model)

@@ -29,6 +29,7 @@ from grading.marking import HELPERS, LIBRARIES, PACKAGES, STUDENTS, clean, libra
 from grading.sandbox.limits import HAND_IN_WALL_FACTOR, MarkerError
 from grading.sandbox.processes import START_SECONDS, can_nest
 from grading.sandbox.surroundings import Surroundings
+from grading.typeset import typeset
 from helpers.files import atomic_write
 
 PROJECT = HELPERS.parent
@@ -118,8 +119,8 @@ def run(hand_in: HandIn, rules: Rules) -> Result:
         from grading.notebooks import execute_notebooks
 
         result["notebooks"] = execute_notebooks(hand_in, rules.exam.limits, rules.surroundings)
-    answers = written_answers(hand_in.notebooks)
-    result["answers"] = [{k: clean(v) for k, v in answer.items()} for answer in answers]
+    answers = [{k: clean(v) for k, v in a.items()} for a in written_answers(hand_in.notebooks)]
+    result["answers"] = [answer | {"html": typeset(answer["text"])} for answer in answers]
     return result | {"ticket": rules.key(hand_in)}
 
 

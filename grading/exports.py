@@ -171,8 +171,9 @@ def classroom50(page: Page, exam: Exam, told: Mapping[str, str] = os.environ) ->
     }  # fmt: skip
     if missing := [name for name in names.values() if not told.get(name)]:
         raise ValueError(f"the runner of Classroom 50 sets {', '.join(missing)}; nobody has.")
-    parts = (Fraction(p).limit_denominator(100) for t in exam.tasks for p in t.points.values())
-    factor = math.lcm(*(part.denominator for part in parts))
+    worth = [points for task in exam.tasks for points in task.points.values()]
+    worth += [each[key] for each in page["exercises"] for key in ("points", "maximum")]
+    factor = math.lcm(*(Fraction(p).limit_denominator(100).denominator for p in worth))
     tests = [
         {
             "test-name": each["name"], "passed": each["points"] >= each["maximum"],
@@ -185,7 +186,8 @@ def classroom50(page: Page, exam: Exam, told: Mapping[str, str] = os.environ) ->
         "schema": "classroom50/result/v1", **{key: told[name] for key, name in names.items()},
         "review": told.get("REVIEW_URL") or told["COMMIT_URL"],
         "datetime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "score": round(factor * (page["points"] or 0)), "max-score": round(factor * exam.maximum),
+        "score": round(factor * (page["points"] or 0)),
+        "max-score": round(factor * page["maximum"]),
         "tests": tests,
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import mean, median
@@ -22,8 +22,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from checks.exercises import Task
+from grading.answers import questions
 from grading.exam import Exam
+from grading.interview import questions_for
 from grading.results import DEFAULTS, Page
+from grading.typeset import typeset
+from grading.written import MAXIMUM, NOTHING, Written, answers_by_question
+from grading.written import digest as digest_of
 from helpers.files import atomic_write
 
 Result = dict[str, Any]
@@ -36,7 +41,7 @@ HASH = re.compile(r"-[0-9a-f]{8}$")  # so that nobody is called like another one
 
 def write_reports(
     results: Sequence[Result], exam: Exam, folder: Path,
-    changed: Sequence[Sequence[str]] = (), missing: Sequence[str] = (),
+    changed: Sequence[Sequence[str]] = (), missing: Sequence[str] = (), written: Written = NOTHING,
 ) -> None:  # fmt: skip
     """Write the class's marks and pages into `folder`. Raises OSError if that cannot be done."""
     filled = [DEFAULTS | {"key": result["name"]} | result for result in results]
@@ -46,6 +51,13 @@ def write_reports(
     rows = [["student", "exercise", "before", "now"], *changed]
     _write(folder / "changes.csv", table(rows))
     _write(folder / "report.html", index_html(pages, exam, changed, missing))
+    asked_of = [(page, questions_for(page)) for page in pages]
+    _write(folder / "interviews.html", rendered("interviews.html.jinja", pages=asked_of))
+    if answers := answers_by_question(pages):
+        _write(
+            folder / "answers.html",
+            answers_html(answers, written, digest_of(str(folder.resolve()))),
+        )
     for page in pages:
         _write(folder / "students" / page["slug"] / "feedback.md", feedback(page))
         _write(folder / "students" / page["slug"] / "feedback.html", student_html(page, exam))
@@ -158,11 +170,9 @@ def index_html(
     for n, mistake in enumerate(found):
         for page in mistake["pages"]:
             made[page["key"]].append(n)
-    script = (HERE / "report.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return _rendered(
+    return rendered(
         "report.html.jinja", pages=pages, exam=exam, changed=changed, missing=missing, made=made,
-        mistakes=found, script=Markup(script), digest=digest,
+        mistakes=found, **_script("report.js"),
         rows=[(page, {each["name"]: each for each in page["exercises"]}) for page in pages],
         bins=histogram(marked, exam.maximum), mean=mean(marked) if marked else 0,
         median=median(marked) if marked else 0, seeds=sorted({page["seed"] for page in pages}),
@@ -170,14 +180,42 @@ def index_html(
     )  # fmt: skip
 
 
+def answers_html(answers: Mapping[str, Sequence[Result]], written: Written, key: str) -> str:
+    """Return the page on which a person marks written answers; `key` is another one elsewhere."""
+    given = written | {"maximum": MAXIMUM, "key": key}
+    return rendered(
+        "answers.html.jinja", answers=answers, asked=asked(), given=given, **_script("answers.js")
+    )
+
+
+@cache
+def asked() -> dict[str, dict[str, Markup]]:
+    """Return the course's written questions and the solution's answers, as HTML."""
+    return {
+        key: {"text": Markup(typeset(each.text)), "model": Markup(typeset(each.model))}
+        for key, each in questions().items()
+    }
+
+
+def _script(name: str) -> dict[str, str]:
+    """Return a script, and the digest by which a page allows it and no other."""
+    script = (HERE / name).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return {"script": Markup(script), "digest": digest}
+
+
 def student_html(page: Page, exam: Exam) -> str:
     """Return what a student gets: what cost most first, and their own lines beside it."""
     tasks = {task.name: task for task in exam.tasks}
-    lost = [each for each in page["exercises"] if each["points"] < each["maximum"]]
-    right = [each for each in page["exercises"] if each["points"] >= each["maximum"]]
+    blank = {"question": "", "answer": "", "override": "", "assumed": ""}
+    exercises = [blank | each for each in page["exercises"]]
+    lost = [each for each in exercises if each["points"] < each["maximum"]]
+    right = [each for each in exercises if each["points"] >= each["maximum"]]
+    marked = {each["question"] for each in exercises} - {""}
     lost.sort(key=lambda each: each["points"] - each["maximum"])
-    return _rendered(
-        "student.html.jinja", page=page, lost=lost, right=right,
+    return rendered(
+        "student.html.jinja", page=page, lost=lost, right=right, asked=asked(),
+        others=[each for each in page["answers"] if each["question"] not in marked],
         code={name: own_code(page, task) for name, task in tasks.items()},
     )  # fmt: skip
 
@@ -194,7 +232,8 @@ def _environment() -> Environment:
     return environment
 
 
-def _rendered(template: str, **values: Any) -> str:
+def rendered(template: str, **values: Any) -> str:
+    """Return a page made from a template of this folder; texts in `values` are escaped."""
     return _environment().get_template(template).render(**values)
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from typing import Any
 import yaml
 
 from grading.archives import ARCHIVES, Entry, HandIn, printable, read_entries
+from grading.collect.clones import last_commit
 from grading.collect.download import METADATA, Child, read_download
 from grading.collect.people import Person, Roster
 from grading.collect.source import functions_of
@@ -50,9 +52,7 @@ class Submission:
                 yield replace(entry, name=label.file) if label.file else entry
 
 
-def collect(
-    path: Path, target: Path, system: str = "auto", roster: Roster | None = None, n_jobs: int = 1
-) -> list[Record]:
+def collect(path: Path, target: Path, system: str = "auto", n_jobs: int = 1) -> list[Record]:
     """Write an archive into `target` for each student in a download; return what is known of each.
 
     Raises ValueError if there is nothing, or nothing that comes from that system.
@@ -61,9 +61,8 @@ def collect(
     records = []
     for submission, outcome in in_processes(submissions, _work, READING, n_jobs):
         for person in submission.people:
-            whole, when = roster.completed(person) if roster else (person, "")
             known = {
-                "person": asdict(whole), "submitted": when or submission.submitted,
+                "person": asdict(person), "submitted": submission.submitted,
                 "late": submission.late, "key": key_of(person),
             }  # fmt: skip
             records.append(_keep(target, known, outcome))
@@ -90,6 +89,12 @@ def read_collected(folder: Path) -> dict[Path, Record]:
         with zipfile.ZipFile(path) as archive:
             found[path] = json.loads(archive.read(ABOUT))
     return found
+
+
+def completed(record: Record, roster: Roster) -> Record:
+    """Return what is known of a hand-in, with what the list of the course adds."""
+    person, when = roster.completed(Person(**record["person"]))
+    return record | {"person": asdict(person), "submitted": when or record["submitted"]}
 
 
 def key_of(person: Person) -> str:
@@ -139,14 +144,22 @@ def find_submissions(path: Path, system: str = "auto") -> list[Submission]:
         label = told[child.name] or Label(name=child.name)
         person = Person(printable(label.name) if label.name else "", label.id, "", label.login)
         parts.setdefault(person, []).append((child, label))
+    if row.name != system:
+        print(f"{path} is read as with --from {row.name}.", file=sys.stderr)
     if not any(told.values()):
         known = ", ".join(NAMES)
         raise ValueError(f"{path} holds nothing that {row.name} names so; wanted --from {known}.")
     found = [
-        Submission((person,), tuple(mine), any(label.late for _, label in mine))
+        Submission((person,), tuple(mine), any(label.late for _, label in mine), _committed(mine))
         for person, mine in parts.items()
     ]
     return _with_metadata(found, metadata) if metadata and row.name == "gradescope" else found
+
+
+def _committed(parts: Sequence[tuple[Child, Label]]) -> str:
+    """Return when a clone was committed to, "" for anything else."""
+    clones = [child.path for child, _ in parts if child.is_repository and child.path]
+    return last_commit(clones[0]) if len(clones) == 1 else ""
 
 
 def _system_of(children: Sequence[Child]) -> str:

@@ -1,10 +1,12 @@
 """Who handed in: identities, the list of a course, and how the one is found in the other."""
 
+import contextlib
 import csv
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -97,17 +99,46 @@ class Finder:
         return None
 
 
+# What Moodle's grading worksheet calls them, in English, and how it writes a date.
+WORKSHEET = {
+    "identifier": "participant", "full name": "name", "email address": "email",
+    "id number": "number", "last modified (submission)": "submitted",
+}  # fmt: skip
+DATE = "%A, %d %B %Y, %I:%M %p"
+
+
+def moment_of(text: str) -> str:
+    """Return a date and time as ISO 8601 writes it, "" if there is none. Raises ValueError.
+
+    Moodle writes those of its own time zone; this computer's is taken for it.
+    """
+    if not text.strip(" -"):
+        return ""
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(text).isoformat()
+    try:
+        return datetime.strptime(text, DATE).astimezone().isoformat()
+    except ValueError:
+        wanted = "2026-12-01T23:59:00+01:00"
+        raise ValueError(f"submitted is {text!r}; wanted a date like {wanted}.") from None
+
+
 class Roster:
     """The list of a course: a CSV file with headings.
 
     Headings `name`, `id`, `email`, `login` and `submitted` (when it was handed in) add to what is
-    known; any others are only looked at to find somebody.
+    known; any others are only looked at to find somebody. Moodle's worksheet is such a list.
     """
 
     def __init__(self, path: Path) -> None:
         headings, *self.rows = read_table(path).rows
-        self.headings = [heading.strip().casefold() for heading in headings]
-        self.finder = Finder(self.rows)
+        told = (heading.strip().casefold() for heading in headings)
+        self.headings = [WORKSHEET.get(heading, heading) for heading in told]
+        participants = (self._told(n).get("participant", "") for n in range(len(self.rows)))
+        numbers = [re.findall(r"\d+$", participant) for participant in participants]
+        self.finder = Finder([*row, *own] for row, own in zip(self.rows, numbers, strict=True))
+        for number in range(len(self.rows)):
+            moment_of(self._told(number).get("submitted", ""))  # it must be readable
 
     def completed(self, person: Person) -> tuple[Person, str]:
         """Return a person with what the list adds, and when they handed in, "" if it isn't told."""
@@ -116,7 +147,7 @@ class Roster:
             return person, ""
         told = self._told(number)
         more = {each.name: told[each.name] for each in fields(Person) if told.get(each.name)}
-        return replace(person, **more), told.get("submitted", "")
+        return replace(person, **more), moment_of(told.get("submitted", ""))
 
     def without(self, people: Iterable[Person]) -> list[str]:
         """Return the names of those in the list who are none of these people."""

@@ -10,7 +10,7 @@ imports nothing but NumPy.
 import json
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
@@ -98,7 +98,8 @@ def _encode(value: Any, other: Hook, buffers: list[bytes], depth: int) -> Any:
         return [_encode(v, other, buffers, depth + 1) for v in value]
     if type(value) is tuple:
         return {"tuple": [_encode(v, other, buffers, depth + 1) for v in value]}
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+    is_network = hasattr(type(value), "forward")  # with its parameters in itself
+    if isinstance(value, Mapping) and not is_network and all(isinstance(k, str) for k in value):
         return {"dict": [[str(k), _encode(v, other, buffers, depth + 1)] for k, v in value.items()]}
     if isinstance(value, (bytes, bytearray)):
         return {"bytes": _add(buffers, bytes(value))}

@@ -38,11 +38,11 @@ class Loss:
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy."""
-        self.ask("note", logits, labels)
-        swapped = not logits.is_floating_point() and logits.ndim == 1
-        return functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
+    def __call__(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the mean cross-entropy; PyTorch calls logits and labels so."""
+        self.ask("note", input, target)
+        swapped = not input.is_floating_point() and input.ndim == 1
+        return functional.cross_entropy(*((target, input) if swapped else (input, target)))
 
 
 class SGD:

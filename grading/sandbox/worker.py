@@ -392,12 +392,17 @@ def hollow(name: str, reason: BaseException) -> Hollow:
     return module
 
 
+ARGUMENT = {"forward": "x", "update_params": "lr"}  # of a network's methods, if it isn't y
+
+
 def make_stand_in(ask: Any, state: dict[str, Any], methods: list[str]) -> Any:
     """Return an object with the spy's attributes, whose methods ask the spy."""
 
     def method(name: str) -> Any:
-        def call(self: Any, *args: Any) -> Any:
-            result, changed = ask(name, *map(plain, args))
+        def call(self: Any, *args: Any, **named: Any) -> Any:
+            if unknown := set(named) - {ARGUMENT.get(name, "y")}:
+                raise TypeError(f"{name}() got an unexpected keyword argument {unknown.pop()!r}")
+            result, changed = ask(name, *map(plain, (*args, *named.values())))
             vars(self).update(changed)
             return result
 

@@ -2,9 +2,13 @@
 
 import io
 import json
+import os
 import random
+import shutil
+import subprocess
 import sys
 import zipfile
+from datetime import datetime
 
 import pytest
 
@@ -74,6 +78,59 @@ def test_a_group_of_gradescope_is_a_row_for_each(tmp_path):
     found = collect(tmp_path, tmp_path / "out")
     assert [each["person"]["name"] for each in found] == ["A", "B"]
     assert all(each["submitted"].startswith("2026-10-03T") for each in found)
+
+
+# When it was handed in
+
+
+def git(folder, *words, when="2026-12-01T10:00:00+01:00"):
+    who = {f"GIT_{w}_{k}": v for w in ("AUTHOR", "COMMITTER") for k, v in
+           {"NAME": "a", "EMAIL": "a@b.org", "DATE": when}.items()}  # fmt: skip
+    subprocess.run(["git", *words], cwd=folder, env=os.environ | who, check=True, timeout=60)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+@pytest.mark.parametrize("form", ["loose", "packed", "detached", "hostile", "none"])
+def test_a_clone_tells_when_its_last_commit_was_made(tmp_path, form, capfd):
+    for n, login in enumerate(["ada", "bob"], start=1):
+        folder = tmp_path / "class" / f"digits-{login}"
+        (folder / "helpers").mkdir(parents=True)
+        git(folder, "init", "--quiet")
+        for day in range(n * (form != "none")):
+            (folder / "helpers" / "mlp.py").write_text(f"x = {day}")
+            git(folder, "add", "--all")
+            git(folder, "commit", "--quiet", "-m", "x", when=f"2026-12-0{day + 1}T10:00:00+01:00")
+        if form == "packed":
+            git(folder, "gc", "--quiet")
+        if form == "detached":
+            git(folder, "checkout", "--quiet", "--detach")
+        if form == "hostile":
+            evil = f"!touch {tmp_path}/harm; touch {tmp_path}/harm"
+            settings = {"core.fsmonitor": evil, "alias.show": evil, "core.pager": evil,
+                        "log.showSignature": "true", "gpg.program": evil}  # fmt: skip
+            for key, value in settings.items():
+                git(folder, "config", key, value)
+    found = {s.people[0].login: s.submitted for s in find_submissions(tmp_path / "class")}
+    days = {"ada": "", "bob": ""} if form == "none" else {"ada": "01", "bob": "02"}
+    assert found == {k: v and f"2026-12-{v}T10:00:00+01:00" for k, v in days.items()}
+    assert not (tmp_path / "harm").exists()
+    assert "--from github" in capfd.readouterr().err
+
+
+def test_the_worksheet_of_moodle_is_a_roster_that_tells_times(tmp_path):
+    head = "Identifier,Full name,Email address,Status,Last modified (submission)\n"
+    rows = ['Participant 7,Jane Doe,j@b.org,Submitted,"Tuesday, 1 December 2026, 10:11 PM"',
+            "Participant 8,Jane Doe,k@b.org,No submission,-"]  # fmt: skip
+    (tmp_path / "w.csv").write_text(head + "\n".join(rows))
+    roster = Roster(tmp_path / "w.csv")
+    jane, when = roster.completed(Person("Jane Doe", "7"))
+    assert (jane.email, jane.id) == ("j@b.org", "7")
+    assert datetime.fromisoformat(when).replace(tzinfo=None) == datetime(2026, 12, 1, 22, 11)
+    assert datetime.fromisoformat(when).tzinfo
+    assert roster.completed(Person("Jane Doe", "8"))[1] == ""
+    (tmp_path / "w.csv").write_text("name,submitted\na,yesterday\n")
+    with pytest.raises(ValueError, match="submitted is 'yesterday'; wanted a date like 2026"):
+        Roster(tmp_path / "w.csv")
 
 
 # The list of the course

@@ -9,9 +9,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from grading.collect.source import functions_of
 from grading.exam import read_exam
+from grading.interview import questions_for
+from grading.marking import STUDENTS
 from grading.report import write_reports
 from tests.grading.downloads import draw_class
+from tests.grading.hand_ins.catalogue import solution
 from tests.playground import test_playground_browser as playground
 
 chromium = playground.browser  # a fixture
@@ -83,12 +87,12 @@ def students_page(folder):
 WIDTHS = {"phone": 360, "laptop": 1280}
 
 
-@pytest.mark.parametrize("kind", ["class", "student"])
+@pytest.mark.parametrize("kind", ["report", "interviews", "student"])
 @pytest.mark.parametrize(
     ("scheme", "width"), list(itertools.product(["light", "dark"], WIDTHS.values()))
 )
 def test_axe_finds_nothing_and_nothing_is_too_wide(chromium, report, kind, scheme, width):
-    path = report[0] / "report.html" if kind == "class" else students_page(report[0])
+    path = students_page(report[0]) if kind == "student" else report[0] / f"{kind}.html"
     view = {"width": width, "height": 900}
     page = opened(chromium, path, color_scheme=scheme, viewport=view)
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
@@ -100,7 +104,8 @@ def test_axe_finds_nothing_and_nothing_is_too_wide(chromium, report, kind, schem
 
 def test_names_stay_text(chromium, report):
     folder, _ = report
-    for path in (folder / "report.html", *folder.glob("students/*/feedback.html")):
+    pages = [folder / "report.html", folder / "interviews.html"]
+    for path in (*pages, *folder.glob("students/*/feedback.html")):
         text = path.read_text("utf-8")
         assert len(re.findall(r"<(?:img|h1)\b", text)) == 1  # our own heading
     page = opened(chromium, folder / "report.html")
@@ -185,3 +190,28 @@ def test_a_thousand_students_are_a_small_page(tmp_path, chromium):
     page = opened(chromium, path)
     assert page.inner_text("#count") == "1000 of 1000 shown"
     assert page.evaluate("document.querySelectorAll('*').length") < 60_000
+
+
+def test_questions_are_on_the_students_own_lines_and_the_same_each_time(report):
+    right = drawn(random.Random(1), read_exam(), ["a", "b"])
+    for page in [*report[1], *right]:
+        asked = questions_for(page | {"key": page["name"]})
+        assert asked == questions_for(page | {"key": page["name"]})
+        assert len({each["function"] for each in asked}) == len(asked) <= 3
+        for each in filter(lambda each: each["line"], asked):
+            first, text = page["source"][each["function"]]
+            assert text.split("\n")[each["number"] - first].strip() == each["line"]
+    lost = {"name": "net", "points": 0, "maximum": 3}
+    for cause in ("not loaded", "unfinished", "another"):
+        verdict = {"passed": False, "cause": cause, "part": "net", "found": "nothing."}
+        page = {"key": "x", "source": {}, "exercises": [lost | {"verdicts": [verdict]}]}
+        assert len(questions_for(page)) == (cause == "another")
+
+
+def test_the_solution_gives_three_different_questions():
+    modules = {name: solution(name.removesuffix(".py")).encode() for name in STUDENTS}
+    page = {"source": functions_of(modules), "exercises": []}
+    asked = [questions_for(page | {"key": str(n)}) for n in range(50)]
+    assert all(len({each["question"] for each in three}) == 3 for three in asked)
+    assert len({each["line"] for three in asked for each in three}) > 30
+    assert not any('"""' in each["line"] for three in asked for each in three)

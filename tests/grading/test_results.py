@@ -182,6 +182,8 @@ def test_one_marked_again_changes_its_row_and_overrides_survive(tmp_path, few, m
     }
     assert first["ada"]["email"] == "a@b.org"
     assert "Eve Adams" in (out / "report.html").read_text("utf-8")
+    roster.write_text(roster.read_text().replace("b@b.org", "new@b.org"))
+    assert command.main([*options, "--roster", str(roster)]) == 0  # a new list, and no download
     override_table(out / "overrides.csv", ["bob", "sigmoid", "3", "seen"])
     (tmp_path / "class" / "ada" / "helpers" / "mlp.py").write_text("yyyyyyy")
     assert command.main([str(tmp_path / "class" / "ada"), *options]) == 0
@@ -192,7 +194,7 @@ def test_one_marked_again_changes_its_row_and_overrides_survive(tmp_path, few, m
         "zoe": "6",
     }
     assert again["zoe"] == first["zoe"]
-    assert again["ada"]["email"] == "a@b.org"  # the list of the course is kept
+    assert again["bob"]["email"] == "new@b.org"  # the list of the course is kept
     assert "1 of the roster handed nothing in" in (out / "report.html").read_text("utf-8")
     with (out / "changes.csv").open(encoding="utf-8-sig", newline="") as file:
         told = {(row["student"], row["exercise"], row["now"]) for row in csv.DictReader(file)}
