@@ -1,5 +1,7 @@
 """The checks of the second notebook: Net, its training loop and its evaluation."""
 
+import contextlib
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
 from checks.functions import N_SAMPLES
 from checks.history import PERCENTAGE_FAULTS, ROUNDED, judge_history, percent_right
+from checks.source import plain_function
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
@@ -26,6 +29,7 @@ from checks.spies import (
     Step,
     album_of,
     judge_steps,
+    judge_stopping,
     numbers_of,
     require_all_seen,
     untouched,
@@ -337,11 +341,29 @@ def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:
     return torch.from_numpy(np.log(album.probabilities(numbers, n_steps)) + 1.5).float()
 
 
+class Marked(torch.autograd.Function):
+    """Changes nothing; as long as what was computed from its result is kept, its context lives."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        """Return a copy."""
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        """Return the gradient as it came."""
+        return gradients[0]
+
+
 class SpyLoss(Spy):
-    """Stands in for the criterion: cross-entropy that notes what it is given."""
+    """Stands in for the criterion: cross-entropy that notes what it is given.
+
+    `n_kept` is the largest number of losses whose history was in memory at once.
+    """
 
     def __init__(self, notes: list[Note]) -> None:
-        self.notes = notes
+        self.notes, self.n_kept = notes, 0
+        self._histories: list[weakref.ref[Any]] = []
 
     def __call__(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the mean cross-entropy; PyTorch calls logits and labels so."""
@@ -358,7 +380,15 @@ class SpyLoss(Spy):
         numbers = labels.argmax(dim=-1) if labels.ndim == 2 and not swapped else labels
         targets = () if swapped else tuple(int(n) for n in numbers.detach().cpu().flatten())
         self.notes.append(Note("criterion", labels=targets, state=state))
-        return functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
+        loss = functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
+        return self._marked(loss) if loss.requires_grad else loss
+
+    def _marked(self, loss: Tensor) -> Tensor:
+        marked: Tensor = Marked.apply(loss)
+        self._histories = [history for history in self._histories if history() is not None]
+        self._histories.append(weakref.ref(marked.grad_fn))
+        self.n_kept = max(self.n_kept, len(self._histories))
+        return marked
 
 
 class SpyOptimizer(Spy):
@@ -426,6 +456,11 @@ STEP_FIRST = Fault(
     "the step uses the gradient of the batch before: it comes before backward.",
     ORDER,
 )
+HISTORY_KEPT = Fault(
+    "history kept",
+    "a loss is kept as the tensor that `backward` was called on, and with it its whole history.",
+    "Add up `loss.item()`, or `loss.detach()` times the number of images.",
+)
 MINI = 2000
 
 
@@ -434,7 +469,7 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     """Train a spy in place of Net, and read from its notes what the loop did."""
     plan = plan_of(seed, rate=0)
     given = plan.data()
-    network, optimizer, history = _train(trainNN, plan, True, seed, given)
+    network, optimizer, criterion, history = _train(trainNN, plan, True, seed, given)
     yield from untouched(TRAIN_NN, plan, given)
     if finding := _loss_input(network.notes) or _gradient_finding(network, optimizer):
         yield TRAIN_NN.wrong("steps", *finding)
@@ -442,19 +477,25 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     yield from judge_steps(TRAIN_NN, network.notes, steps, plan)
     yield _modes(network.notes)
     yield partial(_seeded, trainNN, plan, seed, steps)
+    yield _memory(criterion)
     yield partial(judge_history, TRAIN_NN, history, plan, steps)
     yield partial(_sizes, trainNN, seed)
+    yield judge_stopping(TRAIN_NN, partial(_diverge, trainNN, plan, seed), seed)
 
 
 def _seeded(
     trainNN: Callable[..., Any], plan: Plan, seed: int, steps: list[Step]
 ) -> Iterator[Verdict]:
     torch.rand(7)  # a training that draws from the global generator differs after this
-    again, _, _ = _train(trainNN, plan, True, seed)
+    again, *_ = _train(trainNN, plan, True, seed)
     if net_steps(again.notes) != steps:
         yield TRAIN_NN.wrong(
             "seed", "another order with the same seed.", "the same order.", UNSEEDED
         )
+
+
+def _diverge(trainNN: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
+    _train(trainNN, plan._replace(album=album), True, seed)
 
 
 def _train(
@@ -463,20 +504,20 @@ def _train(
     full_data: bool,
     seed: int,
     data: tuple[LabelledImages, LabelledImages] | None = None,
-) -> tuple[SpyNet, SpyOptimizer, Any]:
+) -> tuple[SpyNet, SpyOptimizer, SpyLoss, Any]:
     train, validation = data or plan.data()
     network = SpyNet(plan.album).eval()  # a loop that forgets train() is seen at once
-    optimizer = SpyOptimizer(network)
+    optimizer, criterion = SpyOptimizer(network), SpyLoss(network.notes)
     with quiet():
         history = ask(
             "trainNN(network, optimizer, epochs, criterion, …)",
-            trainNN, network, optimizer, plan.n_epochs, SpyLoss(network.notes), full_data,
+            trainNN, network, optimizer, plan.n_epochs, criterion, full_data,
             train=train,
             validation=validation,
             batch_size=plan.batch_size,
             seed=seed,
         )  # fmt: skip
-    return network, optimizer, history
+    return network, optimizer, criterion, history
 
 
 def net_steps(notes: Sequence[Note]) -> list[Step]:
@@ -562,11 +603,19 @@ def _modes(notes: Sequence[Note]) -> Verdict:
     return TRAIN_NN.right("mode")
 
 
+def _memory(criterion: SpyLoss) -> Verdict:
+    """See that a loss is let go once its batch is done; the one before may still be there."""
+    if criterion.n_kept <= 2:
+        return TRAIN_NN.right("memory")
+    found = f"{criterion.n_kept} losses with their history at once."
+    return TRAIN_NN.wrong("memory", found, "that of one batch at a time.", HISTORY_KEPT)
+
+
 def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
         plan = Plan(MINI + 80, batch_size=520, n_epochs=1, rate=0, album=album_of(seed))
-        network, _, _ = _train(trainNN, plan, full_data, seed)
+        network, *_ = _train(trainNN, plan, full_data, seed)
         used = {number for step in net_steps(network.notes) for number in step.images}
         if used != set(range(wanted)):
             cause = Fault(
@@ -594,6 +643,11 @@ MODE_LOST = Fault(
     "mode not restored",
     "the network is left in another mode than the one in which it came.",
     "Note `network.training` first, and set it again at the end, by `network.train(…)`.",
+)
+MODE_LOST_BY_ERROR = Fault(
+    "mode not restored",
+    "when the network raises an error, the line that would restore its mode is not reached.",
+    "Restore the mode under `finally:`, which is run whatever happens under `try:`.",
 )
 LOGITS_FAULTS = (
     *(Fault("softmax in evaluate", f"the logits went through {name}.",
@@ -634,6 +688,8 @@ def check_evaluation(
             logits = ask("evaluate(network, images)", evaluate, network, images)
             yield from _evaluated(network, logits, album, np.arange(2000, 2000 + n), training)
     yield EVALUATION.right("logits")
+    if plain_function(evaluate):  # the mode of a network elsewhere does not come back with an error
+        yield _after_error(evaluate, album)
     yield partial(_test_accuracy, test_accuracy, album, seed)
 
 
@@ -656,6 +712,25 @@ def _evaluated(
         words = {True: "training mode.", False: "evaluation mode."}
         before = f"as before: {words[training]}"
         yield EVALUATION.wrong("mode, afterwards", words[not training], before, MODE_LOST)
+
+
+class FailingNet(SpyNet):
+    """A network that raises an error when it is called."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raise an error."""
+        raise RuntimeError("this network fails, to see in which mode it is left")
+
+
+def _after_error(evaluate: Callable[..., Any], album: Album) -> Verdict:
+    """See that the network gets its mode back even if it raises an error."""
+    network = FailingNet(album).train()
+    with contextlib.suppress(StudentError):
+        ask("evaluate(network, images)", evaluate, network, album.images(2000, 5)[0])
+    if network.training and network.layer.training:
+        return EVALUATION.right("mode, after an error")
+    came, wanted = "evaluation mode.", "training mode, as before."
+    return EVALUATION.wrong("mode, after an error", came, wanted, MODE_LOST_BY_ERROR)
 
 
 def _test_accuracy(

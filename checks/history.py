@@ -121,12 +121,7 @@ Quantity = Callable[[Epoch], Array]
 RIGHT: dict[str, tuple[Quantity, ...]] = {
     "train_accuracy": (lambda e: e.accuracy(e.training, e.n_after), Epoch.accuracy_along),
     "validation_accuracy": (lambda e: e.accuracy(e.validation, e.n_after),),
-    # The mean over batches is usual too, though images of a smaller last batch count more in it.
-    "loss": (
-        lambda e: e.losses().sum() / e.sizes().sum(),
-        lambda e: (e.losses() / e.sizes()).mean(),
-        Epoch.loss_after,
-    ),
+    "loss": (lambda e: e.losses().sum() / e.sizes().sum(), Epoch.loss_after),
 }
 AT_THE_END = "Record at the end of each epoch, when all its steps are taken."
 MEAN = "Add up the losses of all images of the epoch, and divide by their number."
@@ -163,6 +158,9 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
               MEAN, lambda e: e.losses().mean()),
         Fault("sum of batches", "the batches' mean losses are added up.", MEAN,
               lambda e: (e.losses() / e.sizes()).sum()),
+        Fault("mean of batches", "this is the mean of the batches' means, in which an image of the "
+              "smaller last batch counts more than others.", MEAN,
+              lambda e: (e.losses() / e.sizes()).mean()),
         Fault("last batch only", "this is the mean loss of the last batch.", MEAN,
               lambda e: e.losses()[-1] / e.sizes()[-1]),
     ),
@@ -221,7 +219,7 @@ def _exchanged(
     exercise: Exercise, history: Any, plan: Plan, steps: Sequence[Step]
 ) -> Iterator[Verdict]:
     """See whether all three quantities are there, and in each other's places."""
-    told = {name: np.asarray(getattr(history, name, None), dtype=float) for name in RIGHT}
+    told = {name: exercise.numbers(name, getattr(history, name)) for name in RIGHT}
     if any(values.shape != (plan.n_epochs,) for values in told.values()):
         return
     epochs = epochs_of(plan, steps)

@@ -1,10 +1,7 @@
-"""The checks of the hand-written network: initialization, forward, update_params, saving."""
+"""The checks of the hand-written network: initialization, forward, update_params."""
 
-import contextlib
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +21,6 @@ from checks.small_networks import (
     right_reset_grad,
     right_update_params,
 )
-from checks.spies import Spy
 from checks.verdicts import (
     CLOSE,
     INPUT_CHANGED,
@@ -44,7 +40,6 @@ from checks.verdicts import (
 INITIALIZATION = Exercise("initialization", "__init__")
 FORWARD = Exercise("forward")
 UPDATE_PARAMS = Exercise("update_params")
-SAVING = Exercise("saving", "save_weights and load_weights")
 
 
 # initialization
@@ -401,6 +396,11 @@ RESETS_PARAMETERS = Fault(
     "reset_grad changed the parameter itself.",
     "Give zeros to the gradient (`W1_grad`), not to the parameter (`W1`).",
 )
+GRADIENT_TYPE = Fault(
+    "type of the gradient",
+    "this gradient has not the type of its parameter.",
+    "Use np.zeros_like, or pass the type on: np.zeros(self.W1.shape, self.W1.dtype).",
+)
 SHARED_ARRAY = Fault(
     "shared array",
     "two gradients are one and the same array.",
@@ -462,7 +462,22 @@ def _reset_part(
     network = random_network(UPDATE_PARAMS, make, sizes, seed)
     parameters = random_parameters(sizes, seed)
     found = list(_reset_verdicts(network, parameters, np.random.default_rng(seed)))
-    yield from found or [UPDATE_PARAMS.right("reset_grad")]
+    yield from found or [_gradient_types(make)]
+
+
+def _gradient_types(make: Callable[..., Network]) -> Verdict:
+    """See that the gradients of a network of 32-bit numbers have 32 bits, too."""
+    network = ask("MLP(4, 3, 2, dtype=np.float32)", make, 4, 3, 2, dtype=np.float32)
+    for name in PARAMETERS:
+        setattr(network, name, UPDATE_PARAMS.attribute(network, name).astype(np.float32))
+    ask("reset_grad()", network.reset_grad)
+    for name in PARAMETERS:
+        found = UPDATE_PARAMS.attribute(network, f"{name}_grad").dtype
+        if found != np.float32:
+            part = f"{name}_grad, after reset_grad"
+            told = f"numbers of the type {found}.", f"float32, the type of {name}."
+            return UPDATE_PARAMS.wrong(part, *told, GRADIENT_TYPE)
+    return UPDATE_PARAMS.right("reset_grad")
 
 
 def _set_random_gradients(
@@ -515,153 +530,3 @@ def _shared_arrays(network: Network) -> Iterator[Verdict]:
             )  # fmt: skip
             return
         gradient[...] -= 1
-
-
-# saving and loading
-
-
-PREFIXES = ("first", "second.v2")
-
-
-class Parameters(Spy):
-    """A network for saving and loading: the four parameters and their gradients, nothing else."""
-
-    def __init__(self, seed: int, size: int = 4) -> None:
-        rng = np.random.default_rng(seed)
-        shapes = {"W1": (size, size), "b1": (size,), "W2": (size, size), "b2": (size,)}
-        for name, shape in shapes.items():
-            setattr(self, name, rng.normal(0, 1, shape).astype(np.float32))
-            setattr(self, f"{name}_grad", rng.normal(0, 1, shape).astype(np.float32))
-        self.dtype = np.dtype(np.float32)
-
-
-FILES_MISSING = Fault(
-    "files missing",
-    "the files have other names, lie elsewhere, or were not written.",
-    'Write `f"{filename_prefix}_{name}.npy"` for each of W1, b1, W2 and b2.',
-)
-NOT_LOADED = Fault(
-    "not assigned",
-    "load_weights reads the file and doesn't give its numbers to the network.",
-    "Assign what np.load returns to the network's attribute.",
-)
-ROUNDED_NUMBERS = Fault(
-    "rounded", "digits were lost, as in a text file.", "Use np.save, which keeps every digit."
-)
-GRADIENT_SAVED = Fault(
-    "gradients saved",
-    "the gradient was saved in place of the parameter.",
-    "Save `W1`, not `W1_grad`.",
-)
-MIXED_UP = Fault(
-    "mixed up",
-    "the parameters are mixed up: one is read into the place of another.",
-    "See which name each file is written under, and which it is read from.",
-)
-TAKES_ANYTHING = Fault(
-    "takes anything",
-    "files that don't fit are not refused as the docstring promises: all four are loaded, or none.",
-    "Read all four first, compare each shape with the network's, and only then assign.",
-)
-PREFIX_IGNORED = Fault(
-    "prefix ignored",
-    "the file names don't depend on the prefix, so one network overwrites another.",
-    "Build each file's name from the argument filename_prefix.",
-)
-
-
-@check(SAVING)
-def check_saving(
-    save_weights: Callable[[Any, Any], None],
-    load_weights: Callable[[Any, Any], None],
-    *,
-    seed: int = 0,
-) -> Iterator[Verdict]:
-    """Save two networks and read them back; every digit must return to its place."""
-    with tempfile.TemporaryDirectory() as folder:
-        networks = {name: Parameters(seed + k) for k, name in enumerate(PREFIXES)}
-        for name, network in networks.items():
-            prefix = str(Path(folder, name)) if name == "first" else Path(folder, name)
-            ask("save_weights(network, prefix)", save_weights, network, prefix)
-        yield from _files(Path(folder), networks)
-        for name, network in networks.items():
-            fresh = Parameters(seed + 2)
-            ask("load_weights(network, prefix)", load_weights, fresh, Path(folder, name))
-            verdicts = [
-                _held(
-                    f"{parameter} of the {name} network",
-                    SAVING.numbers(parameter, getattr(fresh, parameter)),
-                    (network, _other(networks, name)), parameter, Parameters(seed + 2),
-                )
-                for parameter in PARAMETERS
-            ]  # fmt: skip
-            wrong = [verdict for verdict in verdicts if not verdict.passed]
-            yield from wrong or [SAVING.right(f"{name} network")]
-        yield _refused(load_weights, "another size", Path(folder, "first"), Parameters(seed + 3, 3))
-        Path(folder, "first_b2.npy").unlink()
-        yield _refused(load_weights, "a missing file", Path(folder, "first"), Parameters(seed + 3))
-
-
-def _refused(
-    load_weights: Callable[..., None], part: str, prefix: Path, network: Parameters
-) -> Verdict:
-    """See that files that don't fit are refused, and that the network stays as it was."""
-    before = {name: np.array(getattr(network, name)) for name in PARAMETERS}
-    kind = ValueError if part == "another size" else OSError
-    try:
-        ask("load_weights(network, prefix)", load_weights, network, prefix)
-        found = "no exception."
-    except StudentError as error:
-        same = all(np.array_equal(getattr(network, n), v) for n, v in before.items())
-        if isinstance(error.error, kind) and same:
-            return SAVING.right(part)
-        found = f"{error}." if same else f"{error}, with some parameters loaded already."
-    name = "ValueError" if kind is ValueError else "FileNotFoundError"
-    return SAVING.wrong(part, found, f"a {name}, and the network as it was.", TAKES_ANYTHING)
-
-
-def _files(folder: Path, networks: Mapping[str, Parameters]) -> Iterator[Verdict]:
-    """Judge which files there are, and what is in them, so that loading isn't blamed for it."""
-    found = {path.name for path in folder.iterdir()}
-    wanted = {f"{prefix}_{name}.npy" for prefix in PREFIXES for name in PARAMETERS}
-    if not wanted <= found:
-        told = f"{', '.join(sorted(found)) or 'none'}, for the prefixes {' and '.join(PREFIXES)}."
-        yield SAVING.wrong("files", told, f"{', '.join(sorted(wanted))}.", FILES_MISSING)
-        return
-    for prefix, network in networks.items():
-        for name in PARAMETERS:
-            file = f"{prefix}_{name}.npy"
-            with contextlib.suppress(Exception):  # what can't be read is told when it is loaded
-                values = np.load(folder / file, mmap_mode="r")
-                verdict = _held(file, values, (network, _other(networks, prefix)), name)
-                if not verdict.passed:
-                    yield verdict
-                    return
-    yield SAVING.right("files")
-
-
-def _other(networks: Mapping[str, Parameters], prefix: str) -> Parameters:
-    return next(network for name, network in networks.items() if name != prefix)
-
-
-def _held(
-    part: str, found: Array, networks: tuple[Parameters, Parameters], name: str,
-    fresh: Parameters | None = None,
-) -> Verdict:  # fmt: skip
-    """Judge what was saved or loaded as `name`: of `networks` the right one, and another.
-
-    `fresh` is what the network that was loaded into was made like.
-    """
-    saved, other = networks
-    wanted = getattr(saved, name)
-    if np.array_equal(found, wanted):
-        return SAVING.right(part)
-    faults = {GRADIENT_SAVED: getattr(saved, f"{name}_grad"), PREFIX_IGNORED: getattr(other, name)}
-    if fresh:
-        faults = {NOT_LOADED: getattr(fresh, name)} | faults
-    causes = [cause for cause, values in faults.items() if np.array_equal(found, values)]
-    if any(np.array_equal(found, getattr(saved, each)) for each in PARAMETERS):
-        causes.append(MIXED_UP)
-    if distance(found, wanted) < 1e-2:
-        causes.append(ROUNDED_NUMBERS)
-    return SAVING.wrong(part, describe(found), describe(wanted), (*causes, UNKNOWN)[0])

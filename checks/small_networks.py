@@ -97,7 +97,7 @@ def right_forward(self: Any, x: Array) -> Array:
 def right_reset_grad(self: Any) -> None:
     """Stand in for MLP.reset_grad."""
     for name in PARAMETERS:
-        setattr(self, f"{name}_grad", np.zeros(np.shape(getattr(self, name))))
+        setattr(self, f"{name}_grad", np.zeros_like(getattr(self, name)))
 
 
 def right_update_params(self: Any, lr: float) -> None:

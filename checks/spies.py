@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from checks.asking import StudentError
 from checks.verdicts import UNKNOWN, Array, Exercise, Fault, Verdict
 
 PIXELS, DIGITS = 784, 10
@@ -68,6 +69,14 @@ class Album:
     def loss(self, numbers: ArrayLike, n_steps: int = 0) -> float:
         """Return the cross-entropy, in nats, summed over images."""
         return -float(np.log(self._table[(np.asarray(numbers) + 131 * n_steps) % SCALE, 0]).sum())
+
+
+class Diverging(Album):
+    """An album of which every spy says NaN from the first step on, as after far too long a step."""
+
+    def probabilities(self, numbers: ArrayLike, n_steps: int = 0) -> Array:
+        """Return what a spy says (B, 10) of images after so many steps of training."""
+        return super().probabilities(numbers, n_steps) * (np.nan if n_steps else 1)
 
 
 def numbers_of(images: ArrayLike) -> Array:
@@ -472,6 +481,26 @@ def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
     if {note.call for note in notes} & {"update_grad", "criterion"}:
         return Finding("no step at all.", "a step for each batch.", NEVER_UPDATED)
     return Finding("no gradient and no step.", "both for each batch.", NOT_REACHED)
+
+
+GOES_ON = Fault(
+    "divergence unnoticed",
+    "the training goes on though its loss is NaN.",
+    "Call `stop_if_diverged` with the loss and the learning rate.",
+)
+
+
+def judge_stopping(exercise: Exercise, train: Callable[[Album], object], seed: int) -> Verdict:
+    """Judge whether a training ends with a DivergenceError when its loss has become NaN."""
+    found, fault = "no error.", GOES_ON
+    try:
+        train(Diverging(seed))
+    except StudentError as error:
+        if type(error.error).__name__ == "DivergenceError":
+            return exercise.right("loss of NaN")
+        found, fault = f"{error}.", UNKNOWN
+    wanted = "a DivergenceError, as `stop_if_diverged` raises it."
+    return exercise.wrong("loss of NaN", found, wanted, fault)
 
 
 def judge_steps(

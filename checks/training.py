@@ -26,6 +26,7 @@ from checks.spies import (
     Step,
     album_of,
     judge_steps,
+    judge_stopping,
     require_all_seen,
     steps_of,
     untouched,
@@ -201,6 +202,7 @@ def check_train_network(
     yield from judge_steps(TRAIN_NETWORK, spy.notes, steps, plan)
     yield partial(_seeded, train_network, plan, seed, steps)
     yield partial(judge_history, TRAIN_NETWORK, history, plan, steps)
+    yield judge_stopping(TRAIN_NETWORK, partial(_diverge, train_network, plan, seed), seed)
 
 
 def _seeded(
@@ -211,6 +213,11 @@ def _seeded(
         yield TRAIN_NETWORK.wrong(
             "seed", "another order with the same seed.", "the same order.", UNSEEDED
         )
+
+
+def _diverge(train_network: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
+    plan = plan._replace(album=album)
+    _train(train_network, plan, seed, *plan.data())
 
 
 def _train(

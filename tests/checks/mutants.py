@@ -325,21 +325,24 @@ TEST_NETWORK = edits(
     ("errors", "error rate", "return accuracy(y_hat.argmax(axis=1), labels)", "return 100 - accuracy(y_hat.argmax(axis=1), labels)"),
 )  # fmt: skip
 
-SAVE = 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name))'
-LOAD = 'setattr(network, name, np.load(f"{filename_prefix}_{name}.npy"))'
+SAVE = 'np.save(open_file(Path(f"{filename_prefix}_{name}.npy")), getattr(network, name))'
+LOAD = "setattr(network, name, loaded[name])"
+READ = 'path = Path(f"{filename_prefix}_{name}.npy")'
 SAVING = [
     *edits(
         "saving",
-        ("not assigned", "not assigned", LOAD, 'np.load(f"{filename_prefix}_{name}.npy")'),
-        ("gradients", "gradients saved", SAVE, 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name + "_grad"))'),
-        ("two files only", "files missing", 'for name in ["W1", "b1", "W2", "b2"]:\n        np.save', 'for name in ["W1", "W2"]:\n        np.save'),
-        ("always W1", "mixed up", LOAD, 'setattr(network, name, np.load(f"{filename_prefix}_{name[0]}1.npy"))'),
-        ("extension twice", "files missing", SAVE, 'np.save(f"{filename_prefix}_{name}.npy.gz", getattr(network, name))'),
-        ("rounded", "rounded", SAVE, 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name).round(3))'),
-        ("half precision", "rounded", SAVE, 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name).astype(np.float16))'),
-        ("prefix ignored", "files missing", SAVE, 'np.save(f"mlp_{name}.npy", getattr(network, name))'),
-        ("prefix ignored in load", "too much", LOAD,
-         'setattr(network, name, np.load(f"{filename_prefix}_{name}.npy".replace("second", "first")))'),
+        ("not assigned", "not assigned", LOAD, "loaded[name]"),
+        ("gradients", "gradients saved", SAVE, SAVE.replace("name))", 'name + "_grad"))')),
+        ("two files only", "files missing", 'for name in ["W1", "b1", "W2", "b2"]:\n            np.save', 'for name in ["W1", "W2"]:\n            np.save'),
+        ("always W1", "mixed up", LOAD, 'setattr(network, name, loaded[name[0] + "1"])'),
+        ("extension twice", "files missing", SAVE, SAVE.replace(".npy", ".npy.gz")),
+        ("rounded", "rounded", SAVE, SAVE.replace("name))", "name).round(3))")),
+        ("half precision", "rounded", SAVE, SAVE.replace("name))", "name).astype(np.float16))")),
+        ("prefix ignored", "files missing", SAVE, SAVE.replace("{filename_prefix}", "mlp")),
+        ("prefix ignored in load", "no such file", READ, READ.replace('.npy")', '.npy".replace("second", "first"))')),
+        ("past the manifest", "manifest without the files", SAVE, 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name))'),
+        ("double precision", "type of numbers", SAVE, SAVE.replace("name))", "name).astype(float))")),
+        ("manifest not asked", "manifest not asked", '    require_together(Path(f"{filename_prefix}_manifest.json"), files)\n', ""),
     ),
 ]  # fmt: skip
 
@@ -416,6 +419,7 @@ STEP_LINES = "            network.update_params(learning_rate)\n"
 FORWARD_LINE = "            network.forward(images[batch])\n"
 RECORD = "total / len(images), train_accuracy, validation_accuracy"
 TORCH_STEP = "            optimizer.step()\n"
+TORCH_STOP = '            stop_if_diverged(total_loss, optimizer.param_groups[0]["lr"])\n'
 # Mistakes that other people's solutions had, which were passed, named wrongly or not at all.
 SEEN = [
     Mutant("forward", "local names only", "not kept", (
@@ -424,6 +428,7 @@ SEEN = [
     *edits("forward",
         ("batch of one squeezed", "too much", "self.y_hat = softmax(self.a2)", "self.y_hat = softmax(self.a2).squeeze()")),
     *edits("train_network",
+        ("divergence unnoticed", "divergence unnoticed", "            stop_if_diverged(total, learning_rate)\n", ""),
         ("loss not recorded", "unknown", "            total += network.loss(targets[batch])\n", ""),
         ("total loss", "total loss", RECORD, RECORD.replace(" / len(images)", "")),
         ("loss of last batch", "= for +=", "total += network.loss(targets[batch])", "total = network.loss(targets[batch])"),
@@ -462,12 +467,13 @@ SEEN = [
         ("slope z1 * 1 - z1", "missing", DELTA1, "delta1 = (delta2 @ self.W2) * (z1 * 1 - z1)"),
         ("reset in update_grad", "assigned", "        delta2 = y_hat - y\n", "        self.reset_grad()\n        delta2 = y_hat - y\n")),
     *edits("update_params",
+        ("double precision", "type of the gradient", "self.b1_grad = np.zeros_like(self.b1)", "self.b1_grad = np.zeros(self.b1.shape)"),
         ("gradient None", "None in the network", "self.W1_grad = np.zeros_like(self.W1)", "self.W1_grad = None"),
         ("only the step left", "= for +=", "self.W1 -= lr * self.W1_grad", "self.W1 = lr * self.W1_grad")),
     *edits("saving",
-        ("prefix and text", "types", SAVE, 'np.save(filename_prefix + f"_{name}.npy", getattr(network, name))'),
-        ("arguments exchanged", "order of arguments", SAVE, 'np.save(getattr(network, name), f"{filename_prefix}_{name}.npy")'),
-        ("errors hidden", "takes anything", "    if shapes[0] != network.W1.shape:\n        raise ValueError", "    if shapes[0] != network.W1.shape:\n        print")),
+        ("prefix and text", "types", SAVE, SAVE.replace('f"{filename_prefix}_', 'filename_prefix + f"_')),
+        ("arguments exchanged", "order of arguments", SAVE, 'np.save(getattr(network, name), open_file(Path(f"{filename_prefix}_{name}.npy")))'),
+        ("errors hidden", "takes anything", "            raise ValueError", "            print")),
     *edits("initialization",
         ("float32 always", "dtype ignored", W1_LINE, W1_LINE.replace("astype(dtype)", "astype(np.float32)")),
         ("one number a row", "equal units", W1_LINE, "self.W1 = np.ones(n_inputs) * rng.normal(0, 0.1, (n_hidden, 1))"),
@@ -489,13 +495,19 @@ SEEN = [
         ("nn.Conv2d(1, 6, 5)", "nn.Conv2d(1, 6, 5, padding=2)"),
         ("nn.Linear(16 * 4 * 4, 120)", "nn.Linear(16 * 5 * 5, 120)"))),
     *edits("evaluation",
-        ("mode not put back", "mode not restored", "    network.train(was_training)\n", ""),
-        ("gradients kept", "gradients kept", "    with torch.no_grad():\n        logits = [", "    with torch.enable_grad():\n        logits = ["),
+        ("mode not put back", "mode not restored", "        network.train(was_training)\n", "        pass\n"),
+        ("mode lost by an error", "mode not restored", "    finally:\n        network.train(was_training)\n", "    except ZeroDivisionError:\n        pass\n    network.train(was_training)\n"),
+        ("gradients kept", "gradients kept", "        with torch.no_grad():\n            logits = [", "        with torch.enable_grad():\n            logits = ["),
         ("softmax", "softmax in evaluate", "return torch.cat(logits)", "return torch.cat(logits).softmax(dim=1)"),
         ("outermost module only", "eval forgotten", "    network.train(False)\n", "    network.training = False\n"),
         ("two guesses", "number", "correct += (predicted == labels[start : start + 500]).sum().item()",
          "correct += (logits.topk(2).indices == labels[start : start + 500, None]).any(dim=1).sum().item()")),
+    Mutant("trainNN", "mean of batches", "mean of batches", (
+        ("loss.item() * len(batch)\n", "loss.item()\n"),
+        ("history.record(total_loss / len(images)", "history.record(total_loss / -(-len(images) // batch_size)"))),
     *edits("trainNN",
+        ("divergence unnoticed", "divergence unnoticed", TORCH_STOP, ""),
+        ("history of losses kept", "history kept", "loss.item() * len(batch)\n" + TORCH_STOP, "loss * len(batch)\n" + TORCH_STOP),
         ("permutation unseeded", "unseeded", "torch.randperm(len(images), generator=generator)", "torch.randperm(len(images))"),
         ("last accuracy only", "= for +=", "correct += (logits", "correct = (logits"),
         ("weight decay", "unknown", TORCH_STEP, "            network.weight.grad += 0.1\n" + TORCH_STEP)),

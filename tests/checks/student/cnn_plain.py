@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from helpers.training import History
+from helpers.training import History, stop_if_diverged
 
 
 def convolve(picture, weights, biases, stride=1, padding=0):
@@ -87,6 +87,7 @@ def trainNN(
             loss.backward()
             optimizer.step()
             total_loss += loss.item() * len(batch)
+            stop_if_diverged(total_loss, optimizer.param_groups[0]["lr"])
             correct += (logits.argmax(1) == labels[batch]).sum().item()
         train_accuracy = 100 * correct / len(images)
         validation_accuracy = test_accuracy(network, validation[0], validation[1])
@@ -98,9 +99,11 @@ def evaluate(network, images):
     was_training = network.training
     network.train(False)
     images = torch.as_tensor(images).reshape(-1, 1, 28, 28)
-    with torch.no_grad():
-        logits = [network(images[start : start + 500]) for start in range(0, len(images), 500)]
-    network.train(was_training)
+    try:
+        with torch.no_grad():
+            logits = [network(images[start : start + 500]) for start in range(0, len(images), 500)]
+    finally:
+        network.train(was_training)
     return torch.cat(logits)
 
 

@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers.training import History
+from helpers.training import History, stop_if_diverged
 
 
 def convolve(picture, weights, biases, stride=1, padding=0):
@@ -64,9 +64,10 @@ def trainNN(
                 parameter.grad = None
             loss.backward()
             optimizer.step()
-            losses.append(float(loss))
+            losses.append(float(loss) * len(digits))
+        stop_if_diverged(sum(losses), optimizer.param_groups[0]["lr"])
         history.record(
-            sum(losses) / len(losses),
+            sum(losses) / len(train[1]),
             test_accuracy(network, *train),
             test_accuracy(network, *validation),
         )
@@ -78,9 +79,10 @@ def evaluate(network, images):
     mode = network.training
     network.eval()
     pictures = torch.tensor(images).view(-1, 1, 28, 28)
-    logits = torch.vstack([network(some) for some in pictures.split(200)])
-    network.train(mode)
-    return logits
+    try:
+        return torch.vstack([network(some) for some in pictures.split(200)])
+    finally:
+        network.train(mode)
 
 
 @torch.inference_mode()

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit, log_softmax
 
-from helpers.training import History
+from helpers.files import read_file, require_together, write_together
+from helpers.training import History, stop_if_diverged
 
 
 def sigmoid(t):
@@ -107,6 +108,7 @@ def train_network(
             network.update_grad(y)
             network.update_params(learning_rate)
             network.reset_grad()
+        stop_if_diverged(sum(losses), learning_rate)
         history.record(
             sum(losses) / N, test_network(network, *train), test_network(network, *validation)
         )
@@ -114,14 +116,19 @@ def train_network(
 
 
 def save_weights(network, filename_prefix):
-    for name in MLP.names:
-        with Path(f"{filename_prefix}_{name}.npy").open("wb") as file:
+    with write_together(Path(f"{filename_prefix}_manifest.json")) as open_file:
+        for name in MLP.names:
+            file = open_file(Path(f"{filename_prefix}_{name}.npy"))
             np.save(file, getattr(network, name))
 
 
 def load_weights(network, filename_prefix):
-    loaded = {name: np.load(f"{filename_prefix}_{name}.npy") for name in MLP.names}
+    paths = {name: Path(f"{filename_prefix}_{name}.npy") for name in MLP.names}
+    loaded = {name: np.load(path) for name, path in paths.items()}
     for name, values in loaded.items():
-        if values.shape != getattr(network, name).shape:
-            raise ValueError(f"{name} has the shape {values.shape}")
+        mine = getattr(network, name)
+        if values.shape != mine.shape or values.dtype != mine.dtype:
+            raise ValueError(f"{name} has the shape {values.shape} and the type {values.dtype}")
+    contents = {path: read_file(path) for path in paths.values()}
+    require_together(Path(f"{filename_prefix}_manifest.json"), contents)
     vars(network).update(loaded)

@@ -1,8 +1,11 @@
 """The same exercises with loops, an image at a time, in float64 on the way."""
 
+from pathlib import Path
+
 import numpy as np
 
-from helpers.training import History
+from helpers.files import read_file, require_together, write_together
+from helpers.training import History, stop_if_diverged
 
 
 def sigmoid(a):
@@ -96,7 +99,9 @@ class MLP:
 
     def reset_grad(self):
         for name in ("W1", "b1", "W2", "b2"):
-            setattr(self, name + "_grad", np.zeros(getattr(self, name).shape))
+            setattr(
+                self, name + "_grad", np.zeros(getattr(self, name).shape, getattr(self, name).dtype)
+            )
 
     def update_params(self, lr):
         for name in ("W1", "b1", "W2", "b2"):
@@ -151,6 +156,7 @@ def train_network(
                 loss += network.loss(target)
                 network.update_grad(target)
             network.update_params(learning_rate)
+            stop_if_diverged(loss, learning_rate)
             done += batch_size
         history.record(
             loss / len(images),
@@ -160,18 +166,28 @@ def train_network(
     return history
 
 
+def path_of(prefix, name):
+    return Path(str(prefix) + "_" + name)
+
+
 def save_weights(network, filename_prefix):
-    np.save(str(filename_prefix) + "_W1", network.W1)
-    np.save(str(filename_prefix) + "_b1", network.b1)
-    np.save(str(filename_prefix) + "_W2", network.W2)
-    np.save(str(filename_prefix) + "_b2", network.b2)
+    with write_together(path_of(filename_prefix, "manifest.json")) as open_file:
+        np.save(open_file(path_of(filename_prefix, "W1.npy")), network.W1)
+        np.save(open_file(path_of(filename_prefix, "b1.npy")), network.b1)
+        np.save(open_file(path_of(filename_prefix, "W2.npy")), network.W2)
+        np.save(open_file(path_of(filename_prefix, "b2.npy")), network.b2)
 
 
 def load_weights(network, filename_prefix):
-    W1 = np.load(str(filename_prefix) + "_W1.npy")
-    b1 = np.load(str(filename_prefix) + "_b1.npy")
-    W2 = np.load(str(filename_prefix) + "_W2.npy")
-    b2 = np.load(str(filename_prefix) + "_b2.npy")
+    W1 = np.load(path_of(filename_prefix, "W1.npy"))
+    b1 = np.load(path_of(filename_prefix, "b1.npy"))
+    W2 = np.load(path_of(filename_prefix, "W2.npy"))
+    b2 = np.load(path_of(filename_prefix, "b2.npy"))
     if W1.shape != network.W1.shape or W2.shape != network.W2.shape:
         raise ValueError("these are the weights of another network")
+    if not W1.dtype == b1.dtype == W2.dtype == b2.dtype == network.W1.dtype:
+        raise ValueError("these are numbers of another type")
+    paths = [path_of(filename_prefix, name + ".npy") for name in ("W1", "b1", "W2", "b2")]
+    contents = {path: read_file(path) for path in paths}
+    require_together(path_of(filename_prefix, "manifest.json"), contents)
     network.W1[:], network.b1[:], network.W2[:], network.b2[:] = W1, b1, W2, b2

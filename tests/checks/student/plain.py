@@ -1,8 +1,12 @@
 """The first notebook's exercises, written straight from its formulas, in batches."""
 
+from io import BytesIO
+from pathlib import Path
+
 import numpy as np
 
-from helpers.training import History
+from helpers.files import read_file, require_together, write_together
+from helpers.training import History, stop_if_diverged
 
 
 def sigmoid(a):
@@ -117,6 +121,7 @@ def train_network(
             network.reset_grad()
             network.forward(images[batch])
             total += network.loss(targets[batch])
+            stop_if_diverged(total, learning_rate)
             network.update_grad(targets[batch])
             network.update_params(learning_rate)
         train_accuracy = test_network(network, *train)
@@ -127,13 +132,20 @@ def train_network(
 
 
 def save_weights(network, filename_prefix):
-    for name in ["W1", "b1", "W2", "b2"]:
-        np.save(f"{filename_prefix}_{name}.npy", getattr(network, name))
+    with write_together(Path(f"{filename_prefix}_manifest.json")) as open_file:
+        for name in ["W1", "b1", "W2", "b2"]:
+            np.save(open_file(Path(f"{filename_prefix}_{name}.npy")), getattr(network, name))
 
 
 def load_weights(network, filename_prefix):
-    shapes = [np.load(f"{filename_prefix}_{each}.npy").shape for each in ("W1", "b1", "W2", "b2")]
-    if shapes[0] != network.W1.shape:
-        raise ValueError("The files hold the weights of a network of another size.")
+    files, loaded = {}, {}
     for name in ["W1", "b1", "W2", "b2"]:
-        setattr(network, name, np.load(f"{filename_prefix}_{name}.npy"))
+        path = Path(f"{filename_prefix}_{name}.npy")
+        files[path] = read_file(path)
+        loaded[name] = np.load(BytesIO(files[path]))
+        wanted = getattr(network, name)
+        if (loaded[name].shape, loaded[name].dtype) != (wanted.shape, wanted.dtype):
+            raise ValueError("The files hold the weights of another network.")
+    require_together(Path(f"{filename_prefix}_manifest.json"), files)
+    for name in ["W1", "b1", "W2", "b2"]:
+        setattr(network, name, loaded[name])

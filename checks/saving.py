@@ -1,0 +1,307 @@
+"""The check of saving and loading, each judged by itself: what is loaded was saved rightly here.
+
+So neither is blamed for the other's mistake, and no change of one can make up for one of the other.
+"""
+
+import contextlib
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from checks.asking import StudentError, ask
+from checks.check import Part, check
+from checks.gradients import PARAMETERS
+from checks.spies import Spy
+from checks.verdicts import UNKNOWN, Array, Exercise, Fault, Verdict, describe, distance
+
+SAVING = Exercise("saving", "save_weights and load_weights")
+PREFIXES = ("first", "second.v2")
+
+
+class Parameters(Spy):
+    """A network for saving and loading: the four parameters and their gradients, nothing else."""
+
+    def __init__(self, seed: int, size: int = 4, dtype: type = np.float32) -> None:
+        rng = np.random.default_rng(seed)
+        shapes = {"W1": (size, size), "b1": (size,), "W2": (size, size), "b2": (size,)}
+        for name, shape in shapes.items():
+            setattr(self, name, rng.normal(0, 1, shape).astype(dtype))
+            setattr(self, f"{name}_grad", rng.normal(0, 1, shape).astype(dtype))
+        self.dtype = np.dtype(dtype)
+
+
+Networks = Mapping[str, Parameters]
+TOGETHER = "Save within `with write_together(_manifest(filename_prefix)) as open_file:`."
+FILES_MISSING = Fault(
+    "files missing",
+    "the files have other names, lie elsewhere, or were not written.",
+    'Write `f"{filename_prefix}_{name}.npy"` for each of W1, b1, W2 and b2.',
+)
+NO_MANIFEST = Fault(
+    "no manifest",
+    "no manifest is written, which would tell that these four files belong together.",
+    TOGETHER,
+)
+STRANGE_MANIFEST = Fault(
+    "manifest without the files",
+    "the manifest doesn't list these four files as they are now.",
+    "Write each parameter into the file that `open_file(path)` gives.",
+)
+HALF_SAVED = Fault(
+    "half saved",
+    "some files are in their place before all four could be written.",
+    TOGETHER,
+)
+NOT_READABLE = Fault(
+    "not readable", "the file holds no array that np.load reads.", "Write it by `np.save`."
+)
+NOT_LOADED = Fault(
+    "not assigned",
+    "the network keeps its own numbers: those of the file are not given to it.",
+    "Assign what was read to the network's attribute.",
+)
+ROUNDED_NUMBERS = Fault(
+    "rounded", "digits were lost, as in a text file.", "Use np.save, which keeps every digit."
+)
+OTHER_TYPE = Fault(
+    "type of numbers",
+    "the values are right, and the numbers have another type than in the network.",
+    "Leave the arrays as they are.",
+)
+GRADIENT_SAVED = Fault(
+    "gradients saved",
+    "the gradient was saved in place of the parameter.",
+    "Save `W1`, not `W1_grad`.",
+)
+MIXED_UP = Fault(
+    "mixed up",
+    "the parameters are mixed up: these are the numbers of another one.",
+    "See which name each parameter has on its way.",
+)
+PREFIX_IGNORED = Fault(
+    "prefix ignored",
+    "these are the numbers of another prefix.",
+    "Build each file's name from the argument filename_prefix.",
+)
+TAKES_ANYTHING = Fault(
+    "takes anything",
+    "files that don't fit are not refused as the docstring promises: all four are loaded, or none.",
+    "Read all four first, compare each with the network's own array, and only then assign.",
+)
+TWO_SAVINGS = Fault(
+    "manifest not asked",
+    "nothing sees that one of the files is of another saving.",
+    "Call `require_together(_manifest(filename_prefix), files)` before you assign.",
+)
+
+
+@check(SAVING)
+def check_saving(
+    save_weights: Callable[[Any, Any], None],
+    load_weights: Callable[[Any, Any], None],
+    *,
+    seed: int = 0,
+) -> Iterator[Part]:
+    """Save two networks, and load two that were saved rightly; every digit must find its place."""
+    networks = {name: Parameters(seed + k) for k, name in enumerate(PREFIXES)}
+    yield partial(_saved, save_weights, networks)
+    yield partial(_loaded, load_weights, networks, seed)
+
+
+# Saving.
+
+
+def _saved(save_weights: Callable[..., None], networks: Networks) -> Iterator[Verdict]:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name, network in networks.items():
+            prefix = str(folder / name) if name == "first" else folder / name
+            ask("save_weights(network, prefix)", save_weights, network, prefix)
+        wrong = list(_files(folder, networks))
+        yield from wrong or [SAVING.right("files")]
+        if not wrong:
+            yield _interrupted(save_weights, folder)
+
+
+def _files(folder: Path, networks: Networks) -> Iterator[Verdict]:
+    """Yield the first thing that is wrong with the files of two networks."""
+    found = {path.name for path in folder.iterdir()}
+    wanted = {f"{prefix}_{name}.npy" for prefix in PREFIXES for name in PARAMETERS}
+    if not wanted <= found:
+        told = f"{', '.join(sorted(found)) or 'none'}, for the prefixes {' and '.join(PREFIXES)}."
+        yield SAVING.wrong("files", told, f"{', '.join(sorted(wanted))}.", FILES_MISSING)
+        return
+    for prefix, network in networks.items():
+        pair = network, _other(networks, prefix)
+        held = (_held_in(folder / f"{prefix}_{name}.npy", pair, name) for name in PARAMETERS)
+        if wrong := [verdict for verdict in held if not verdict.passed]:
+            yield wrong[0]
+            return
+    yield from _manifest_of(folder, found)
+
+
+def _held_in(file: Path, networks: tuple[Parameters, Parameters], name: str) -> Verdict:
+    try:
+        values = np.load(file)
+    except (OSError, ValueError, EOFError) as error:
+        wanted = f"{name}, by `np.save`."
+        return SAVING.wrong(file.name, f"{type(error).__name__}: {error}", wanted, NOT_READABLE)
+    faults = {GRADIENT_SAVED: getattr(networks[0], f"{name}_grad")}
+    return _held(file.name, values, networks, name, faults)
+
+
+def _manifest_of(folder: Path, found: set[str]) -> Iterator[Verdict]:
+    name = f"{PREFIXES[0]}_manifest.json"
+    if name not in found:
+        yield SAVING.wrong("files", f"{', '.join(sorted(found))}.", f"{name}, too.", NO_MANIFEST)
+        return
+    content = (folder / name).read_bytes()
+    with contextlib.suppress(ValueError):
+        if json.loads(content) == {"sha256": _sums(folder / PREFIXES[0])}:
+            return
+    told = f"`{content[:60].decode(errors='replace')}`"
+    yield SAVING.wrong(name, told, "the SHA-256 of each file, by its name.", STRANGE_MANIFEST)
+
+
+def _sums(prefix: Path) -> dict[str, str]:
+    files = [Path(f"{prefix}_{name}.npy") for name in PARAMETERS]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _interrupted(save_weights: Callable[..., None], folder: Path) -> Verdict:
+    """See that no file changes if one of the parameters cannot be saved."""
+    before, network = _sums(folder / PREFIXES[0]), Parameters(0)
+    del network.W2  # type: ignore[attr-defined]
+    with contextlib.suppress(StudentError):
+        ask("save_weights(network, prefix)", save_weights, network, folder / PREFIXES[0])
+    now = _sums(folder / PREFIXES[0])
+    if changed := [name for name in before if now[name] != before[name]]:
+        found = f"{', '.join(changed)} changed, though the network has no W2."
+        return SAVING.wrong("an error while saving", found, "all files as before.", HALF_SAVED)
+    return SAVING.right("an error while saving")
+
+
+# Loading.
+
+
+def _save_rightly(network: Parameters, prefix: Path) -> None:
+    for name in PARAMETERS:
+        np.save(f"{prefix}_{name}.npy", getattr(network, name))
+    Path(f"{prefix}_manifest.json").write_text(json.dumps({"sha256": _sums(prefix)}))
+
+
+def _loaded(
+    load_weights: Callable[..., None], networks: Networks, seed: int
+) -> Iterator[Verdict | Part]:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for name, network in networks.items():
+            _save_rightly(network, folder / name)
+        for name, network in networks.items():
+            fresh, pair = Parameters(seed + 2), (network, _other(networks, name))
+            ask("load_weights(network, prefix)", load_weights, fresh, folder / name)
+            held = [_held_by(fresh, each, pair, name, seed) for each in PARAMETERS]
+            wrong = [verdict for verdict in held if not verdict.passed]
+            yield from wrong or [SAVING.right(f"{name} network")]
+    for part in REFUSED:
+        yield partial(_refused, load_weights, part, seed)
+
+
+def _held_by(
+    fresh: Parameters, name: str, pair: tuple[Parameters, Parameters], prefix: str, seed: int
+) -> Verdict:
+    values = SAVING.numbers(name, getattr(fresh, name))
+    faults = {NOT_LOADED: getattr(Parameters(seed + 2), name)}
+    return _held(f"{name} of the {prefix} network", values, pair, name, faults)
+
+
+def _another_size(prefix: Path, seed: int) -> None:
+    _save_rightly(Parameters(seed, 3), prefix)
+
+
+def _another_type(prefix: Path, seed: int) -> None:
+    _save_rightly(Parameters(seed, dtype=np.float64), prefix)
+
+
+def _damaged(prefix: Path, seed: int) -> None:
+    Path(f"{prefix}_manifest.json").unlink()  # else it would tell
+    file = Path(f"{prefix}_b2.npy")
+    file.write_bytes(file.read_bytes()[:-5])
+
+
+def _two_savings(prefix: Path, seed: int) -> None:
+    np.save(f"{prefix}_b2.npy", Parameters(seed + 1).b2)  # type: ignore[attr-defined]
+
+
+def _missing(prefix: Path, seed: int) -> None:
+    Path(f"{prefix}_b2.npy").unlink()
+
+
+# Files that don't fit: what is done to right ones, and the error that this has to raise.
+REFUSED: dict[str, tuple[Callable[[Path, int], None], type[Exception]]] = {
+    "another size": (_another_size, ValueError),
+    "another type": (_another_type, ValueError),
+    "a damaged file": (_damaged, ValueError),
+    "files of two savings": (_two_savings, ValueError),
+    "a missing file": (_missing, FileNotFoundError),
+}
+
+
+def _refused(load_weights: Callable[..., None], part: str, seed: int) -> Iterator[Verdict]:
+    """See that files that don't fit are refused, and that the network stays as it was."""
+    spoil, kind = REFUSED[part]
+    network, before = Parameters(seed + 3), Parameters(seed + 3)
+    with tempfile.TemporaryDirectory() as scratch:
+        prefix = Path(scratch, "first")
+        _save_rightly(Parameters(seed), prefix)
+        spoil(prefix, seed)
+        found, refused = "no exception.", False
+        try:
+            ask("load_weights(network, prefix)", load_weights, network, prefix)
+        except StudentError as error:
+            found, refused = f"{error}.", isinstance(error.error, kind)
+    same = all(np.array_equal(getattr(network, n), getattr(before, n)) for n in PARAMETERS)
+    if refused and same:
+        yield SAVING.right(part)
+        return
+    found += "" if same else " Some parameters are loaded already."
+    fault = TWO_SAVINGS if part == "files of two savings" and not refused else TAKES_ANYTHING
+    wanted = f"a {kind.__name__}, and the network as it was."
+    yield SAVING.wrong(part, found, wanted, fault)
+
+
+# Both.
+
+
+def _other(networks: Networks, prefix: str) -> Parameters:
+    return next(network for name, network in networks.items() if name != prefix)
+
+
+def _held(
+    part: str, found: Array, networks: tuple[Parameters, Parameters], name: str,
+    faults: Mapping[Fault, Array],
+) -> Verdict:  # fmt: skip
+    """Judge what was saved or loaded as `name`: of `networks` the right one, and another.
+
+    `faults` tell what else the numbers may be.
+    """
+    saved, other = networks
+    wanted = getattr(saved, name)
+    told = describe(found), describe(wanted)
+    if np.array_equal(found, wanted):
+        if found.dtype == wanted.dtype:
+            return SAVING.right(part)
+        return SAVING.wrong(part, f"{found.dtype} numbers.", f"{wanted.dtype}.", OTHER_TYPE)
+    known = {**faults, PREFIX_IGNORED: getattr(other, name)}
+    causes = [cause for cause, values in known.items() if np.array_equal(found, values)]
+    if any(np.array_equal(found, getattr(saved, each)) for each in PARAMETERS):
+        causes.append(MIXED_UP)
+    if distance(found, wanted) < 1e-2:
+        causes.append(ROUNDED_NUMBERS)
+    return SAVING.wrong(part, *told, (*causes, UNKNOWN)[0])
