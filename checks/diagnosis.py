@@ -228,7 +228,7 @@ class Search:
         file, start = Path(source.file).name, time.process_time()
         known, failed = report.causes[0] not in WEAK, _failed(report)
         others = {name for task in load_tasks() for name in task.writes}
-        theirs = source.theirs(self.task.writes, others)
+        theirs = source.theirs(self._judged(report), others)
         for candidate in candidates(source, theirs, failed):
             if time.process_time() - start > SECONDS[known]:
                 break
@@ -245,6 +245,15 @@ class Search:
                 lines.add(candidate.line)
                 if not known or len(self.lines) > 1:
                     break
+
+    def _judged(self, report: Report) -> list[str]:
+        """Return those functions of the exercise that wrong verdicts are about: all, or by name.
+
+        No other one is to blame, also if a change of it would make up for the mistake.
+        """
+        named = {verdict.exercise for verdict in report if not verdict.passed}
+        writes = list(self.task.writes)
+        return [name for name in writes if name in named] or writes
 
     def _mended(self, functions: list[Any], report: Report) -> set[str] | None:
         """Return the parts that are right now and go on being so, None if everything is right."""

@@ -88,6 +88,7 @@ class Scope:
     names: tuple[str, ...]  # arguments and local variables
     attributes: tuple[str, ...]  # of self
     functions: tuple[str, ...]  # what the module calls, as text: "np.exp"
+    arguments: tuple[str, ...]
 
     @property
     def variables(self) -> list[ast.expr]:
@@ -107,7 +108,7 @@ def scope_of(function: ast.FunctionDef, tree: ast.Module) -> Scope:
     ours = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} - {function.name}
     safe = [n for n in (*called, *USUAL) if n in ours or n.startswith(("np.", "torch."))]
     names = [name for name in (*arguments, *stored) if name != "self"]
-    return Scope(*(tuple(dict.fromkeys(each)) for each in (names, own, safe)))
+    return Scope(*(tuple(dict.fromkeys(each)) for each in (names, own, safe, arguments)))
 
 
 def loads(node: Node) -> bool:
@@ -156,8 +157,9 @@ def statements(node: Node, scope: Scope) -> Iterator[Change]:
 
 
 def selves(node: Node, scope: Scope) -> Iterator[Change]:
-    """`self.` in front."""
-    if isinstance(node, ast.Name) and node.id in scope.attributes:
+    """`self.` in front, but not where an argument gets a new value: later lines mean that one."""
+    mine = loads(node) or getattr(node, "id", "") not in scope.arguments
+    if isinstance(node, ast.Name) and node.id in scope.attributes and mine:
         yield Change(ast.Attribute(ast.Name("self", LOAD), node.id, node.ctx), "self missing")
 
 
@@ -289,7 +291,7 @@ OTHERS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub, ast.Mult, ast.MatMult), ast.Sub: (ast.Add, ast.Mult, ast.Div),
     ast.Mult: (ast.MatMult, ast.Div, ast.Add, ast.Sub), ast.Div: (ast.Mult, ast.Sub),
     ast.MatMult: (ast.Mult,), ast.FloorDiv: (ast.Div, ast.Mod), ast.Mod: (ast.FloorDiv, ast.Div),
-    ast.Pow: (ast.Mult,),
+    ast.Pow: (ast.Mult,), ast.BitXor: (ast.Pow,),
 }  # fmt: skip
 COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 ONE_WAY = (ast.Sub, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv)

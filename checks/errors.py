@@ -256,6 +256,8 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (TypeError, "only (?:length-1|0-dimensional|integer scalar) arrays|can only be converted",
      "one number only", "this works on one number at a time, and an array came.",
      "Use NumPy's function of that name, which takes whole arrays."),
+    (TypeError, r"bitwise_xor|for \^", "operator", "`^` is no power in Python: it combines bits.",
+     "Write `**` for a power."),
     (TypeError, r"unsupported operand type\(s\) for (\S+): '(\w+)' and '(\w+)'", "types",
      "`{0}` meets a {1} and a {2}, which don't go together.",
      "Convert one of them first; a text with values in it is best written as an f-string."),

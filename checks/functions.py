@@ -294,8 +294,11 @@ LOG_0 = Fault(
 )
 
 
-def _logits_and_targets(*batch: int, scale: float = 2.0, n: int = 5) -> Draw:
+def _logits_and_targets(*most: int, scale: float = 2.0, n: int = 5) -> Draw:
+    """Draw one image's logits and targets, or those of a batch of 2 to `most` images."""
+
     def draw(rng: Rng) -> tuple[Array, Array]:
+        batch = [rng.integers(2, largest + 1) for largest in most]
         a = rng.normal(0, scale, (*batch, n))
         return a, np.eye(n)[rng.integers(n, size=batch)]
 

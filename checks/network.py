@@ -61,7 +61,7 @@ SPREADS = (
     Fault("square of the standard deviation", "0.1 was squared.",
           "The second argument of `normal` is the standard deviation: 0.1 itself.",
           lambda n_out, n_in: 0.01),
-    Fault("not scaled", "the numbers are standard normal, with standard deviation 1.",
+    Fault("not scaled", "the numbers are drawn with the standard deviation 1.",
           "Multiply by 0.1, or pass it to `normal` as its second argument.",
           lambda n_out, n_in: 1.0),
     *(Fault("scaled by layer size", "the standard deviation depends on the size of the layer.",
@@ -108,6 +108,11 @@ DTYPE_IGNORED = Fault(
     "the parameters don't have the type of the argument dtype.",
     "Convert what was drawn: `.astype(self.dtype)`, and `np.zeros(n, self.dtype)`.",
 )
+GRADIENT_TYPE = Fault(
+    "type of the gradient",
+    "this gradient has not the type of its parameter.",
+    "Use np.zeros_like, or pass the type on: np.zeros(self.W1.shape, self.W1.dtype).",
+)
 SEED_IGNORED = Fault(
     "seed ignored",
     "the seed is fixed in the code.",
@@ -139,12 +144,16 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
 def _dtypes(make: Callable[..., Network]) -> Iterator[Verdict]:
     """See that the argument dtype is obeyed; check_update_grad asks for 64-bit numbers."""
     for dtype in (np.float64, np.float32):
-        call, wanted = f"MLP(4, 3, 2, dtype=np.{dtype.__name__})", f"{np.dtype(dtype)}, all four."
+        call, wanted = (
+            f"MLP(4, 3, 2, dtype=np.{dtype.__name__})",
+            f"{np.dtype(dtype)}, in all arrays.",
+        )
         network = ask(call, make, 4, 3, 2, dtype=dtype)
-        for name in PARAMETERS:
+        for name in (*PARAMETERS, *(f"{name}_grad" for name in PARAMETERS)):
             found = INITIALIZATION.attribute(network, name).dtype
             if found != dtype:
-                yield INITIALIZATION.wrong(f"{name} of {call}", f"{found}.", wanted, DTYPE_IGNORED)
+                fault = DTYPE_IGNORED if name in PARAMETERS else GRADIENT_TYPE
+                yield INITIALIZATION.wrong(f"{name} of {call}", f"{found}.", wanted, fault)
                 return
     yield INITIALIZATION.right("dtype")
 
@@ -395,11 +404,6 @@ RESETS_PARAMETERS = Fault(
     "parameters reset",
     "reset_grad changed the parameter itself.",
     "Give zeros to the gradient (`W1_grad`), not to the parameter (`W1`).",
-)
-GRADIENT_TYPE = Fault(
-    "type of the gradient",
-    "this gradient has not the type of its parameter.",
-    "Use np.zeros_like, or pass the type on: np.zeros(self.W1.shape, self.W1.dtype).",
 )
 SHARED_ARRAY = Fault(
     "shared array",

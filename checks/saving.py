@@ -21,6 +21,7 @@ from checks.spies import Spy
 from checks.verdicts import UNKNOWN, Array, Exercise, Fault, Verdict, describe, distance
 
 SAVING = Exercise("saving", "save_weights and load_weights")
+SAVE, LOAD = Exercise("saving", "save_weights"), Exercise("saving", "load_weights")
 PREFIXES = ("first", "second.v2")
 
 
@@ -59,7 +60,9 @@ HALF_SAVED = Fault(
     TOGETHER,
 )
 NOT_READABLE = Fault(
-    "not readable", "the file holds no array that np.load reads.", "Write it by `np.save`."
+    "not readable",
+    "the file is not that of one array, as np.load wants it.",
+    "Write it by `np.save`.",
 )
 NOT_LOADED = Fault(
     "not assigned",
@@ -84,6 +87,7 @@ MIXED_UP = Fault(
     "the parameters are mixed up: these are the numbers of another one.",
     "See which name each parameter has on its way.",
 )
+TRANSPOSED = Fault("transposed", "the matrix is transposed.", "Leave the arrays as they are.")
 PREFIX_IGNORED = Fault(
     "prefix ignored",
     "these are the numbers of another prefix.",
@@ -91,7 +95,12 @@ PREFIX_IGNORED = Fault(
 )
 TAKES_ANYTHING = Fault(
     "takes anything",
-    "files that don't fit are not refused as the docstring promises: all four are loaded, or none.",
+    "files that don't fit are not refused as the docstring promises.",
+    "Read all four first, compare each with the network's own array, and only then assign.",
+)
+HALF_LOADED = Fault(
+    "half loaded",
+    "the network is changed before all files were found to fit.",
     "Read all four first, compare each with the network's own array, and only then assign.",
 )
 TWO_SAVINGS = Fault(
@@ -124,7 +133,7 @@ def _saved(save_weights: Callable[..., None], networks: Networks) -> Iterator[Ve
             prefix = str(folder / name) if name == "first" else folder / name
             ask("save_weights(network, prefix)", save_weights, network, prefix)
         wrong = list(_files(folder, networks))
-        yield from wrong or [SAVING.right("files")]
+        yield from wrong or [SAVE.right("files")]
         if not wrong:
             yield _interrupted(save_weights, folder)
 
@@ -135,7 +144,7 @@ def _files(folder: Path, networks: Networks) -> Iterator[Verdict]:
     wanted = {f"{prefix}_{name}.npy" for prefix in PREFIXES for name in PARAMETERS}
     if not wanted <= found:
         told = f"{', '.join(sorted(found)) or 'none'}, for the prefixes {' and '.join(PREFIXES)}."
-        yield SAVING.wrong("files", told, f"{', '.join(sorted(wanted))}.", FILES_MISSING)
+        yield SAVE.wrong("files", told, f"{', '.join(sorted(wanted))}.", FILES_MISSING)
         return
     for prefix, network in networks.items():
         pair = network, _other(networks, prefix)
@@ -148,25 +157,26 @@ def _files(folder: Path, networks: Networks) -> Iterator[Verdict]:
 
 def _held_in(file: Path, networks: tuple[Parameters, Parameters], name: str) -> Verdict:
     try:
-        values = np.load(file)
+        values, told = np.load(file), "several arrays in one archive."
     except (OSError, ValueError, EOFError) as error:
-        wanted = f"{name}, by `np.save`."
-        return SAVING.wrong(file.name, f"{type(error).__name__}: {error}", wanted, NOT_READABLE)
+        values, told = None, f"{type(error).__name__}: {error}."
+    if not isinstance(values, np.ndarray):
+        return SAVE.wrong(file.name, told, f"{name}, by `np.save`.", NOT_READABLE)
     faults = {GRADIENT_SAVED: getattr(networks[0], f"{name}_grad")}
-    return _held(file.name, values, networks, name, faults)
+    return _held(SAVE, file.name, values, networks, name, faults)
 
 
 def _manifest_of(folder: Path, found: set[str]) -> Iterator[Verdict]:
     name = f"{PREFIXES[0]}_manifest.json"
     if name not in found:
-        yield SAVING.wrong("files", f"{', '.join(sorted(found))}.", f"{name}, too.", NO_MANIFEST)
+        yield SAVE.wrong("files", f"{', '.join(sorted(found))}.", f"{name}, too.", NO_MANIFEST)
         return
     content = (folder / name).read_bytes()
     with contextlib.suppress(ValueError):
         if json.loads(content) == {"sha256": _sums(folder / PREFIXES[0])}:
             return
-    told = f"`{content[:60].decode(errors='replace')}`"
-    yield SAVING.wrong(name, told, "the SHA-256 of each file, by its name.", STRANGE_MANIFEST)
+    told = f"`{' '.join(content[:80].decode(errors='replace').split())}`."
+    yield SAVE.wrong(name, told, "the SHA-256 of each file, by its name.", STRANGE_MANIFEST)
 
 
 def _sums(prefix: Path) -> dict[str, str]:
@@ -183,8 +193,8 @@ def _interrupted(save_weights: Callable[..., None], folder: Path) -> Verdict:
     now = _sums(folder / PREFIXES[0])
     if changed := [name for name in before if now[name] != before[name]]:
         found = f"{', '.join(changed)} changed, though the network has no W2."
-        return SAVING.wrong("an error while saving", found, "all files as before.", HALF_SAVED)
-    return SAVING.right("an error while saving")
+        return SAVE.wrong("an error while saving", found, "all files as before.", HALF_SAVED)
+    return SAVE.right("an error while saving")
 
 
 # Loading.
@@ -208,7 +218,7 @@ def _loaded(
             ask("load_weights(network, prefix)", load_weights, fresh, folder / name)
             held = [_held_by(fresh, each, pair, name, seed) for each in PARAMETERS]
             wrong = [verdict for verdict in held if not verdict.passed]
-            yield from wrong or [SAVING.right(f"{name} network")]
+            yield from wrong or [LOAD.right(f"{name} network")]
     for part in REFUSED:
         yield partial(_refused, load_weights, part, seed)
 
@@ -216,9 +226,9 @@ def _loaded(
 def _held_by(
     fresh: Parameters, name: str, pair: tuple[Parameters, Parameters], prefix: str, seed: int
 ) -> Verdict:
-    values = SAVING.numbers(name, getattr(fresh, name))
+    values = LOAD.numbers(name, getattr(fresh, name))
     faults = {NOT_LOADED: getattr(Parameters(seed + 2), name)}
-    return _held(f"{name} of the {prefix} network", values, pair, name, faults)
+    return _held(LOAD, f"{name} of the {prefix} network", values, pair, name, faults)
 
 
 def _another_size(prefix: Path, seed: int) -> None:
@@ -268,12 +278,13 @@ def _refused(load_weights: Callable[..., None], part: str, seed: int) -> Iterato
             found, refused = f"{error}.", isinstance(error.error, kind)
     same = all(np.array_equal(getattr(network, n), getattr(before, n)) for n in PARAMETERS)
     if refused and same:
-        yield SAVING.right(part)
+        yield LOAD.right(part)
         return
-    found += "" if same else " Some parameters are loaded already."
-    fault = TWO_SAVINGS if part == "files of two savings" and not refused else TAKES_ANYTHING
+    found += "" if same else " The network has changed."
+    fault = TWO_SAVINGS if part == "files of two savings" else TAKES_ANYTHING
+    fault = HALF_LOADED if refused else fault
     wanted = f"a {kind.__name__}, and the network as it was."
-    yield SAVING.wrong(part, found, wanted, fault)
+    yield LOAD.wrong(part, found, wanted, fault)
 
 
 # Both.
@@ -284,8 +295,8 @@ def _other(networks: Networks, prefix: str) -> Parameters:
 
 
 def _held(
-    part: str, found: Array, networks: tuple[Parameters, Parameters], name: str,
-    faults: Mapping[Fault, Array],
+    exercise: Exercise, part: str, found: Array, networks: tuple[Parameters, Parameters],
+    name: str, faults: Mapping[Fault, Array],
 ) -> Verdict:  # fmt: skip
     """Judge what was saved or loaded as `name`: of `networks` the right one, and another.
 
@@ -296,12 +307,12 @@ def _held(
     told = describe(found), describe(wanted)
     if np.array_equal(found, wanted):
         if found.dtype == wanted.dtype:
-            return SAVING.right(part)
-        return SAVING.wrong(part, f"{found.dtype} numbers.", f"{wanted.dtype}.", OTHER_TYPE)
-    known = {**faults, PREFIX_IGNORED: getattr(other, name)}
+            return exercise.right(part)
+        return exercise.wrong(part, f"{found.dtype} numbers.", f"{wanted.dtype}.", OTHER_TYPE)
+    known = {**faults, PREFIX_IGNORED: getattr(other, name), TRANSPOSED: wanted.T}
     causes = [cause for cause, values in known.items() if np.array_equal(found, values)]
     if any(np.array_equal(found, getattr(saved, each)) for each in PARAMETERS):
         causes.append(MIXED_UP)
     if distance(found, wanted) < 1e-2:
         causes.append(ROUNDED_NUMBERS)
-    return SAVING.wrong(part, *told, (*causes, UNKNOWN)[0])
+    return exercise.wrong(part, *told, (*causes, UNKNOWN)[0])

@@ -169,14 +169,15 @@ WEIGHTS_FAULTS = (
 )  # fmt: skip
 
 
-def _layer(n_images: int) -> Draw:
+def _layer(*batch: int) -> Draw:
     def draw(rng: Rng) -> tuple[Array, Array]:
+        (n_images,) = batch or rng.permutation([2, 4, 6])[:1]
         return rng.normal(0, 1, (n_images, 3)), rng.normal(0, 1, (n_images, 5))
 
     return draw
 
 
-WEIGHTS_PARTS = {"a batch": _layer(4), "a batch of one": _layer(1)}
+WEIGHTS_PARTS = {"a batch": _layer(), "a batch of one": _layer(1)}
 JUDGE_WEIGHTS = Judge(
     WEIGHTS, "weight_gradient(delta, inputs)", _by_nudging_weights, WEIGHTS_FAULTS
 )

@@ -333,11 +333,13 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
     lengths = [_n_rows(*sample.inputs[:1]) for sample in samples]
     if len(pairs) < 2 or not all(np.isfinite(factor) for factor in factors):
         return None
-    if max(lengths) > 1 and np.allclose(np.multiply(factors, lengths), 1, rtol=SAME, atol=0):
+    if len(set(lengths)) > 1 and np.allclose(np.multiply(factors, lengths), 1, rtol=SAME, atol=0):
         likely = "everything is divided by the number of rows: a mean is taken, or a sum divided."
         return Fault("scaled", likely, "The sum over the images is wanted: do not divide by them.")
     if not np.allclose(factors, factors[0], rtol=SAME, atol=0):
         return None
+    if len({float(number) for _, wanted in pairs for number in wanted.flat}) == 1:
+        return None  # of one and the same number, any other is some multiple
     base = next((b for b in (2, 10) if abs(factors[0] * np.log(b) - 1) < SAME), 0)
     if base:
         step = "Use the natural logarithm, np.log."

@@ -1,27 +1,35 @@
-"""Mutants by machine: every form of a solution, with one mistake in its syntax tree.
+"""Mutants by machine: every form of a solution, with one mistake in its syntax tree, or two.
 
-`python -m tests.checks.machine_mutants` tells how many of them the checks let pass, name, name
-wrongly and leave unnamed; with the name of an exercise, only its mutants, and `-v` shows each
-message.
+`python -m tests.checks.machine_mutants` tells what the checks say of them: how many do what the
+form does (equivalent), how many of the others they let pass (missed), name, name wrongly, leave
+vague, and how many they refuse that do what the form does. Options: names of exercises;
+`--count 200` draws so many of each exercise; `--pairs` makes two mistakes at once; `--seed 1` draws
+others; `-v KIND` shows each of that kind.
 
-A name is wrong if other random inputs don't lead to the same one: then it was a coincidence.
+A name is wrong if other random inputs don't lead to the same one, or if undoing the mistake that it
+names does not make the function do what the form does, on inputs that no check has drawn.
 """
 
+import argparse
 import ast
 import contextlib
 import copy
 import io
 import itertools
 import random
+import re
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
-from checks.asking import limited_to
+from checks import diagnosis
+from checks.asking import limited_to, quiet
 from checks.verdicts import UNFINISHED, VAGUE, Report
+from tests.checks.behaviour import same
 from tests.checks.mutants import FORMS, TASKS, run_check, student_module
 
 SECONDS = 2  # for a call of a mutant; an endless loop is stopped then
@@ -217,6 +225,26 @@ def sources(exercise: str, form: str) -> list[str]:
     return list(found)
 
 
+def drawn_pairs(exercise: str, form: str, n: int, rng: random.Random) -> list[str]:
+    """Return `n` source texts of a form with two mistakes each, drawn at random."""
+    found: dict[str, None] = {}
+    singles = sources(exercise, form)
+    for _ in range(5 * n):
+        tree = ast.parse(rng.choice(singles))
+        function = find(tree, rng.choice(TASKS[exercise].writes))
+        if function is None:
+            continue
+        choice = rng.randrange(sum(1 for _ in mutate(function)))
+        for _ in itertools.islice(mutate(function), choice, choice + 1):
+            with contextlib.suppress(Exception):
+                text = ast.unparse(ast.fix_missing_locations(tree))
+                student_module(text, "mutant")
+                found[text] = None
+        if len(found) >= n:
+            break
+    return list(found)
+
+
 def report_of(exercise: str, source: str, seed: int) -> Report:
     """Return what the check says of a mutant."""
     with contextlib.redirect_stderr(io.StringIO()), limited_to(SECONDS):
@@ -225,7 +253,7 @@ def report_of(exercise: str, source: str, seed: int) -> Report:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant: "passed", "by chance", "named", "named wrongly" or "vague"."""
+    """What became of a mutant: one of KINDS."""
 
     exercise: str
     source: str
@@ -233,47 +261,122 @@ class Outcome:
     text: str
 
 
-def outcome(exercise: str, source: str) -> Outcome:
-    """Judge a mutant by the check with three seeds: the name must not depend on the numbers."""
-    first = report_of(exercise, source, 0)
-    if first.passed:
-        others = [report_of(exercise, source, seed) for seed in range(1, 4)]
-        kind = "passed" if all(report.passed for report in others) else "by chance"
-    elif first.causes[0] in (*VAGUE, UNFINISHED.key):
-        kind = "vague"
-    else:
-        again = report_of(exercise, source, 1)
-        kind = "named" if again.causes[:1] == first.causes[:1] else "named wrongly"
+KINDS = ("equivalent", "missed", "named", "named wrongly", "vague", "refused")
+FRESH = (101, 102)  # seeds of checks, which other inputs come of
+UNSEEN = (7, 8, 9, 10)  # seeds of inputs that no check draws
+
+
+@contextlib.contextmanager
+def tried_changes() -> Iterator[dict[str, tuple[int, str]]]:
+    """Give, by the claim, the line and the text of each function that a claimed change made."""
+    tried: dict[str, tuple[int, str]] = {}
+    told = diagnosis._fault
+
+    def noted(candidate: diagnosis.Candidate, file: str) -> Any:
+        fault = told(candidate, file)
+        text = ast.unparse(candidate.function)
+        tried.setdefault(fault.likely, (candidate.function.lineno, text))
+        tried.setdefault(f"line {candidate.line}", (candidate.function.lineno, text))
+        return fault
+
+    with mock.patch.object(diagnosis, "_fault", noted):
+        yield tried
+
+
+def mended(source: str, line: int, text: str) -> str:
+    """Return a source text in which `text` replaces the function that begins in a line."""
+    tree, new = ast.parse(source), ast.parse(text).body[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.lineno == line:
+            assert isinstance(new, ast.FunctionDef)
+            node.body = new.body
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def is_true(exercise: str, source: str, right: Any, first: Report, tried: Any) -> bool:
+    """Whether what a report says of the causes holds on inputs that it has not seen."""
+    wrong = [verdict for verdict in first if not verdict.passed]
+    place = re.search(r"Look at (line \d+) of", wrong[0].likely)
+    change = tried.get(wrong[0].likely) or (tried.get(place[1]) if place else None)
+    if change and len(wrong) == 1:
+        module = student_module(mended(source, *change), "mended")
+        if not same(exercise, right, module, UNSEEN):
+            return False
+    if wrong[0].likely in tried:
+        return True
+    module, task = student_module(source, "mutant"), TASKS[exercise]
+    functions = [getattr(module, name) for name in task.takes]
+    again = [task.check.run(*functions, seed=seed).causes[:1] for seed in FRESH]
+    return all(causes == first.causes[:1] for causes in again)
+
+
+def outcome(exercise: str, form: str, source: str) -> Outcome:
+    """Judge a mutant of a form by what the check says of it, and by what both do."""
+    right = student_module((FORMS / f"{form}.py").read_text(encoding="utf-8"), form)
+    with tried_changes() as tried:
+        first = report_of(exercise, source, 0)
+    with quiet(), limited_to(SECONDS):
+        equal = same(exercise, right, student_module(source, "mutant"), UNSEEN)
+        if first.passed or equal:
+            kind = {(1, 1): "equivalent", (1, 0): "missed", (0, 1): "refused"}[first.passed, equal]
+        elif first.causes[0] in (*VAGUE, UNFINISHED.key):
+            kind = "vague"
+        else:
+            kind = ("named wrongly", "named")[is_true(exercise, source, right, first, tried)]
     return Outcome(exercise, source, kind, str(first))
 
 
 FORMS_OF = {"cnn": ("cnn_plain", "cnn_sequential")}
 
 
-def outcomes(exercise: str, n: int | None = None, seed: int = 0) -> list[Outcome]:
-    """Judge all mutants of an exercise, or `n` that are drawn at random."""
-    forms = FORMS_OF.get(TASKS[exercise].module, ("plain", "loops", "einsum"))
-    texts = [text for form in forms for text in sources(exercise, form)]
+def forms_of(exercise: str) -> tuple[str, ...]:
+    """Return the names of the forms that an exercise has."""
+    return FORMS_OF.get(TASKS[exercise].module, ("plain", "loops", "einsum"))
+
+
+def outcomes(
+    exercise: str, n: int | None = None, seed: int = 0, pairs: bool = False
+) -> Iterator[Outcome]:
+    """Judge all mutants of an exercise, or `n` that are drawn at random, one after the other."""
+    rng, forms = random.Random(seed), forms_of(exercise)
+    if pairs:
+        each = -(-(n or 100) // len(forms))
+        texts = [(form, text) for form in forms for text in drawn_pairs(exercise, form, each, rng)]
+    else:
+        texts = [(form, text) for form in forms for text in sources(exercise, form)]
     if n is not None and n < len(texts):
-        texts = random.Random(seed).sample(texts, n)
-    return [outcome(exercise, text) for text in texts]
+        texts = rng.sample(texts, n)
+    yield from (outcome(exercise, form, text) for form, text in texts)
+
+
+def row(name: str, kinds: Counter[str]) -> str:
+    """Return a row of the table."""
+    numbers = (sum(kinds.values()), *(kinds[kind] for kind in KINDS))
+    return f"{name:24}" + "".join(f"{number:>14}" for number in numbers)
 
 
 def main(arguments: list[str]) -> None:
-    """Print the shares of each exercise."""
-    wanted = [name for name in arguments if name in TASKS] or list(TASKS)
-    numbers = [int(word) for word in arguments if word.isdigit()]
+    """Print a row for each exercise."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("exercises", nargs="*", choices=[*TASKS, []])
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", action="store_true")
+    parser.add_argument("-v", dest="shown", choices=KINDS, action="append", default=[])
+    options = parser.parse_args(arguments)
     total: Counter[str] = Counter()
+    print(f"{'exercise':24}" + "".join(f"{word:>14}" for word in ("mutants", *KINDS)))
     # Some mutants save their weights in the current folder.
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
-        for exercise in wanted:
-            found = outcomes(exercise, *numbers)
-            kinds = Counter(each.kind for each in found)
+        for exercise in options.exercises or TASKS:
+            kinds: Counter[str] = Counter()
+            for each in outcomes(exercise, options.count, options.seed, options.pairs):
+                kinds[each.kind] += 1
+                if each.kind in options.shown:
+                    print(f"--- {each.kind}\n{each.source}\n{each.text}", flush=True)
             total += kinds
-            print(exercise, len(found), dict(kinds), flush=True)
-            for each in found if "-v" in arguments else ():
-                print(f"--- {each.kind}\n{each.source}\n{each.text}")
-    print("all", sum(total.values()), dict(total))
+            print(row(exercise, kinds), flush=True)
+    print(row("all", total))
 
 
 if __name__ == "__main__":
