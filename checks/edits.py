@@ -59,7 +59,7 @@ KINDS = (
     ("max_pool2d", "avg_pool2d"), ("MaxPool2d", "AvgPool2d"),
     ("relu", "sigmoid", "tanh", "softmax", "log_softmax"),
     ("ReLU", "Sigmoid", "Tanh", "LeakyReLU", "Softmax", "Identity"),
-    ("eval", "train"), ("dot", "outer", "multiply", "matmul"), ("cat", "stack"),
+    ("eval", "train"), ("split", "chunk"), ("cat", "stack"), ("dot", "outer", "multiply", "matmul"),
     ("vstack", "hstack", "concatenate", "stack"), ("softmax", "sigmoid"),
     ("round", "float", "int"), ("save", "savez", "savetxt"), ("maximum", "minimum"),
     ("add", "subtract", "multiply", "divide"),
@@ -137,7 +137,8 @@ def expression(text: str) -> ast.expr:
 
 def statements(node: Node, scope: Scope) -> Iterator[Change]:
     """`=` for `+=` and the like, another variable returned."""
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], (ast.Name, ast.Attribute)):
+    places = (ast.Name, ast.Attribute, ast.Subscript)
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], places):
         for op, word in ((ast.Add(), "added to it"), (ast.Sub(), "subtracted from it")):
             yield Change(ast.AugAssign(node.targets[0], op, node.value), "= for +=", word)
         value, name = node.value, ast.unparse(node.targets[0])
@@ -157,9 +158,9 @@ def statements(node: Node, scope: Scope) -> Iterator[Change]:
 
 
 def selves(node: Node, scope: Scope) -> Iterator[Change]:
-    """`self.` in front, but not where an argument gets a new value: later lines mean that one."""
-    mine = loads(node) or getattr(node, "id", "") not in scope.arguments
-    if isinstance(node, ast.Name) and node.id in scope.attributes and mine:
+    """`self.` in front of what has no value of its own here, or is given one that has to be kept."""
+    own = scope.names if loads(node) else scope.arguments
+    if isinstance(node, ast.Name) and node.id in scope.attributes and node.id not in own:
         yield Change(ast.Attribute(ast.Name("self", LOAD), node.id, node.ctx), "self missing")
 
 
@@ -222,6 +223,7 @@ def constants(node: Node, scope: Scope) -> Iterator[Change]:
     if isinstance(value, (int, float)):
         for other in _other_numbers(value):
             yield Change(ast.Constant(other), "number")
+        yield Change(expression("np.e"), "number")
     if isinstance(value, (int, str)):
         for name in scope.names:
             what = "fixed number" if isinstance(value, int) else "fixed text"
@@ -319,6 +321,9 @@ def operators(node: Node, scope: Scope) -> Iterator[Change]:
             yield Change(ast.BinOp(node.left, other(), node.right), key)
         if isinstance(node.op, ONE_WAY):
             yield Change(ast.BinOp(node.right, node.op, node.left), "sides")
+        if isinstance(node.op, ast.BitXor) and isinstance(node.left, ast.BinOp):
+            power = ast.BinOp(node.left.right, ast.Pow(), node.right)  # which binds more tightly
+            yield Change(ast.BinOp(node.left.left, node.left.op, power), "operator")
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         for op in COMPARISONS:
             if not isinstance(node.ops[0], op):
@@ -375,12 +380,25 @@ def slices(node: Node, scope: Scope) -> Iterator[Change]:
             yield Change(ast.Slice(end, node.upper, node.step), "ends of a slice")
         for end in _ends(node.upper, scope):
             yield Change(ast.Slice(node.lower, end, node.step), "ends of a slice")
+        yield from _moved_windows(node, scope)
     if isinstance(node, ast.Call) and _is_name(node.func, "range"):
         for number, argument in enumerate(node.args):
             for end in _ends(argument, scope):
                 if end is not None:
                     args = [*node.args[:number], end, *node.args[number + 1 :]]
                     yield Change(ast.Call(node.func, args, []), "ends of a range")
+
+
+def _moved_windows(node: ast.Slice, scope: Scope) -> Iterator[Change]:
+    """The same window, `i:i + k`, but beginning at a multiple of `i`."""
+    start, end = node.lower, node.upper
+    if not (isinstance(start, ast.Name) and isinstance(end, ast.BinOp)):
+        return
+    if isinstance(end.left, ast.Name) and end.left.id == start.id:
+        for name in scope.names:
+            first = ast.BinOp(start, ast.Mult(), ast.Name(name, LOAD))
+            last = ast.BinOp(first, end.op, end.right)
+            yield Change(ast.Slice(first, last, node.step), "ends of a slice")
 
 
 def _ends(node: ast.expr | None, scope: Scope) -> Iterator[ast.expr | None]:

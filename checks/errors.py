@@ -175,7 +175,8 @@ def _shapes(node: ast.AST, frame: FrameType | None) -> Iterator[tuple[str, tuple
 
 def value_of(node: ast.expr, frame: FrameType | None) -> Any:
     """Return the value of names, attributes and products of them in `frame`; None for all else."""
-    harmless = (ast.Name, ast.Attribute, ast.Load, ast.BinOp, ast.operator, ast.Constant)
+    harmless = (ast.Name, ast.Attribute, ast.Load, ast.BinOp, ast.operator, ast.Constant,
+                ast.Subscript, ast.Slice, ast.Tuple)  # fmt: skip
     if frame is None or not all(isinstance(each, harmless) for each in ast.walk(node)):
         return None
     try:
@@ -351,8 +352,10 @@ MISFITS = re.compile(
 
 def _misfit(error: BaseException, place: Place) -> Explanation | None:
     facts = shapes_of(place)
-    step = SHAPES if MISFITS.search(str(error)) else Explanation().step
-    return Explanation(facts, step=step) if facts else None
+    if not facts or not MISFITS.search(str(error)):
+        return Explanation(facts) if facts else None
+    likely = "the shapes that meet in this line don't fit each other."
+    return Explanation(facts, "shapes" if facts.count("`") > 2 else "raised", likely, SHAPES)
 
 
 RULES: tuple[tuple[type[BaseException], Any], ...] = (

@@ -53,6 +53,7 @@ class Judge:
     overflow: Mapping[str, Fault] = field(default_factory=dict)
     near: float = 0.0  # how far off a result may be, say by rounding
     close: float = 1e-6  # the largest relative difference of a right result
+    facts: tuple[Fault, ...] = ()  # what may be true of a result that no fault explains
 
     def parts(
         self, function: Callable[..., Any], draws: Mapping[str, Draw], seed: int
@@ -85,7 +86,7 @@ class Judge:
             found = self.exercise.numbers(name, sample.found)
             if fault := _overflow_fault(found, sample, self.overflow.get(name)):
                 return self.exercise.wrong(name, describe(found), describe(sample.wanted), fault)
-        return self.exercise.judge(name, samples, self.faults, self.near, self.close)
+        return self.exercise.judge(name, samples, self.faults, self.near, self.close, self.facts)
 
 
 def _overflow_fault(found: Array, sample: Sample, overflow: Fault | None) -> Fault | None:
@@ -215,12 +216,19 @@ SOFTMAX_PARTS = {
     "large numbers": _large_logits,
     "rows far apart": _rows_far_apart,
 }
+SUM_NOT_1 = Fault(
+    "property",
+    "the probabilities of an image don't add up to 1.",
+    "Look at the last step that brings their sum to 1, and at what comes after it.",
+    lambda found, *inputs: not np.allclose(found.sum(axis=-1), 1, rtol=1e-4),
+)
 JUDGE_SOFTMAX = Judge(
     SOFTMAX,
     "softmax(a)",
     _softmax,
     SOFTMAX_FAULTS,
     {"large numbers": NOT_STABLE, "rows far apart": GLOBAL_SHIFT},
+    facts=(SUM_NOT_1,),
 )
 
 
@@ -277,6 +285,8 @@ CROSS_ENTROPY_FAULTS = (
     Fault("both classes", "(1 - y) log(1 - y_hat) is added, which belongs to two-class problems.",
           "The formula above the exercise has one sum only.",
           lambda a, y: _loss(a, y) - np.log1p(-_softmax(a))[y == 0].sum()),
+    Fault("likeliest digit", "the loss is that of the digit with the largest logit, whatever y is.",
+          "Let y pick the true digit.", lambda a, y: -_log_p(a).max(axis=-1).sum()),
     Fault("squared error", "this is half the squared error.", "See the formula above the exercise.",
           lambda a, y: ((_softmax(a) - y) ** 2).sum() / 2),
     Fault("wrong axis", "softmax runs over the images, not over the outputs.",

@@ -1,7 +1,7 @@
 """Changes of a function's lines: one moved, left out or added, or the same slip undone in all."""
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from checks.edits import KINDS, Node, Scope, expression, is_dotted, is_own
@@ -150,9 +150,9 @@ def everywhere(function: ast.FunctionDef) -> Iterator[Rewritten]:
 
 def renamed(function: ast.FunctionDef, scope: Scope) -> Iterator[Rewritten]:
     """Yield the function with one name replaced in all its lines, or two exchanged."""
-    used = {ast.unparse(n): n for n in ast.walk(function) if is_dotted(n)}
+    used = {ast.unparse(n): n for n in ast.walk(function) if is_dotted(n) or _is_numbered(n)}
     for old, node in used.items():
-        for new in _namesakes(old, scope):
+        for new in (*_namesakes(old, scope), *_siblings(old, used)):
             if new in used:
                 key, claim = "changed places", f"`{old}` and `{new}` have changed places."
             else:
@@ -172,14 +172,27 @@ def _namesakes(text: str, scope: Scope) -> Iterator[str]:
             yield from (f"{start}{dot}{other}" for other in kind if other != name)
 
 
+def _is_numbered(node: Node) -> bool:
+    """Whether a node is one of several by its number, say `x.shape[1]`."""
+    return isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
+
+
+def _siblings(text: str, used: Mapping[str, Node]) -> Iterator[str]:
+    node = used[text]
+    if isinstance(node, ast.Subscript):
+        whole = ast.unparse(node.value)
+        yield from (each for each in used if each != text and each.startswith(f"{whole}["))
+
+
 class _Renaming(ast.NodeTransformer):
     def __init__(self, old: str, new: str) -> None:
         self.pairs = {old: new, new: old}
 
     def visit(self, node: Node) -> Any:  # as in ast
-        if isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node) in self.pairs:
+        kinds = (ast.Name, ast.Attribute, ast.Subscript)
+        if isinstance(node, kinds) and ast.unparse(node) in self.pairs:
             new = expression(self.pairs[ast.unparse(node)])
-            assert isinstance(new, (ast.Name, ast.Attribute))
+            assert isinstance(new, kinds)
             new.ctx = node.ctx
             return ast.copy_location(new, node)
         return self.generic_visit(node)

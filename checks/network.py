@@ -9,7 +9,7 @@ from scipy.special import ndtr
 
 from checks.asking import StudentError, ask
 from checks.check import Part, check
-from checks.functions import N_SAMPLES
+from checks.functions import N_SAMPLES, SUM_NOT_1
 from checks.gradients import PARAMETERS, Network, read_parameters
 from checks.small_networks import (
     BATCH,
@@ -333,7 +333,9 @@ def _forward_part(
         x = sample.inputs[1]
         if not np.array_equal(given, x):
             yield FORWARD.wrong("x, after forward(x)", describe(given), describe(x), INPUT_CHANGED)
-    verdict = FORWARD.judge(part, [sample for sample, _, _ in found], FORWARD_FAULTS)
+    verdict = FORWARD.judge(
+        part, [sample for sample, _, _ in found], FORWARD_FAULTS, facts=(SUM_NOT_1,)
+    )
     yield verdict
     if verdict.passed:
         for sample, _, network in found:

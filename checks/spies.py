@@ -351,7 +351,16 @@ def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
     if sizes <= allowed and plan.batch_size in sizes:
         return None
     found = f"steps with the gradient of {', '.join(map(str, sorted(sizes)[:4]))} images."
-    return Finding(found, f"{plan.batch_size}, and the rest at the end.", UNKNOWN)
+    rest_only = sizes == {plan.n_images % plan.batch_size} and len(steps) == plan.n_epochs
+    fault = ONCE_AN_EPOCH if rest_only else UNKNOWN
+    return Finding(found, f"{plan.batch_size}, and the rest at the end.", fault)
+
+
+ONCE_AN_EPOCH = Fault(
+    "one step an epoch",
+    "only one step is taken in each epoch, with its last batch.",
+    "See that each batch has its step, inside the loop over the batches.",
+)
 
 
 LAST_DROPPED = Fault(

@@ -89,7 +89,15 @@ def _labels(n_classes: int) -> Draw:
 
 
 ONE_HOT_PARTS = {"ten classes": _labels(10), "six classes": _labels(6), "seven classes": _labels(7)}
-JUDGE_ONE_HOT = Judge(ONE_HOT, "one_hot_encode(labels, n_classes)", _one_hot, ONE_HOT_FAULTS)
+NOT_ONE_1 = Fault(
+    "property",
+    "a row holds other numbers than a single 1 and zeros.",
+    ONE_HOT_ROW,
+    lambda found, *inputs: any(sorted(set(row)) != [0, 1] or row.sum() != 1 for row in found),
+)
+JUDGE_ONE_HOT = Judge(
+    ONE_HOT, "one_hot_encode(labels, n_classes)", _one_hot, ONE_HOT_FAULTS, facts=(NOT_ONE_1,)
+)
 
 
 @check(ONE_HOT, stand_ins={"one_hot_encode": right_one_hot})

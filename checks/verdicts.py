@@ -77,7 +77,7 @@ INPUT_CHANGED = Fault(
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
 VAGUE = (UNKNOWN.key, RAISED.key)
-WEAK = (*VAGUE, "shape")  # a change of the text that mends it tells more
+WEAK = (*VAGUE, "shape", "shapes", "property")  # a change of the text that mends it tells more
 
 
 @dataclass(frozen=True)
@@ -278,18 +278,20 @@ class Exercise:
 
     def judge(
         self, part: str, samples: Sequence[Sample], faults: Iterable[Fault] = (), near: float = 0,
-        close: float = CLOSE,
+        close: float = CLOSE, facts: Iterable[Fault] = (),
     ) -> Verdict:  # fmt: skip
         """Compare what was found with what was wanted; see which fault explains all samples.
 
-        Numbers up to `near` apart count as equal; `close` is the largest relative difference.
+        Numbers up to `near` apart count as equal; `close` is the largest relative difference. The
+        `wrong` of one of the `facts` says whether it holds of a result and its inputs.
         """
         samples = [sample._replace(found=self.numbers(part, sample.found)) for sample in samples]
         differences = [distance(sample.found, sample.wanted, near) for sample in samples]
         worst = max(differences)
         if worst < close:
             return self.right(part, "right" if near else closeness(worst))
-        fault = find_fault(samples, faults, near) or relation(samples) or UNKNOWN
+        known = find_fault(samples, faults, near) or relation(samples)
+        fault = known or fact(samples, facts) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, fault, closeness(worst))
@@ -319,6 +321,13 @@ def find_fault(samples: Iterable[Sample], faults: Iterable[Fault], near: float =
     if not samples:
         return None
     return next((f for f in faults if all(_gives(f, sample, near) for sample in samples)), None)
+
+
+def fact(samples: Sequence[Sample], facts: Iterable[Fault]) -> Fault | None:
+    """Return the first fault that holds of all results, or None."""
+    return next(
+        (f for f in facts if f.wrong and all(f.wrong(s.found, *s.inputs) for s in samples)), None
+    )
 
 
 def relation(samples: Sequence[Sample]) -> Fault | None:
