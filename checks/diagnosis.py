@@ -36,7 +36,7 @@ from checks.edits import (
 from checks.exercises import Task, load_tasks, needs_of
 from checks.lines import Lines, Rewritten, added, everywhere, rearranged, renamed
 from checks.source import Source, plain_function
-from checks.verdicts import UNFINISHED, VAGUE, WEAK, Fault, Report, Verdict, without_causes
+from checks.verdicts import SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
 
 Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.4, False: 2.5}  # of computing, for trying changes if a cause is known, or not
@@ -94,7 +94,7 @@ def _one_sided(
     """Say of what is still vague whether it goes wrong for one image or for a batch alone."""
     wrong = next(verdict for verdict in report if not verdict.passed)
     kind = next((kind for kind in ONE_SIDED if wrong.part.endswith(kind)), "")
-    if not kind or wrong.cause not in VAGUE:
+    if not kind or wrong.cause not in SEEN:
         return report
     with quiet(), without_causes():
         every = check.every_part(*args, **kwargs)

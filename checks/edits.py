@@ -158,7 +158,7 @@ def statements(node: Node, scope: Scope) -> Iterator[Change]:
 
 
 def selves(node: Node, scope: Scope) -> Iterator[Change]:
-    """`self.` in front of what has no value of its own here, or is given one that has to be kept."""
+    """`self.` in front of what has no value of its own here, or gets one that has to be kept."""
     own = scope.names if loads(node) else scope.arguments
     if isinstance(node, ast.Name) and node.id in scope.attributes and node.id not in own:
         yield Change(ast.Attribute(ast.Name("self", LOAD), node.id, node.ctx), "self missing")
@@ -291,7 +291,7 @@ def _axis_claim(said: str, keeps: bool, wanted: str, kept: bool) -> tuple[str, s
 
 OTHERS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub, ast.Mult, ast.MatMult), ast.Sub: (ast.Add, ast.Mult, ast.Div),
-    ast.Mult: (ast.MatMult, ast.Div, ast.Add, ast.Sub), ast.Div: (ast.Mult, ast.Sub),
+    ast.Mult: (ast.MatMult, ast.Div, ast.Add, ast.Sub, ast.Pow), ast.Div: (ast.Mult, ast.Sub),
     ast.MatMult: (ast.Mult,), ast.FloorDiv: (ast.Div, ast.Mod), ast.Mod: (ast.FloorDiv, ast.Div),
     ast.Pow: (ast.Mult,), ast.BitXor: (ast.Pow,),
 }  # fmt: skip
@@ -444,6 +444,7 @@ def missing(node: Node, scope: Scope) -> Iterator[Change]:
 
 def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
     numbers = [ast.Constant(number) for number in (100, 0.1, 1, 2)]
+    yield Change(ast.BinOp(ast.Constant(1), ast.Sub(), node), "term missing")
     for factor in (*scope.variables, *numbers):
         rest = ast.BinOp(ast.Constant(1), ast.Sub(), factor)
         yield Change(ast.BinOp(node, ast.Mult(), factor), "factor missing")

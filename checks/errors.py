@@ -152,9 +152,10 @@ def explain(error: BaseException) -> Explanation:
 def shapes_of(place: Place) -> str:
     """Say which shapes the arrays have that meet in what was being computed."""
     try:
-        node = ast.parse(place.part.strip(), mode="eval").body
-    except SyntaxError:
+        node: ast.AST = ast.parse(place.part.strip()).body[0]
+    except (SyntaxError, IndexError):
         return ""
+    node = node.value if isinstance(node, ast.Expr) else node
     shapes = [f"`{text}` has the shape {shape}" for text, shape in _shapes(node, place.frame)]
     return f"{', and '.join(shapes)}." if shapes else ""
 
@@ -163,6 +164,8 @@ def _shapes(node: ast.AST, frame: FrameType | None) -> Iterator[tuple[str, tuple
     parts: list[ast.expr] = []
     if isinstance(node, ast.BinOp):
         parts = [node.left, node.right]
+    elif isinstance(node, ast.AugAssign):
+        parts = [ast.parse(ast.unparse(node.target), mode="eval").body, node.value]
     elif isinstance(node, ast.Call):
         parts = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
     elif isinstance(node, (ast.Subscript, ast.Attribute)):
@@ -200,8 +203,6 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (UnboundLocalError, r"'(\w+)'", "used too early",
      "`{0}` is used in this function before it gets a value there.",
      "Give `{0}` its value first, outside of any `if` or loop that may be skipped."),
-    (AttributeError, r"'NoneType' object has no attribute '(\w+)'", "None used",
-     "what stands before `.{0}` is None, as a function without `return` gives it.", NONE_GIVEN),
     (ZeroDivisionError, "", "divided by 0",
      "the number that is divided by is 0: what should be counted never came, as from a loop over "
      "an iterator that is used up already.", "Print how often the loop before it is run."),
@@ -246,14 +247,17 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (TypeError, "Cannot interpret '(.*)' as a data type", "shape without parentheses",
      "{0} stands where the type of the numbers is wanted: all lengths belong into the first "
      "argument.", "Set the whole shape in parentheses of its own: np.zeros((rows, columns))."),
+    (TypeError, r"'([\w.]+)' object (?:is not (?:iterable|subscriptable)|does not support item)",
+     "no array", "a value of the type {0} stands where an array or a list is wanted.",
+     "Print what stands there, and see where it got its value."),
     (TypeError, r"'([\w.]+)' object is not callable", "not a function",
      "what stands before the parenthesis is no function, but a value of the type {0}.",
      "Write the `*` of a product, and use square brackets for an index."),
     (RuntimeError, r"expected input.* to have (\d+) channels, but got (\d+)", "channels",
      "the layer expects {0} channels, and {1} came: not the result of the layer before it.",
      "Hand each layer what the one before returned: `x = layer(x)`."),
-    (TypeError, "NoneType", "None used",
-     "a value in this line is None, which is what a function without `return` gives.", NONE_GIVEN),
+    ((AttributeError, TypeError), "NoneType", "None used",
+     "a value in this line is None, as a function without `return` gives it.", NONE_GIVEN),
     (TypeError, "only (?:length-1|0-dimensional|integer scalar) arrays|can only be converted",
      "one number only", "this works on one number at a time, and an array came.",
      "Use NumPy's function of that name, which takes whole arrays."),

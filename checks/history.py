@@ -182,18 +182,17 @@ def judge_history(
     exercise: Exercise, history: Any, plan: Plan, steps: Sequence[Step]
 ) -> Iterator[Part]:
     """Judge what a training returned: one entry for each epoch, on the right images."""
+    wanted = "a History with one entry for each epoch."
     if history is None:
-        exercise.halt(
-            "history", "None.", "a History with one entry for each epoch.", NOTHING_RETURNED
-        )
+        exercise.halt("history", "None.", wanted, NOTHING_RETURNED)
     told = _entries(history)
     if missing := [name for name in RIGHT if name not in told]:
         found = f"a {type(history).__name__} without {', '.join(missing)}."
-        exercise.halt("history", found, "a History with one entry for each epoch.", NO_HISTORY)
-    history = SimpleNamespace(**told)
-    yield partial(_exchanged, exercise, history, plan, steps)
+        exercise.halt("history", found, wanted, NO_HISTORY)
+    history, epochs = SimpleNamespace(**told), epochs_of(plan, steps)
+    yield partial(_exchanged, exercise, history, epochs)
     for name in RIGHT:
-        yield partial(_judge_quantity, exercise, name, history, plan, steps)
+        yield partial(_judge_quantity, exercise, name, history, epochs)
 
 
 def _entries(history: Any) -> dict[str, Any]:
@@ -221,14 +220,11 @@ EXCHANGED = Fault(
 )
 
 
-def _exchanged(
-    exercise: Exercise, history: Any, plan: Plan, steps: Sequence[Step]
-) -> Iterator[Verdict]:
+def _exchanged(exercise: Exercise, history: Any, epochs: Sequence[Epoch]) -> Iterator[Verdict]:
     """See whether all three quantities are there, and in each other's places."""
     told = {name: exercise.numbers(name, getattr(history, name)) for name in RIGHT}
-    if any(values.shape != (plan.n_epochs,) for values in told.values()):
+    if any(values.shape != (len(epochs),) for values in told.values()):
         return
-    epochs = epochs_of(plan, steps)
     for order in itertools.permutations(RIGHT):
         places = dict(zip(RIGHT, order, strict=True))
         fits = all(
@@ -247,15 +243,14 @@ def epochs_of(plan: Plan, steps: Sequence[Step]) -> list[Epoch]:
 
 
 def _judge_quantity(
-    exercise: Exercise, name: str, history: Any, plan: Plan, steps: Sequence[Step]
+    exercise: Exercise, name: str, history: Any, epochs: Sequence[Epoch]
 ) -> Iterator[Verdict]:
-    values = exercise.numbers(name, getattr(history, name, None))
-    if values.shape != (plan.n_epochs,):
+    values = exercise.numbers(name, getattr(history, name))
+    if values.shape != (len(epochs),):
         found = f"{values.size} entries." if values.ndim else "one number."
-        wanted = f"{plan.n_epochs}, one for each epoch."
+        wanted = f"{len(epochs)}, one for each epoch."
         yield exercise.wrong(name, found, wanted, NOT_EACH_EPOCH)
         return
-    epochs = epochs_of(plan, steps)
     right = min(RIGHT[name], key=partial(_off, values, epochs))
     samples = [
         Sample(value, right(epoch), (epoch,)) for value, epoch in zip(values, epochs, strict=True)

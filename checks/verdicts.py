@@ -77,7 +77,8 @@ INPUT_CHANGED = Fault(
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
 VAGUE = (UNKNOWN.key, RAISED.key)
-WEAK = (*VAGUE, "shape", "shapes", "property")  # a change of the text that mends it tells more
+SEEN = (*VAGUE, "shapes", "no array")  # what Python stumbled over is told, not why
+WEAK = (*SEEN, "shape", "property")  # a change of the text that mends it tells more
 
 
 @dataclass(frozen=True)
@@ -290,8 +291,8 @@ class Exercise:
         worst = max(differences)
         if worst < close:
             return self.right(part, "right" if near else closeness(worst))
-        known = find_fault(samples, faults, near) or relation(samples)
-        fault = known or fact(samples, facts) or UNKNOWN
+        known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
+        fault = known or general_fact(samples) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, fault, closeness(worst))
@@ -330,6 +331,37 @@ def fact(samples: Sequence[Sample], facts: Iterable[Fault]) -> Fault | None:
     )
 
 
+BY_HAND = "Take one of the wrong numbers, work it out on paper, and compare each line."
+
+
+def general_fact(samples: Sequence[Sample]) -> Fault | None:
+    """Say what is true of wrong results: always one number, an argument, or right on one side."""
+    given = [value for sample in samples for value in sample.inputs]
+    if len(samples) < 2 or not all(isinstance(value, (np.ndarray, int)) for value in given):
+        return None
+    numbers = {number.item() for sample in samples for number in sample.found.flat}
+    if len(numbers) == 1:
+        likely = f"the result holds {numbers.pop():.6g} and nothing else, whatever comes in."
+        return Fault("property", likely, "See which line uses the arguments.")
+    for number, word in enumerate(("first", "second", "third")[: len(samples[0].inputs)]):
+        if all(np.array_equal(sample.found, sample.inputs[number]) for sample in samples):
+            return Fault("property", f"the {word} argument is returned as it came.", BY_HAND)
+    for word, side in (("negative", np.less), ("positive", np.greater)):
+        if all(_wrong_where(side, sample) for sample in samples):
+            likely = f"{word} numbers give wrong results, and all others right ones."
+            return Fault("property", likely, BY_HAND)
+    return None
+
+
+def _wrong_where(side: Callable[..., Array], sample: Sample) -> bool:
+    """Whether a result is wrong just where the first argument lies on one side of 0."""
+    found, wanted, given = sample.found, sample.wanted, np.asarray(sample.inputs[:1])
+    if not found.shape == wanted.shape == given.shape[1:]:
+        return False
+    wrong = ~np.isclose(found.astype(float), wanted.astype(float), rtol=CLOSE, atol=0)
+    return bool(np.array_equal(wrong, side(given[0], 0)) and wrong.any() and not wrong.all())
+
+
 def relation(samples: Sequence[Sample]) -> Fault | None:
     """Say what is true of all results beside what was wanted: their shape, or a common factor."""
     pairs = [(sample.found, sample.wanted) for sample in samples]
@@ -342,8 +374,8 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
     lengths = [_n_rows(*sample.inputs[:1]) for sample in samples]
     if len(pairs) < 2 or not all(np.isfinite(factor) for factor in factors):
         return None
-    if len(set(lengths)) > 1 and np.allclose(np.multiply(factors, lengths), 1, rtol=SAME, atol=0):
-        likely = "everything is divided by the number of rows: a mean is taken, or a sum divided."
+    if max(lengths) > 1 and np.allclose(np.multiply(factors, lengths), 1, rtol=SAME, atol=0):
+        likely = "everything is divided by the number of rows, as when a mean is taken."
         return Fault("scaled", likely, "The sum over the images is wanted: do not divide by them.")
     if not np.allclose(factors, factors[0], rtol=SAME, atol=0):
         return None

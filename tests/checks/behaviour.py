@@ -31,14 +31,14 @@ def alike(one: Any, other: Any) -> bool:
     if isinstance(one, str) or isinstance(other, str) or one is None or other is None:
         return bool(type(one) is type(other) and one == other)
     a, b = np.asarray(one), np.asarray(other)
-    if a.shape != b.shape or (a.dtype.kind in "iub") != (b.dtype.kind in "iub"):
+    if a.shape != b.shape or (a.dtype.kind == "b") != (b.dtype.kind == "b"):
         return False
     return bool(np.allclose(a, b, rtol=1e-6, atol=1e-12, equal_nan=True))
 
 
 def attempt(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return a result, and the arguments as they are afterwards; or the type of the error."""
-    args = copy.deepcopy(args)
+    args = tuple(value.copy() if isinstance(value, np.ndarray) else value for value in args)
     try:
         result = function(*args, **kwargs)
         return plain(result), [plain(value) for value in args if isinstance(value, np.ndarray)]
