@@ -728,9 +728,9 @@ def _after_error(evaluate: Callable[..., Any], album: Album) -> Verdict:
     with contextlib.suppress(StudentError):
         ask("evaluate(network, images)", evaluate, network, album.images(2000, 5)[0])
     if network.training and network.layer.training:
-        return EVALUATION.right("mode, after an error")
+        return EVALUATION.right("mode after an error")
     came, wanted = "evaluation mode.", "training mode, as before."
-    return EVALUATION.wrong("mode, after an error", came, wanted, MODE_LOST_BY_ERROR)
+    return EVALUATION.wrong("mode after an error", came, wanted, MODE_LOST_BY_ERROR)
 
 
 def _test_accuracy(

@@ -82,20 +82,34 @@ class Judge:
         yield self._verdict(name, samples)
 
     def _verdict(self, name: str, samples: list[Sample]) -> Verdict:
-        for sample in samples:
-            found = self.exercise.numbers(name, sample.found)
-            if fault := _overflow_fault(found, sample, self.overflow.get(name)):
-                return self.exercise.wrong(name, describe(found), describe(sample.wanted), fault)
+        overflow = self.overflow.get(name)
+        large = [
+            sample._replace(found=self.exercise.numbers(name, sample.found))
+            for sample in samples
+            if overflow and _overflows(sample, overflow)
+        ]
+        faults = {_overflow_fault(sample, overflow) for sample in large if overflow}
+        if len(faults) == 1 and (fault := faults.pop()):
+            told = describe(large[0].found), describe(large[0].wanted)
+            return self.exercise.wrong(name, *told, fault)
         return self.exercise.judge(name, samples, self.faults, self.near, self.close, self.facts)
 
 
-def _overflow_fault(found: Array, sample: Sample, overflow: Fault | None) -> Fault | None:
-    """Return `overflow` where its wrong function is not finite either, EPSILON where it alone."""
-    if overflow is None or overflow.wrong is None:
-        return None
+def _is_finite(sample: Sample, overflow: Fault) -> Array:
+    """Return where the wrong function of `overflow` is finite."""
+    assert overflow.wrong is not None
     with np.errstate(all="ignore"):
-        finite = np.isfinite(overflow.wrong(*sample.inputs))
-    if finite.all() or found.shape != finite.shape:
+        return np.isfinite(overflow.wrong(*sample.inputs))
+
+
+def _overflows(sample: Sample, overflow: Fault) -> bool:
+    return not _is_finite(sample, overflow).all()
+
+
+def _overflow_fault(sample: Sample, overflow: Fault) -> Fault | None:
+    """Return `overflow` where its wrong function is not finite either, EPSILON where it alone."""
+    found, finite = sample.found, _is_finite(sample, overflow)
+    if found.shape != finite.shape:
         return None
     if np.array_equal(np.isfinite(found), finite):
         return overflow

@@ -113,6 +113,11 @@ GRADIENT_TYPE = Fault(
     "this gradient has not the type of its parameter.",
     "Use np.zeros_like, or pass the type on: np.zeros(self.W1.shape, self.W1.dtype).",
 )
+GRADIENT_NOT_ZERO = Fault(
+    "gradients not zero",
+    "the gradients of a new network are not zeros in the shapes of its parameters.",
+    "Let __init__ end with reset_grad(), and reset_grad use np.zeros_like.",
+)
 SEED_IGNORED = Fault(
     "seed ignored",
     "the seed is fixed in the code.",
@@ -137,8 +142,19 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
         if biases.any():
             yield INITIALIZATION.wrong(name, describe(biases), "zeros.", BIASES)
     yield from _seeds(MLP, read_parameters(network), seed)
+    for name in PARAMETERS:
+        yield from _starting_gradient(network, name)
     yield partial(_default_sizes, MLP)
     yield partial(_dtypes, MLP)
+
+
+def _starting_gradient(network: Network, name: str) -> Iterator[Verdict]:
+    """See that a gradient is there from the start, as zeros."""
+    found = INITIALIZATION.attribute(network, f"{name}_grad")
+    wanted = np.zeros(np.shape(getattr(network, name)))
+    if not np.array_equal(found, wanted):
+        told = describe(found), describe(wanted)
+        yield INITIALIZATION.wrong(f"{name}_grad", *told, GRADIENT_NOT_ZERO)
 
 
 def _dtypes(make: Callable[..., Network]) -> Iterator[Verdict]:

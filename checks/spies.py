@@ -506,10 +506,10 @@ def judge_stopping(exercise: Exercise, train: Callable[[Album], object], seed: i
         train(Diverging(seed))
     except StudentError as error:
         if type(error.error).__name__ == "DivergenceError":
-            return exercise.right("loss of NaN")
+            return exercise.right("divergence")
         found, fault = f"{error}.", UNKNOWN
     wanted = "a DivergenceError, as `stop_if_diverged` raises it."
-    return exercise.wrong("loss of NaN", found, wanted, fault)
+    return exercise.wrong("divergence", found, wanted, fault)
 
 
 def judge_steps(

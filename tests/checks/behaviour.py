@@ -252,8 +252,14 @@ def _train_nn(m: ModuleType, rng: Rng) -> Iterator[Any]:
         yield network.training
 
 
+def _one_hot_encode(m: ModuleType, rng: Rng) -> Iterator[Any]:
+    for _ in range(8):
+        yield attempt(m.one_hot_encode, *_labels(rng))
+        yield attempt(m.one_hot_encode, rng.integers(10, size=3))
+
+
 OBSERVERS: dict[str, Callable[[ModuleType, Rng], Any]] = {
-    "one_hot_encode": _functions(_labels, "one_hot_encode"),
+    "one_hot_encode": _one_hot_encode,
     "sigmoid": _functions(lambda rng: (_logits(rng),), "sigmoid"),
     "softmax": _functions(lambda rng: (_logits(rng),), "softmax"),
     "initialization": _initialization,
