@@ -317,7 +317,7 @@ def outcome(exercise: str, form: str, source: str) -> Outcome:
     right = student_module((FORMS / f"{form}.py").read_text(encoding="utf-8"), form)
     with tried_changes() as tried:
         first = report_of(exercise, source, 0)
-    with quiet(), limited_to(SECONDS):
+    with quiet(), limited_to(10 * SECONDS):
         equal = same(exercise, right, student_module(source, "mutant"), UNSEEN)
         if first.passed or equal:
             kind = {(1, 1): "equivalent", (1, 0): "missed", (0, 1): "refused"}[first.passed, equal]

@@ -5,6 +5,7 @@ import re
 import signal
 from functools import cache
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -49,6 +50,63 @@ SLIPS = (
     ("one_hot_encode", "encoded[np.arange(len(labels)), labels] = 1",
      "encoded[np.arange(len(labels)), labels - 1] = 1", "off by one"),
 )  # fmt: skip
+
+
+TORCH = (FORMS / "cnn_plain.py").read_text(encoding="utf-8")
+WINDOWS = """
+def convolve(picture, weights, biases, stride=1, padding=0):
+    x = np.pad(picture, ((0, 0), (padding, padding), (padding, padding)))
+    k = weights.shape[-1]
+    height = (x.shape[1] - k) // stride + 1
+    width = (x.shape[2] - k) // stride + 1
+    maps = np.zeros((len(weights), height, width))
+    for o in range(len(weights)):
+        for i in range(height):
+            for j in range(width):
+                window = x[:, i * stride : i * stride + k, j * stride : j * stride + k]
+                for c in range(len(x)):
+                    maps[o, i, j] += (weights[o, c] * window[c]).sum()
+    return maps + biases[:, None, None]
+"""
+MORE_SLIPS = (
+    ("convolve", "j * stride : j * stride + k", "j : j + k", "ends of a slice"),
+    ("convolve", "maps[o, i, j] += ", "maps[o, i, j] = ", "= for +="),
+    ("convolve", "(x.shape[1] - k) // stride + 1\n    width = (x.shape[2]",
+     "(x.shape[2] - k) // stride + 1\n    width = (x.shape[1]", "changed places"),
+    ("sigmoid", "1 / (1 + np.e ** -a)", "1 / (1 + 2.0 ** -a)", "number"),
+    ("sigmoid", "1 / (1 + np.e ** -a)", "1 / (1 + np.e ^ -a)", "operator"),
+)  # fmt: skip
+POWERS = "\n\ndef sigmoid(a):\n    return 1 / (1 + np.e ** -a)\n"
+
+
+@pytest.mark.parametrize(("exercise", "old", "new", "key"), MORE_SLIPS)
+def test_a_slip_in_another_style_is_named(exercise, old, new, key):
+    text = f"{TORCH}\n{WINDOWS}" if exercise == "convolve" else PLAIN + POWERS
+    assert report(exercise, text).passed
+    with mock.patch.dict(diagnosis.SECONDS, {False: 20}):
+        assert report(exercise, changed(old, new, text)).causes == [key]
+
+
+FACTS = (
+    ("accuracy", "def accuracy(predicted, true):\n    return 100", "whatever comes in"),
+    ("sigmoid_derivative", "def sigmoid_derivative(z):\n    return np.full(z.shape, 0.2)",
+     "holds 0.2 and nothing else"),
+    ("cross_entropy_derivative", "def cross_entropy_derivative(y_hat, y):\n    return 1 * y",
+     "the second argument is returned as it came"),
+    ("sigmoid", "def sigmoid(a):\n    return np.where(a > 0, 1 / (1 + np.exp(-abs(a))), np.cos(a))",
+     "negative numbers give wrong results, and all others right ones"),
+    ("softmax", "def softmax(a):\n    e = np.exp(a - a.max(axis=-1, keepdims=True))\n"
+     "    return e / np.linalg.norm(e, axis=-1, keepdims=True)", "don't add up to 1"),
+    ("one_hot_encode", "def one_hot_encode(labels, n_classes=10):\n"
+     "    return np.float32([[label >= k for k in range(n_classes)] for label in labels])",
+     "other numbers than a single 1 and zeros"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("exercise", "function", "words"), FACTS)
+def test_a_fact_is_told_where_no_cause_is_known(exercise, function, words):
+    with mock.patch.dict(diagnosis.SECONDS, {False: 0}):
+        assert words in str(plain_with(exercise, function))
 
 
 @pytest.mark.parametrize(("exercise", "old", "new", "key"), SLIPS)
