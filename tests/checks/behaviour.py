@@ -198,6 +198,8 @@ def _saving(m: ModuleType, rng: Rng) -> Iterator[Any]:
             yield attempt(m.load_weights, other, prefix)
             yield states(other, PARAMETERS)
             yield [str(getattr(other, name).dtype) for name in PARAMETERS]
+        attempt(m.save_weights, m.MLP(*map(int, sizes), dtype=np.float64), prefix)
+        yield attempt(m.load_weights, other, prefix)
 
 
 def _net(m: ModuleType, rng: Rng) -> Iterator[Any]:
