@@ -304,7 +304,7 @@ def signs(node: Node, scope: Scope) -> Iterator[Change]:
     if isinstance(node, ast.BinOp):
         for left, right in ((_minus(node.left), node.right), (node.left, _minus(node.right))):
             yield Change(ast.BinOp(left, node.op, right), "sign")
-    if isinstance(node, ast.Call) and node.args:
+    if isinstance(node, ast.Call) and node.args and not isinstance(node.args[0], ast.Constant):
         args = [_minus(node.args[0]), *node.args[1:]]
         yield Change(ast.Call(node.func, args, node.keywords), "sign")
     if isinstance(node, ast.Return) and node.value is not None:

@@ -194,6 +194,7 @@ def value_of(node: ast.expr, frame: FrameType | None) -> Any:
 WRONG_VALUES = (ValueError, RuntimeError, TypeError)
 SPELLING = "See how that name is spelled where it gets its value, and whether that comes first."
 NONE_GIVEN = "See which function gave it, and whether it ends with `return`."
+CONVERT = "Convert what doesn't fit; a text with values in it is best written as an f-string."
 MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (SystemExit, "", "exit", "`exit` ends the whole program, the notebook's kernel too.",
      "Leave a function by `return`, or raise an error that says what is wrong."),
@@ -261,11 +262,15 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (TypeError, "only (?:length-1|0-dimensional|integer scalar) arrays|can only be converted",
      "one number only", "this works on one number at a time, and an array came.",
      "Use NumPy's function of that name, which takes whole arrays."),
+    (TypeError, r'can only concatenate (\w+) \(not "([\w.]+)"\)', "types",
+     "`+` meets a {0} and a {1}, which don't go together.", CONVERT),
+    (TypeError, r"a (bytes-like object) is required, not '([\w.]+)'", "types",
+     "a {1} stands where a {0} is wanted.", CONVERT),
     (TypeError, r"bitwise_xor|for \^", "operator", "`^` is no power in Python: it combines bits.",
      "Write `**` for a power."),
     (TypeError, r"unsupported operand type\(s\) for (\S+): '(\w+)' and '(\w+)'", "types",
      "`{0}` meets a {1} and a {2}, which don't go together.",
-     "Convert one of them first; a text with values in it is best written as an f-string."),
+     CONVERT),
     (TypeError, r"unexpected keyword argument '(\w+)'", "unknown argument",
      "what is called there has no argument `{0}`.", "Look its arguments up in the documentation."),
     (TypeError, r"missing \d+ required positional arguments?: (.*)", "argument missing",

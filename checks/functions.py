@@ -164,7 +164,15 @@ SIGMOID_PARTS = {
     "three axes": gaussian(2, 3, 4),
     "large numbers": _large_numbers,
 }
-JUDGE_SIGMOID = Judge(SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW})
+NOT_BETWEEN = Fault(
+    "property",
+    "not all values lie between 0 and 1.",
+    "Put in a large number, its negative, and 0: it must give almost 1, almost 0, and 0.5.",
+    lambda found, a: not ((found >= 0) & (found <= 1)).all(),
+)
+JUDGE_SIGMOID = Judge(
+    SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW}, facts=(NOT_BETWEEN,)
+)
 
 
 @check(SIGMOID, stand_ins={"sigmoid": expit})

@@ -50,10 +50,13 @@ def places_of(function: ast.FunctionDef) -> list[Place]:
 
 
 def rearranged(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
-    """Yield the function with `return` at its end, and with one line moved or left out."""
+    """Yield the function with `return` at its end, and with one line left out or moved.
+
+    A line that does harm where it stands may do none elsewhere, so that it is left out first.
+    """
     yield from _returned(function, scope)
     places = places_of(function)
-    for left_out in (False, True):
+    for left_out in (True, False):
         for place in places:
             held = getattr(place[0], place[1])
             for number, statement in enumerate(held):

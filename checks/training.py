@@ -95,9 +95,16 @@ NOT_ONE_1 = Fault(
     ONE_HOT_ROW,
     lambda found, *inputs: any(sorted(set(row)) != [0, 1] or row.sum() != 1 for row in found),
 )
-JUDGE_ONE_HOT = Judge(
-    ONE_HOT, "one_hot_encode(labels, n_classes)", _one_hot, ONE_HOT_FAULTS, facts=(NOT_ONE_1,)
+OTHER_COLUMNS = Fault(
+    "property",
+    "each row holds a single 1, but not always in the column of its label.",
+    ONE_HOT_ROW,
+    lambda found, *inputs: True,  # as the fact before is not
 )
+JUDGE_ONE_HOT = Judge(
+    ONE_HOT, "one_hot_encode(labels, n_classes)", _one_hot, ONE_HOT_FAULTS,
+    facts=(NOT_ONE_1, OTHER_COLUMNS),
+)  # fmt: skip
 
 
 @check(ONE_HOT, stand_ins={"one_hot_encode": right_one_hot})

@@ -341,8 +341,8 @@ def general_fact(samples: Sequence[Sample]) -> Fault | None:
         return None
     numbers = {number.item() for sample in samples for number in sample.found.flat}
     if len(numbers) == 1:
-        likely = f"the result holds {numbers.pop():.6g} and nothing else, whatever comes in."
-        return Fault("property", likely, "See which line uses the arguments.")
+        likely = f"the result holds {numbers.pop():.6g} and nothing else, for different inputs."
+        return Fault("property", likely, "Follow the arguments line by line: where do they end?")
     for number, word in enumerate(("first", "second", "third")[: len(samples[0].inputs)]):
         if all(np.array_equal(sample.found, sample.inputs[number]) for sample in samples):
             return Fault("property", f"the {word} argument is returned as it came.", BY_HAND)

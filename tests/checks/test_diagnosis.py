@@ -88,7 +88,7 @@ def test_a_slip_in_another_style_is_named(exercise, old, new, key):
 
 
 FACTS = (
-    ("accuracy", "def accuracy(predicted, true):\n    return 100", "whatever comes in"),
+    ("accuracy", "def accuracy(predicted, true):\n    return 100", "for different inputs"),
     ("sigmoid_derivative", "def sigmoid_derivative(z):\n    return np.full(z.shape, 0.2)",
      "holds 0.2 and nothing else"),
     ("cross_entropy_derivative", "def cross_entropy_derivative(y_hat, y):\n    return 1 * y",
