@@ -22,8 +22,10 @@ from unittest import mock
 
 from checks.asking import limited_to, quiet
 from checks.edits import (
+    LARGE,
     LATER,
     OPERATORS,
+    SMALL,
     Operator,
     Scope,
     constants,
@@ -247,11 +249,12 @@ class Search:
                     break
 
     def _judged(self, report: Report) -> list[str]:
-        """Return those functions of the exercise that wrong verdicts are about: all, or by name.
+        """Return the functions that wrong verdicts are about: all, unless one is judged by itself.
 
-        No other one is to blame, also if a change of it would make up for the mistake.
+        Then no other is to blame, also if a change of it would make up for the mistake.
         """
         named = {verdict.exercise for verdict in report if not verdict.passed}
+        named -= {self.check.exercise.name}
         writes = list(self.task.writes)
         return [name for name in writes if name in named] or writes
 
@@ -296,16 +299,23 @@ def candidates(
             for node, scope in scopes:
                 yield from _changed(node, scope, operator, [failed])
     yield from chain.from_iterable(_rewritten(node, everywhere(node)) for node, _ in scopes)
-    for operator in OPERATORS:
-        yield from chain.from_iterable(_changed(node, scope, operator) for node, scope in scopes)
+    yield from _by_operators(scopes, SMALL)
     for orders in (rearranged, added):
         for node, scope in scopes:
             for candidate in _reordered(node, orders(node, scope)):
                 if (candidate.key, candidate.line) != ("too much", failed):
                     yield candidate  # without the line that fails, nothing fails: no wonder
+    yield from _by_operators(scopes, LARGE)
     yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
-    for operator in LATER:
-        yield from chain.from_iterable(_changed(node, scope, operator) for node, scope in scopes)
+    yield from _by_operators(scopes, LATER)
+
+
+def _by_operators(
+    scopes: Sequence[tuple[ast.FunctionDef, Scope]], operators: Sequence[Operator]
+) -> Iterator[Candidate]:
+    for operator in operators:
+        for node, scope in scopes:
+            yield from _changed(node, scope, operator)
 
 
 def _changed(

@@ -459,11 +459,13 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
-OPERATORS: tuple[Operator, ...] = (
-    statements, selves, axes, slices, operators, signs, too_much, parentheses, transposes, keywords,
-    functions, constants,
+SMALL: tuple[Operator, ...] = (
+    statements, selves, axes, slices, operators, signs, too_much, parentheses, transposes,
+    functions,
 )  # fmt: skip
-LATER: tuple[Operator, ...] = (names, missing)  # large groups
+LARGE: tuple[Operator, ...] = (keywords, constants)
+OPERATORS: tuple[Operator, ...] = (*SMALL, *LARGE)
+LATER: tuple[Operator, ...] = (names, missing)  # very large groups
 
 
 def sites(node: Node) -> Iterator[tuple[Node, str, int | None]]:
