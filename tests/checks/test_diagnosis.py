@@ -179,7 +179,7 @@ def test_a_file_that_changed_after_loading_is_not_searched(tmp_path):
     path = tmp_path / "homework.py"
     module = loaded(path, "import numpy as np\n\ndef sigmoid(a):\n    return np.exp(a) + 1\n")
     path.write_text("import numpy as np\n\n\n\ndef sigmoid(a):\n    return 1 / (np.exp(-a) + 1)\n")
-    assert run_check("sigmoid", module).causes == ["unknown"]
+    assert run_check("sigmoid", module).causes == ["property"]  # of the result alone
 
 
 # What an exercise builds on.
