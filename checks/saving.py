@@ -38,7 +38,7 @@ class Parameters(Spy):
 
 
 Networks = Mapping[str, Parameters]
-TOGETHER = "Save within `with write_together(_manifest(filename_prefix)) as open_file:`."
+TOGETHER = "Open each file by the function that `with write_together(…)` gives."
 FILES_MISSING = Fault(
     "files missing",
     "the files have other names, lie elsewhere, or were not written.",
@@ -106,7 +106,7 @@ HALF_LOADED = Fault(
 TWO_SAVINGS = Fault(
     "manifest not asked",
     "nothing sees that one of the files is of another saving.",
-    "Call `require_together(_manifest(filename_prefix), files)` before you assign.",
+    "Call `require_together` with the manifest and the files before you assign.",
 )
 
 

@@ -240,8 +240,8 @@ REPORTED = {
         "saved_full.W1 = saved_full.W1 + 1\nuntouched = start[:, blank] ==",
     ),
     "the page's weights with a wrong sign": (
-        "export_playground(page, digits, saved_full, cnn)",
-        "wrong = deepcopy(saved_full)\nwrong.W1 *= -1\nexport_playground(page, digits, wrong, cnn)",
+        "export_playground(page, digits, saved_full,",
+        "wrong = deepcopy(saved_full)\nwrong.W1 *= -1\nexport_playground(page, digits, wrong,",
     ),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ between; what a hostile one deserves stands in the catalogue.
 
 import argparse
 import inspect
+import re
 import resource
 import sys
 import tempfile
@@ -29,7 +30,7 @@ from grading.marking import judge
 from grading.report import write_reports
 from grading.sandbox.limits import Limits
 from grading.sandbox.surroundings import Surroundings
-from helpers.training import History
+from helpers.training import DivergenceError, History, stop_if_diverged
 from tests.checks.mutants import FORMS, MUTANTS, SECOND_NOTEBOOK, student_module
 from tests.grading.hand_ins.catalogue import CASES, Case
 
@@ -41,8 +42,12 @@ PATTERN = (
     "right", "mistaken", "right", "right", "mistaken", "right", "right", "mistaken", "right",
     "catalogue",
 )  # fmt: skip
-# In a file of one's own the given class stands beside the exercises.
-HISTORY = f"from dataclasses import dataclass, field\n\n\n{inspect.getsource(History)}"
+# In a file of one's own what is given there stands beside the exercises.
+GIVEN = "\n\n".join([
+    "import math\nfrom dataclasses import dataclass, field\n",
+    *map(inspect.getsource, (DivergenceError, History, stop_if_diverged)),
+])  # fmt: skip
+FROM_TRAINING = re.compile(r"^from helpers\.training import .*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def of_case(case: Case, exam: Exam) -> tuple[dict[str, bytes], dict[str, float]]
 
 def files_of(first: str, second: str) -> dict[str, bytes]:
     """Return the modules of a student who wrote all of a notebook into one file."""
-    own = first.replace("from helpers.training import History\n", HISTORY).encode()
+    own = FROM_TRAINING.sub(lambda _: GIVEN, first).encode()
     files = {"mlp.py": own, "training.py": own}
     return files | ({"cnn.py": second.encode()} if second else {})
 
