@@ -291,7 +291,7 @@ def _axis_claim(said: str, keeps: bool, wanted: str, kept: bool) -> tuple[str, s
 
 OTHERS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Add: (ast.Sub, ast.Mult, ast.MatMult), ast.Sub: (ast.Add, ast.Mult, ast.Div),
-    ast.Mult: (ast.MatMult, ast.Div, ast.Add, ast.Sub, ast.Pow), ast.Div: (ast.Mult, ast.Sub),
+    ast.Mult: (ast.MatMult, ast.Div, ast.Add, ast.Sub), ast.Div: (ast.Mult, ast.Sub),
     ast.MatMult: (ast.Mult,), ast.FloorDiv: (ast.Div, ast.Mod), ast.Mod: (ast.FloorDiv, ast.Div),
     ast.Pow: (ast.Mult,), ast.BitXor: (ast.Pow,),
 }  # fmt: skip
@@ -321,15 +321,23 @@ def operators(node: Node, scope: Scope) -> Iterator[Change]:
             yield Change(ast.BinOp(node.left, other(), node.right), key)
         if isinstance(node.op, ONE_WAY):
             yield Change(ast.BinOp(node.right, node.op, node.left), "sides")
-        if isinstance(node.op, ast.BitXor) and isinstance(node.left, ast.BinOp):
-            power = ast.BinOp(node.left.right, ast.Pow(), node.right)  # which binds more tightly
-            yield Change(ast.BinOp(node.left.left, node.left.op, power), "operator")
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         for op in COMPARISONS:
             if not isinstance(node.ops[0], op):
                 yield Change(ast.Compare(node.left, [op()], node.comparators), "comparison")
     if isinstance(node, ast.BoolOp) and len(node.values) == 2:
         yield Change(ast.Compare(node.values[0], [ast.Eq()], [node.values[1]]), "comparison")
+
+
+def powers(node: Node, scope: Scope) -> Iterator[Change]:
+    """A power written as a product or as in mathematics; a larger one would fill the memory."""
+    if not isinstance(node, ast.BinOp):
+        return
+    if isinstance(node.op, ast.Mult) and ast.unparse(node.right) == "2":
+        yield Change(ast.BinOp(node.left, ast.Pow(), node.right), "operator")
+    if isinstance(node.op, ast.BitXor) and isinstance(node.left, ast.BinOp):
+        power = ast.BinOp(node.left.right, ast.Pow(), node.right)  # which binds more tightly
+        yield Change(ast.BinOp(node.left.left, node.left.op, power), "operator")
 
 
 def _minus(node: ast.expr) -> ast.expr:
@@ -460,7 +468,7 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
 SMALL: tuple[Operator, ...] = (
-    statements, selves, axes, slices, operators, signs, too_much, parentheses, transposes,
+    statements, selves, axes, slices, operators, powers, signs, too_much, parentheses, transposes,
     functions,
 )  # fmt: skip
 LARGE: tuple[Operator, ...] = (keywords, constants)

@@ -161,7 +161,10 @@ def test_files_differ_only_in_marked_regions(edition):
         if name in MODULES:
             assert len(stubs(name, edition)) == len(REGION.findall(source(name)))
         elif not name.endswith((".ipynb", "README.md", "AGENTS.md")):
-            assert content.decode() == REGION.sub("", source(name)), name
+            wanted = source(name)
+            if "### BEGIN" in wanted:  # in a long line of figures the pattern is slow
+                wanted = REGION.sub("", wanted)
+            assert content.decode() == wanted, name
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
