@@ -28,7 +28,7 @@ from tests.notebooks.witness.results import says
 from tests.notebooks.witness.run import Run
 
 ROOT = Path(__file__).parents[2]
-N_FAULTS = int(os.environ.get("WITNESS_FAULTS", 12))  # drawn for each notebook
+N_FAULTS = int(os.environ.get("WITNESS_FAULTS", 8))  # drawn for each notebook
 
 PRELUDE = f"""
 import sys
