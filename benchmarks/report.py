@@ -83,8 +83,8 @@ def epochs_part(section: Section) -> list[str]:
         ]
         intro = (
             f"{section['images']:,} images, {len(free[OURS])} rounds. With default settings the "
-            "peers take all cores, our MLP takes one, and our CNN what turns out fastest; on “one "
-            "core” all are tied to the same one."
+            "peers take all cores, and ours as many as it chooses; on “one core” all are tied to "
+            "the same one."
         )
         parts = [intro, table(["", *header], rows), *parts]
     if profile := section.get("profile"):

@@ -56,7 +56,6 @@ DEEDS = [
     "os.closerange(0, 99)",
     "np.seterr(all='raise'); warnings.simplefilter('error'); sys.setrecursionlimit(99)",
     "gc.disable(); sys.setprofile(lambda *_: 1 / 0)",
-    "signal.signal(signal.SIGALRM, lambda *_: 1 / 0); signal.setitimer(0, 0.01, 0.01)",
     "for value in [v for v in gc.get_objects() if type(v) is dict][-99:]: value.clear()",
     "for value in gc.get_objects():\n"
     "        if type(value) is numpy.ndarray and value.flags.writeable: value[...] = 0",
