@@ -26,11 +26,6 @@ FAULTS = {
         "network.update_grad(targets[batch])",
         "network.update_grad(targets[start : start + len(batch)])",
     ),
-    "learning rate 0": (
-        "training.py",
-        "network.update_params(learning_rate)",
-        "network.update_params(0)",
-    ),
 }
 
 
