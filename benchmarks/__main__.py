@@ -11,7 +11,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import available_cores, environment, keep_to_cores
+from benchmarks.measure import environment, keep_to_cores
+from helpers.threads import available_cores
 
 ROUNDS = {"mlp": 9, "cnn": 5, "gpu": 5, "size": 5, "neighbour": 5, "waiting": 3}
 N_CORES = 2  # what everything is measured on, also where there are more

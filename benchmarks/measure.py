@@ -106,11 +106,6 @@ def environment(extra: Mapping[str, str]) -> Iterator[None]:
         yield
 
 
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
 def keep_to_cores(n: int) -> None:
     """Confine this process and those it starts to `n` of its cores; only Linux can do that."""
     if sys.platform == "linux":

@@ -15,7 +15,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import cnn, mlp, waiting
-from benchmarks.measure import Contestant, Timed, available_cores, environment, take_turns
+from benchmarks.measure import Contestant, Timed, environment, take_turns
+from helpers.threads import available_cores
 
 Entries = Mapping[str, Callable[[int], Timed]]  # who takes part, given a number of images
 

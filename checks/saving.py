@@ -93,15 +93,16 @@ PREFIX_IGNORED = Fault(
     "these are the numbers of another prefix.",
     "Build each file's name from the argument filename_prefix.",
 )
+READ_FIRST = "Read all four first, compare each with the network's own array, and only then assign."
 TAKES_ANYTHING = Fault(
     "takes anything",
     "files that don't fit are not refused as the docstring promises.",
-    "Read all four first, compare each with the network's own array, and only then assign.",
+    READ_FIRST,
 )
 HALF_LOADED = Fault(
     "half loaded",
     "the network is changed before all files were found to fit.",
-    "Read all four first, compare each with the network's own array, and only then assign.",
+    READ_FIRST,
 )
 TWO_SAVINGS = Fault(
     "manifest not asked",

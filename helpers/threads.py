@@ -92,5 +92,9 @@ def _steps(limit: float) -> Generator[None, None, float]:
 
 def _numbers_of_threads() -> list[int]:
     """Return 1, 2, 4 and so on, up to the number of cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return [2**k for k in range(cores.bit_length())]
+    return [2**k for k in range(available_cores().bit_length())]
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

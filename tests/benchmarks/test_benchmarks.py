@@ -16,6 +16,7 @@ from benchmarks import __main__, goals, measure, mlp, report, sections, waiting
 from benchmarks.sections import BUSY, CNN, DEFAULT, MLP, ONE_CORE, OURS, OURS_THREADED, QUIET
 from helpers.mlp import PARAMETERS
 from helpers.mnist import Split
+from helpers.threads import available_cores
 from helpers.training import one_hot_encode, train_epoch
 from tests.benchmarks import toy_tasks
 
@@ -84,7 +85,7 @@ def test_workers_take_turns_apart_and_the_missing_are_named(tmp_path, monkeypatc
     assert (free["OMP_NUM_THREADS"], confined["OMP_NUM_THREADS"]) == (None, "3")
     assert os.environ["OMP_NUM_THREADS"] == "7"
     if sys.platform == "linux":
-        assert (free["cores"], confined["cores"]) == (measure.available_cores(), 1)
+        assert (free["cores"], confined["cores"]) == (available_cores(), 1)
 
 
 def test_ratio_compares_within_rounds():
@@ -297,7 +298,7 @@ def test_results_are_read_as_written_and_rounded(tmp_path):
         tmp_path, "gpu", measured | {"seconds": [1 / 3, 2], "deep": {"x": [[1e-9 / 3]]}}
     )
     written = __main__.read(file)["gpu"]
-    assert written.pop("machine")["cores"] == measure.available_cores()
+    assert written.pop("machine")["cores"] == available_cores()
     assert written == measured | {"seconds": [0.33333, 2], "deep": {"x": [[3.3333e-10]]}}
     for damage in ("{", "[]"):
         file.write_text(damage)

@@ -4,7 +4,8 @@ import json
 import os
 from pathlib import Path
 
-from benchmarks.measure import THREAD_VARIABLES, available_cores
+from benchmarks.measure import THREAD_VARIABLES
+from helpers.threads import available_cores
 
 
 def count_runs(path):

@@ -76,6 +76,15 @@ def opened(chromium: Browser, path, **context) -> Page:
     return page
 
 
+def require_accessible(page: Page, width: int) -> None:
+    """See that axe finds nothing, that nothing is too wide, and that no script failed."""
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.faults == []
+
+
 def shown(page: Page) -> list[str]:
     return page.locator("#students tbody tr:visible th").all_inner_texts()
 
@@ -95,11 +104,7 @@ def test_axe_finds_nothing_and_nothing_is_too_wide(chromium, report, kind, schem
     path = students_page(report[0]) if kind == "student" else report[0] / f"{kind}.html"
     view = {"width": width, "height": 900}
     page = opened(chromium, path, color_scheme=scheme, viewport=view)
-    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true })")
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.faults == []
+    require_accessible(page, width)
 
 
 def test_names_stay_text(chromium, report):
