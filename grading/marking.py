@@ -88,21 +88,28 @@ class Workers(contextlib.ExitStack):
         """
         if module in self.broken:
             raise self.broken[module]
+        worker = self.get(*session)
         try:
-            return self.get(*session).load(module, name, list(self.broken))
+            return worker.load(module, name, list(self.broken))
         except WorkerError as error:
-            n_broken = len(self.broken)
-            for neighbour in NEIGHBOURS:
-                if neighbour != module and f"helpers/{neighbour}.py" in self.files:
-                    self._try(session, neighbour)
-            if len(self.broken) == n_broken:
-                self.broken[module] = error
-                raise
+            if not worker.is_over:
+                raise  # no time is left
+            if worker.is_fresh:  # else what ran in it before may have ended it
+                self._find_broken(session, module, error)
         return self.load(session, module, name)
 
-    def _try(self, session: tuple[str, str], module: str) -> None:
+    def _find_broken(self, session: tuple[str, str], module: str, error: WorkerError) -> None:
+        """Note the neighbours that end a worker, or that this module does, with this error."""
+        n_broken = len(self.broken)
+        for neighbour in NEIGHBOURS:
+            if neighbour != module and f"helpers/{neighbour}.py" in self.files:
+                self._try(self.get(*session), neighbour)
+        if len(self.broken) == n_broken:
+            self.broken[module] = error
+
+    def _try(self, worker: Session, module: str) -> None:
         try:
-            self.get(*session).load(module, "__name__", list(self.broken))
+            worker.load(module, "__name__", list(self.broken))
         except WorkerError as error:
             self.broken.setdefault(module, error)
         except Exception:

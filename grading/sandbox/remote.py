@@ -57,6 +57,7 @@ class Session:
         self.budget = budget or Budget(limits.hand_in_seconds, 1)
         self.watch = Watch(process, limits, self.budget)
         self.failure: WorkerError | None = None
+        self.is_fresh = True  # until something else than an import has run in it
         self.received, self.largest = 0, protocol.MAX_ANSWER
         self.adapters: dict[int, Adapter] = {}
         self.stand_ins: dict[str, StandIn] = {}
@@ -138,6 +139,7 @@ class Session:
             raise type(self.failure)(*self.failure.args)
         if seconds is None and self.budget.left <= 0:
             raise TimeLimit("the time for this exercise is used up")
+        self.is_fresh &= what in ("start", "load")
         token = secrets.randbits(60)
         frame = protocol.pack({"do": what, "id": token, **fields}, self._send)
         limit = seconds or min(self.limits.call_seconds, self.budget.left)

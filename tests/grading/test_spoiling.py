@@ -27,7 +27,7 @@ def {name}(*args, _right={name}, **kwargs):
 
 
 def _spoil():
-    import builtins, gc, os, random, resource, shutil, signal, sys, time, types, warnings
+    import builtins, gc, importlib, os, random, resource, shutil, signal, sys, time, types, warnings
     import numpy
 
     rng = random.Random({seed})
@@ -56,6 +56,8 @@ DEEDS = [
     "os.closerange(0, 99)",
     "np.seterr(all='raise'); warnings.simplefilter('error'); sys.setrecursionlimit(99)",
     "gc.disable(); sys.setprofile(lambda *_: 1 / 0)",
+    "signal.signal(signal.SIGALRM, lambda *_: 1 / 0); signal.setitimer(0, 0.01, 0.01)",
+    "importlib.import_module = lambda *_: os._exit(7)",
     "for value in [v for v in gc.get_objects() if type(v) is dict][-99:]: value.clear()",
     "for value in gc.get_objects():\n"
     "        if type(value) is numpy.ndarray and value.flags.writeable: value[...] = 0",
