@@ -205,8 +205,8 @@ def talking(content):
     session = Session.__new__(Session)
     session.__dict__.update(
         process=process, watch=Watch(process, Limits(), Budget(60, 1)), limits=Limits(),
-        budget=Budget(60, 1), failure=None, received=0, largest=protocol.MAX_ANSWER, adapters={},
-        _write=answer,
+        budget=Budget(60, 1), failure=None, is_fresh=True, received=0,
+        largest=protocol.MAX_ANSWER, adapters={}, _write=answer,
     )  # fmt: skip
     try:
         yield session
