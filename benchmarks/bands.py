@@ -8,23 +8,25 @@ python -m benchmarks.bands [--seeds 20] [--networks mlp ...] [--sources MNIST ..
 import argparse
 import io
 import json
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
+from dataclasses import asdict, fields
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
+from scipy.special import stdtr, stdtrit
 from torch import nn, optim
 from tqdm import tqdm
 
 from helpers import cnn
-from helpers.bands import BANDS_FILE, Band, bands_to_json, load_bands
-from helpers.evaluation import hardest_digits, permute_pixels, shift_accuracies
+from helpers.bands import BANDS_FILE, Band, load_bands
+from helpers.evaluation import confusion_matrix, hardest_digits, permute_pixels, shift_accuracies
 from helpers.experiments import SoftmaxLayer, WeightDecay, train_watching_losses
 from helpers.files import atomic_write
 from helpers.mlp import MLP
@@ -42,6 +44,7 @@ from helpers.training import (
 Results = dict[str, float]
 Training = tuple[History, NDArray[np.integer]]  # the history, and what was predicted on test images
 
+SEEDS = 20
 RUNS = Path(__file__).with_name("band_runs")  # what every seed gave
 SOURCES = [*(row.name for row in DATA_SETS), "stand-in"]
 
@@ -186,7 +189,30 @@ def to_band(values: list[float], *, in_logs: bool = False) -> Band:
     scaled = np.log1p(values) if in_logs else np.asarray(values)
     mean, sd = float(scaled.mean()), float(scaled.std(ddof=1))
     mean = float(np.expm1(mean)) if in_logs else mean
-    return Band(round(mean, 3), round(sd, 3), len(values), in_logs)
+    return Band(round(mean, 3), round(sd, 3), len(values), in_logs, width(len(values)))
+
+
+def width(seeds: int) -> float:
+    """Return how many standard deviations lie on each side: 4 with 20 seeds, more with fewer.
+
+    All bands hold one more training with the same probability, by Student's t-distribution.
+    """
+    probability = stdtr(SEEDS - 1, 4 / math.sqrt(1 + 1 / SEEDS))
+    n = max(seeds, 2)
+    return round(float(stdtrit(n - 1, probability) * math.sqrt(1 + 1 / n)), 6)
+
+
+def bands_to_json(bands: dict[str, dict[str, Band]]) -> str:
+    """Return the text of `bands.json`, without what every band has unless it says otherwise."""
+    usual = {field.name: field.default for field in fields(Band)}
+    content = {
+        source: {
+            name: {key: value for key, value in asdict(band).items() if value != usual[key]}
+            for name, band in sorted(by_name.items())
+        }
+        for source, by_name in sorted(bands.items())
+    }
+    return json.dumps(content, indent=2) + "\n"
 
 
 def varies_by_factors(name: str) -> bool:
@@ -196,7 +222,7 @@ def varies_by_factors(name: str) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--sources", nargs="+", default=SOURCES, choices=SOURCES)
     arguments = parser.parse_args()

@@ -3,8 +3,9 @@
     check_softmax(softmax)
 
 Each shows a verdict for every part and, where one is wrong, the likely mistake in words. None holds
-a solution: they compare with central differences, autograd, SciPy and PyTorch. The checks are those
-of exercises.toml; the module of one, and with it perhaps PyTorch, is loaded when it is asked for.
+a solution: they compare with central differences, autograd, decimal numbers and PyTorch. The checks
+are those of exercises.toml; the module of one, and with it perhaps PyTorch, is loaded when it is
+asked for.
 """
 
 from typing import Any

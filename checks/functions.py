@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, log_softmax, logsumexp
-from scipy.special import softmax as scipy_softmax
 
 from checks.asking import Halt, StudentError, ask
 from checks.check import Part, check
+from checks.special import expit, log_softmax, logsumexp
+from checks.special import softmax as exact_softmax
 from checks.verdicts import (
     CLOSE,
     INPUT_CHANGED,
@@ -177,7 +177,7 @@ JUDGE_SIGMOID = Judge(
 
 @check(SIGMOID, stand_ins={"sigmoid": expit})
 def check_sigmoid(sigmoid: Callable[[Array], Array], *, seed: int = 0) -> Iterator[Part]:
-    """Compare `sigmoid` with SciPy's on moderate and on very large numbers."""
+    """Compare `sigmoid` with one in decimals on moderate and on very large numbers."""
     yield from JUDGE_SIGMOID.parts(sigmoid, SIGMOID_PARTS, seed)
 
 
@@ -187,14 +187,14 @@ SHIFT = "Subtract the largest logit of each row first; that cancels out in the q
 
 
 def _softmax(a: Array) -> Array:
-    return scipy_softmax(a, axis=-1)
+    return exact_softmax(a, axis=-1)
 
 
 SOFTMAX_FAULTS = (
     Fault("whole batch", "the sum runs over the whole batch, not over each row.",
-          "Sum along the last axis: `axis=-1, keepdims=True`.", lambda a: scipy_softmax(a)),
+          "Sum along the last axis: `axis=-1, keepdims=True`.", lambda a: exact_softmax(a)),
     Fault("wrong axis", "the sum runs down the columns, over the images.",
-          "Sum along the last axis: `axis=-1, keepdims=True`.", lambda a: scipy_softmax(a, axis=0)),
+          "Sum along the last axis: `axis=-1, keepdims=True`.", lambda a: exact_softmax(a, axis=0)),
     Fault("keepdims", "the row sums are laid along the columns: `keepdims=True` is missing.",
           "Keep the summed axis, (B, 1), so that each row is divided by its own sum.",
           lambda a: _softmax(a) * np.exp(logsumexp(a, -1, keepdims=True) - logsumexp(a, -1))),
@@ -256,7 +256,7 @@ JUDGE_SOFTMAX = Judge(
 
 @check(SOFTMAX, stand_ins={"softmax": _softmax})
 def check_softmax(softmax: Callable[[Array], Array], *, seed: int = 0) -> Iterator[Part]:
-    """Compare `softmax` with SciPy's on one row, on batches, and on very large logits."""
+    """Compare `softmax` with one in decimals on one row, on batches, and on very large logits."""
     for part in JUDGE_SOFTMAX.parts(softmax, SOFTMAX_PARTS, seed):
         yield partial(_softmax_part, part, softmax, seed)
 
@@ -352,5 +352,5 @@ JUDGE_CROSS_ENTROPY = Judge(
 def check_cross_entropy(
     cross_entropy: Callable[[Array, Array], float], *, seed: int = 0
 ) -> Iterator[Part]:
-    """Compare `cross_entropy(a, y)` on logits with SciPy's log_softmax."""
+    """Compare `cross_entropy(a, y)` on logits with the same in decimals."""
     yield from JUDGE_CROSS_ENTROPY.parts(cross_entropy, CROSS_ENTROPY_PARTS, seed)

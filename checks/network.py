@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from checks.asking import StudentError, ask
 from checks.check import Part, check
@@ -21,6 +20,7 @@ from checks.small_networks import (
     right_reset_grad,
     right_update_params,
 )
+from checks.special import ndtr
 from checks.verdicts import (
     CLOSE,
     INPUT_CHANGED,
@@ -329,7 +329,7 @@ FORWARD_PARTS: dict[str, tuple[int, ...]] = {
 
 @check(FORWARD, stand_ins={"MLP.forward": right_forward})
 def check_forward(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Part]:
-    """Compare `MLP.forward` with the formulas in SciPy, on single images and on batches."""
+    """Compare `MLP.forward` with the formulas in decimals, on single images and on batches."""
     for part, batch in FORWARD_PARTS.items():
         yield partial(_forward_part, MLP, part, batch, seed)
 

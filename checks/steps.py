@@ -1,6 +1,7 @@
 """The checks of the four steps of back-propagation, each a function of arrays by itself.
 
-None holds a solution: the slopes come from SciPy, and from nudging what they are slopes of.
+None holds a solution: the slopes come from decimal numbers, and from nudging what they are slopes
+of.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from autograd import elementwise_grad, grad
-from scipy.special import expit, log_softmax, logit
 
 from checks.check import Part, check
 from checks.detective import back, cross_entropy, linear, logistic
 from checks.functions import Draw, Judge, Rng
+from checks.special import expit, log_softmax, logit
 from checks.verdicts import Array, Exercise, Fault
 
 DELTA_2 = Exercise("cross_entropy_derivative")
@@ -140,7 +141,7 @@ JUDGE_SLOPE = Judge(
 def check_sigmoid_derivative(
     sigmoid_derivative: Callable[[Array], Array], *, seed: int = 0
 ) -> Iterator[Part]:
-    """Compare `sigmoid_derivative` with the slope of SciPy's sigmoid where its value is z."""
+    """Compare `sigmoid_derivative` with the slope of the sigmoid where its value is z."""
     yield from JUDGE_SLOPE.parts(sigmoid_derivative, SLOPE_PARTS, seed)
 
 

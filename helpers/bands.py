@@ -2,19 +2,16 @@
 
 `bands.json` holds them by data set and result. They are measured, not chosen: `make bands` trains
 every network with 20 seeds, and each band says with how many it was measured. A band is the mean
-plus and minus four standard deviations, more if there were fewer seeds, and is written
-nowhere else: nobody can widen one by hand.
+plus and minus four standard deviations, more if there were fewer seeds (benchmarks/bands.py), and
+is written nowhere else.
 """
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from scipy.special import stdtr, stdtrit
-
-SEEDS = 20  # with which `make bands` measures
 BANDS_FILE = Path(__file__).with_name("bands.json")
 
 
@@ -30,6 +27,7 @@ class Band:
     sd: float
     seeds: int
     in_logs: bool = False
+    width: float = 4.0  # standard deviations on each side
 
     @property
     def low(self) -> float:
@@ -40,16 +38,6 @@ class Band:
     def high(self) -> float:
         """The upper end: `width` standard deviations up, rounded outwards to 0.1."""
         return min(math.ceil(self._tenths(self.width)) / 10, 100.0)
-
-    @property
-    def width(self) -> float:
-        """How many standard deviations lie on each side: 4 with 20 seeds, more with fewer.
-
-        All bands hold one more training with the same probability, by Student's t-distribution.
-        """
-        probability = stdtr(SEEDS - 1, 4 / math.sqrt(1 + 1 / SEEDS))
-        n = max(self.seeds, 2)
-        return round(float(stdtrit(n - 1, probability) * math.sqrt(1 + 1 / n)), 6)
 
     def _tenths(self, deviations: float) -> float:
         end = self.mean + deviations * self.sd
@@ -87,16 +75,3 @@ def verdict(name: str, value: float, source: str) -> None:
         known = ", ".join(bands) or "none"
         raise KeyError(f"no band called {name!r} was measured on {source}; there are: {known}.")
     print(bands[name].verdict(name, value))
-
-
-def bands_to_json(bands: dict[str, dict[str, Band]]) -> str:
-    """Return the text of `bands.json`."""
-    content = {
-        source: {name: _written(band) for name, band in sorted(by_name.items())}
-        for source, by_name in sorted(bands.items())
-    }
-    return json.dumps(content, indent=2) + "\n"
-
-
-def _written(band: Band) -> dict[str, float]:
-    return {name: value for name, value in asdict(band).items() if value is not False}

@@ -34,6 +34,22 @@ class Difficulty(NamedTuple):
         )
 
 
+def confusion_matrix(labels: ArrayLike, predicted: ArrayLike) -> NDArray[np.int64]:
+    """Count the images by their label, the row, and what was `predicted`, the column: (10, 10).
+
+    Both are (N,), whole numbers from 0 to 9. Raises ValueError if they differ in shape, IndexError
+    for what is no digit.
+    """
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    if labels.shape != predicted.shape:
+        raise ValueError(
+            f"labels have shape {labels.shape} and predicted {predicted.shape}; wanted (N,) twice."
+        )
+    counts = np.zeros((10, 10), dtype=np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    return counts
+
+
 def hardest_digits(counts: ArrayLike, classes: Classes = DIGITS) -> list[Difficulty]:
     """Rank the digits, hardest first, by a confusion matrix (10, 10), rows the true digit.
 

@@ -307,7 +307,11 @@ def _fetch(folder: Path, wanted: DataSet) -> Digits:
 def _load_stand_in(wanted: DataSet, folder: Path, note: str) -> Digits:
     if not wanted.has_stand_in:
         raise DataError(NO_STAND_IN.format(name=wanted.name, note=note))
-    from helpers.stand_in import VERSION, make_stand_in  # brings in SciPy, not needed for MNIST
+    try:  # brings in SciPy and scikit-learn, which are not needed for MNIST
+        from helpers.stand_in import VERSION, make_stand_in
+    except ImportError as error:
+        note = f"{note} The stand-in needs scikit-learn: pip install scikit-learn."
+        raise DataError(NO_STAND_IN.format(name=wanted.name, note=note)) from error
 
     path = folder / "stand-in.npz"
     try:

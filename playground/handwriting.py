@@ -5,12 +5,13 @@ the middle of 28x28 (LeCun, Bottou, Bengio, Haffner 1998, III.A). A network read
 treated like that. `playground/page/preprocess.js` is the same for drawings in the browser.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from scipy.ndimage import grey_closing
 
 Picture = NDArray[np.float64]
 
@@ -67,13 +68,23 @@ def _lift_ink(grey: Picture) -> Picture | None:
     """Return how much ink (H, W), from 0 to 1, lies on paper of any brightness; None for none."""
     # Most of a picture is paper, so its few other values pull the mean away from the median.
     dark = grey if grey.mean() <= np.median(grey) else 1 - grey
-    paper = grey_closing(dark, (WINDOW, WINDOW))  # closes every stroke narrower than the window
+    # A grey closing, which closes every stroke narrower than the window.
+    paper = _over_windows(np.min, _over_windows(np.max, dark))
     ink = paper - dark
     if ink.max() < FAINTEST:
         return None
     # Grain of the paper and shadows are fainter than a third of the strongest ink.
     lifted: Picture = np.clip(3 * ink / ink.max() - 1, 0, 1)
     return lifted
+
+
+def _over_windows(extreme: Callable[..., Picture], picture: Picture) -> Picture:
+    """Return the `extreme` of the window around every pixel, as far as it lies in the picture."""
+    for axis in (0, 1):
+        padding = [(WINDOW // 2,) * 2 if axis == each else (0, 0) for each in (0, 1)]
+        padded = np.pad(picture, padding, mode="edge")
+        picture = extreme(sliding_window_view(padded, WINDOW, axis=axis), axis=-1)
+    return picture
 
 
 def _crop_to_ink(pixels: Picture) -> Picture:

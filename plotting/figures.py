@@ -4,7 +4,7 @@ A figure's label is its alt text: every function here computes it from the data 
 `figure.set_label(alt)`; `show` hands it on to the notebook and to the PNG file.
 
 Figures are made with `Figure(...)` and not by pyplot: pyplot would keep them alive, might draw them
-twice, and takes longer to import. Seaborn, slower still, is imported only by the heatmap.
+twice, and takes longer to import.
 
 Where labels are shown, `classes` says what they stand for; by default they are digits.
 """
@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from IPython.display import Image, display
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,7 @@ from helpers.mnist import DIGITS, Classes
 # Okabe and Ito's palette: told apart with any colour vision. Line styles, markers and hatches
 # differ as well, so that a print in grey says the same.
 BLUE, VERMILLION, GREY, PALE = "#0072B2", "#D55E00", "#999999", "#D9D9D9"
+LIGHTEST = "#F2F0EE"  # what a scale of colours begins with
 # The y axis, in %, of every accuracy figure, so that figures of both notebooks can be compared.
 # Narrow, since the gaps that matter are 1 to 8 points; the first epochs may lie below it.
 ACCURACY_RANGE = (80.0, 100.5)
@@ -124,20 +125,22 @@ def _draw_counts(
     ax: Axes, counts: NDArray[Any], mistakes: NDArray[Any], top: float, names: Sequence[str]
 ) -> None:
     """Draw the mistakes in colours up to `top`, and the diagonal in white."""
-    import seaborn as sns  # slow: not before it is needed
-
-    right = np.eye(len(counts), dtype=bool)
-    # Black is legible on the whole palette; seaborn's own choice turns white too early.
-    style: dict[str, Any] = {"annot": True, "fmt": "d", "annot_kws": {"color": "black"}, "ax": ax}
-    style |= {"square": True, "linewidths": 1, "xticklabels": names, "yticklabels": names}
-    bar = {"label": "images", "shrink": 0.8, "ticks": MaxNLocator(integer=True)}
-    bar["extend"] = "max" if mistakes.max() > top else "neither"
-    colours = sns.light_palette(VERMILLION, as_cmap=True)
-    sns.heatmap(mistakes, mask=right, cmap=colours, vmin=0, vmax=top, cbar_kws=bar, **style)
-    sns.heatmap(counts, mask=~right, cmap=ListedColormap(["white"]), cbar=False, **style)
-    for text in ax.texts:
-        if text.get_text() == "0":
-            text.set_color(GREY)
+    colours = LinearSegmentedColormap.from_list("mistakes", [LIGHTEST, VERMILLION])
+    wrong = np.ma.masked_where(np.eye(len(counts), dtype=bool), mistakes)
+    cells = ax.pcolormesh(wrong, cmap=colours, vmin=0, vmax=top, edgecolors="white", linewidth=1)
+    for (row, column), n in np.ndenumerate(counts):
+        # Black is legible on all of the colours.
+        colour = "black" if n else GREY
+        ax.text(column + 0.5, row + 0.5, str(n), ha="center", va="center", color=colour)
+    middles = np.arange(len(counts)) + 0.5
+    ax.set(aspect="equal", xticks=middles, yticks=middles, xticklabels=names, yticklabels=names)
+    ax.invert_yaxis()
+    ax.spines[:].set_visible(False)
+    assert ax.figure
+    ax.figure.colorbar(
+        cells, ax=ax, label="images", shrink=0.8, ticks=MaxNLocator(integer=True),
+        extend="max" if mistakes.max() > top else "neither",
+    ).outline.set_visible(False)  # fmt: skip
 
 
 def mistakes_gallery(

@@ -9,8 +9,15 @@ import pytest
 from nbval.plugin import get_sanitize_patterns
 
 import benchmarks.bands
-from benchmarks.bands import RUNS, results_by_seed, to_band, varies_by_factors
-from helpers.bands import Band, bands_to_json, load_bands, verdict
+from benchmarks.bands import (
+    RUNS,
+    bands_to_json,
+    results_by_seed,
+    to_band,
+    varies_by_factors,
+    width,
+)
+from helpers.bands import Band, load_bands, verdict
 from helpers.mnist import DATA_SETS
 from tests.notebooks.sanitizers import sanitizer, sanitizer_file
 
@@ -80,11 +87,11 @@ def test_what_varies_by_factors_has_a_band_in_logarithms():
 def test_fewer_seeds_make_a_wider_band():
     """Of bands from n seeds, as many hold one more value as of those from 20."""
     rng = np.random.default_rng(0)
-    for n, width in ((20, 4.0), (4, 14.7)):
-        assert Band(50, 1, n).width == pytest.approx(width, abs=0.1)
+    for n, wanted in ((20, 4.0), (4, 14.7)):
+        assert width(n) == pytest.approx(wanted, abs=0.1)
         values = rng.normal(size=(20_000, n + 1))
         off = np.abs(values[:, n] - values[:, :n].mean(1)) / values[:, :n].std(1, ddof=1)
-        assert (off > Band(50, 1, n).width).mean() == pytest.approx(9e-4, abs=7e-4)
+        assert (off > width(n)).mean() == pytest.approx(9e-4, abs=7e-4)
 
 
 def test_every_sanitizer_survives_nbvals_parser():

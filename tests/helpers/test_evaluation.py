@@ -2,10 +2,31 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics
 
-from helpers.evaluation import about_as_hard, compare_gaps, hardest_digits, worst_mistakes
+from helpers.evaluation import (
+    about_as_hard,
+    compare_gaps,
+    confusion_matrix,
+    hardest_digits,
+    worst_mistakes,
+)
 from helpers.mnist import Classes
 from helpers.training import History
+
+
+@given(pairs=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9))))
+def test_the_confusion_matrix_is_scikit_learns(pairs):
+    labels, predicted = np.array(pairs, dtype=int).reshape(-1, 2).T
+    wanted = np.zeros((10, 10))
+    if pairs:
+        wanted = metrics.confusion_matrix(labels, predicted, labels=range(10))
+    np.testing.assert_array_equal(confusion_matrix(labels, predicted), wanted)
+
+
+def test_a_confusion_matrix_wants_as_many_labels_as_predictions():
+    with pytest.raises(ValueError, match=r"labels have shape \(2,\) and predicted \(3,\)"):
+        confusion_matrix([1, 2], [1, 2, 3])
 
 
 def test_hardest_digits_are_ranked_by_recall():

@@ -16,13 +16,14 @@ from tools.student_edition import student_edition, write_edition
 
 ROOT = Path(__file__).parents[2]
 INSTALL = (ROOT / "INSTALL.md").read_text(encoding="utf-8")
-WITHOUT_TORCH = """
+LIGHT = """
 import runpy, sys
 class Without:
     def __init__(self, finder):
         self.finder = finder
     def find_spec(self, name, *rest):
-        return None if name == "torch" else self.finder.find_spec(name, *rest)
+        missing = ("torch", "scipy", "sklearn", "pandas")
+        return None if name in missing else self.finder.find_spec(name, *rest)
 sys.meta_path[:] = map(Without, sys.meta_path)
 """
 
@@ -47,11 +48,25 @@ def test_the_light_install_is_a_part_of_the_whole_one_without_pytorch():
     whole = {Requirement(text).name for text in project["dependencies"]}
     light = set(lines("light.txt"))
     assert light - whole == {"jupyterlab"}  # which jupyter, in the whole one, stands for
-    assert not light & {"torch", "torchvision"}
+    assert not light & {"torch", "torchvision", "scipy", "scikit-learn"}
+
+
+def test_the_light_install_says_what_the_stand_in_needs(tmp_path):
+    program = """
+import os
+os.environ["MNIST_MIRROR"] = "stand-in"
+from helpers.mnist import DataError, load_mnist
+try:
+    load_mnist(folder="data")
+except DataError as error:
+    print(error)
+"""
+    (tmp_path / "helpers").symlink_to(ROOT / "helpers")
+    assert "pip install scikit-learn" in run(LIGHT + program, tmp_path)
 
 
 def test_without_pytorch_the_checks_of_notebook_1_run_and_those_of_notebook_2_are_left_out():
-    printed = run(WITHOUT_TORCH + "runpy.run_module('checks', run_name='__main__')", ROOT)
+    printed = run(LIGHT + "runpy.run_module('checks', run_name='__main__')", ROOT)
     without = sum(task.module == "cnn" for task in load_tasks())
     assert printed.count("Left out: it needs PyTorch") == without
     assert f"{len(load_tasks()) - without} of {len(load_tasks())} exercises are right." in printed
@@ -64,7 +79,7 @@ from helpers.mnist import load_mnist
 from playground.export import export_playground, saved_cnn
 export_playground(r"{page}", load_mnist(), MLP(), saved_cnn(r"{page}"))
 """
-    code = WITHOUT_TORCH + program.format(page=tmp_path / "page.html")
+    code = LIGHT + program.format(page=tmp_path / "page.html")
     assert run(code, ROOT).strip() == "exit 0"
     assert '"cnn": null' in (tmp_path / "page.html").read_text(encoding="utf-8")
 
