@@ -56,10 +56,9 @@ def logsumexp(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     return _log(np.sum(_exp(a), axis=axis, keepdims=keepdims))
 
 
-@_in_decimals
-def log_softmax(a: Any, axis: int | None = None) -> Any:
-    """Return the logarithms of softmax."""
-    return a - _log(np.sum(_exp(a), axis=axis, keepdims=True))
+def log_softmax(a: ArrayLike, axis: int | None = None) -> Array:
+    """Return the logarithms of softmax, those near 0 as far as float64 can tell them from 0."""
+    return np.asarray(a) - logsumexp(a, axis, keepdims=True)
 
 
 def ndtr(a: ArrayLike) -> Array:
