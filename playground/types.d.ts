@@ -79,6 +79,8 @@ interface Evaluation {
 interface Progress {
   course: number;
   steps: number;
+  /** How often all images were used, on average. */
+  epochs: number;
   /** Mean loss of an image, of each step since the last report. */
   losses: number[];
   evaluations: Evaluation[];

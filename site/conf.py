@@ -44,6 +44,16 @@ def formula(writer: HTML5Translator, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+def keep_lines(*described: object) -> None:
+    """Let an indented block after a colon keep its lines, as formulas in a docstring want it."""
+    lines = described[-1]
+    assert isinstance(lines, list)
+    for k in range(len(lines) - 2):
+        if lines[k].endswith(":") and not lines[k + 1] and lines[k + 2].startswith(" "):
+            lines[k] += ":"
+
+
 def setup(app: Sphinx) -> None:
-    """Let Sphinx know of the formulas."""
+    """Let Sphinx know of the formulas, in cells and in docstrings."""
+    app.connect("autodoc-process-docstring", keep_lines)
     app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))

@@ -90,16 +90,26 @@ async function countRight(read, data) {
   return right;
 }
 
+/** Count what a network reads right now and, if it is another, before. @param {((image: Values) => Values)[]} reads  @param {LabelledImages} data */
+async function countNowAndBefore([now, before], data) {
+  const right = `${await countRight(now, data)} right`;
+  return before ? `${right} (${await countRight(before, data)} before)` : right;
+}
+
 async function judge() {
   byId("judgement").textContent = "Reading …";
   const { validation } = await imagesOf();
-  const [nets, layers] = [mlp, cnn];
+  const judged = whole ? [{ mlp, cnn }, whole] : [{ mlp, cnn }];
+  const mlps = judged.map(
+    (nets) => (/** @type {Values} */ image) => runMlp(nets.mlp, image).logits,
+  );
+  const cnns = judged.flatMap(({ cnn: layers }) =>
+    layers ? [(/** @type {Values} */ image) => runCnn(layers, image).logits] : [],
+  );
   const count = Math.min(JUDGED, validation.labels.length);
-  const byMlp = await countRight((image) => runMlp(nets, image).logits, validation);
-  let text = `Of ${count} images that neither has learned from, the MLP reads ${byMlp} right`;
-  if (layers)
-    text += `, the CNN ${await countRight((image) => runCnn(layers, image).logits, validation)}`;
-  byId("judgement").textContent = `${text}.`;
+  let text = `Of ${count} images that neither has learned from, the MLP reads ${await countNowAndBefore(mlps, validation)}`;
+  if (cnns.length) text += `, the CNN ${await countNowAndBefore(cnns, validation)}`;
+  if (judged[0].mlp === mlp) byId("judgement").textContent = `${text}.`; // unless more was broken meanwhile
 }
 
 // ---------------------------------------------------------------- the view

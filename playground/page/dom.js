@@ -51,5 +51,18 @@ export function percent(probability) {
   return `${Math.round(100 * probability)} %`;
 }
 
+/** Return a function that lets `action` run in the next frame, once however often it is called until then. @param {() => void} action */
+export function oncePerFrame(action) {
+  let isWaiting = false;
+  return () => {
+    if (isWaiting) return;
+    isWaiting = true;
+    requestAnimationFrame(() => {
+      isWaiting = false;
+      action();
+    });
+  };
+}
+
 /** @param {string} word */
 export const withArticle = (word) => `${/^(8|[aeiou])/i.test(word) ? "an" : "a"} ${word}`;

@@ -1,6 +1,6 @@
 // The paper: mouse, finger, pen and keyboard.
 
-import { announce, byId } from "./dom.js";
+import { announce, byId, oncePerFrame } from "./dom.js";
 import { SIDE } from "./preprocess.js";
 
 const UNDOABLE = 40; // changes that are kept
@@ -13,18 +13,13 @@ export const ink = /** @type {CanvasRenderingContext2D} */ (
 
 /** @type {(() => void)[]} */
 const listeners = [];
-let frame = 0;
 
 /** Call `listener`, once a frame at most however fast the pen, after something was drawn. @param {() => void} listener */
 export const whenDrawn = (listener) => listeners.push(listener);
 
-export function changed() {
-  if (frame) return;
-  frame = requestAnimationFrame(() => {
-    frame = 0;
-    for (const listener of listeners) listener();
-  });
-}
+export const changed = oncePerFrame(() => {
+  for (const listener of listeners) listener();
+});
 
 /** What was on the paper before each of the last changes, the newest last. @type {ImageData[]} */
 const past = [];

@@ -6,13 +6,13 @@ import { element, one, precise } from "./dom.js";
 const written = (cell) =>
   typeof cell === "string" ? cell : Number.isInteger(cell) ? String(cell) : precise(cell);
 
-/** @param {(string | number)[]} cells  @param {string} className */
-function tableRow([first, ...rest], className = "") {
+/** @param {(string | number)[]} cells  @param {number} colSpan of the first */
+function tableRow([first, ...rest], colSpan = 1) {
   const cells = rest.map((cell) => element("td", { textContent: written(cell) }));
   return element(
     "tr",
-    { className },
-    element("th", { scope: "row", textContent: written(first) }),
+    {},
+    element("th", { scope: "row", colSpan, textContent: written(first) }),
     ...cells,
   );
 }
@@ -20,7 +20,6 @@ function tableRow([first, ...rest], className = "") {
 /** @param {Explanation} explanation */
 function tableOf({ name, heads, rows, after = [], value }) {
   const head = heads.map((text) => element(text ? "th" : "td", { textContent: text }));
-  const before = Array.from({ length: heads.length - 2 }, () => "");
   const last = [...after, /** @type {[string, number]} */ (["result", value])];
   return element(
     "table",
@@ -28,7 +27,7 @@ function tableOf({ name, heads, rows, after = [], value }) {
     element("caption", { className: "unseen", textContent: `What ${name} is made of` }),
     element("thead", {}, element("tr", {}, ...head)),
     element("tbody", {}, ...rows.map((row) => tableRow(row))),
-    element("tfoot", {}, ...last.map(([label, number]) => tableRow([label, ...before, number]))),
+    element("tfoot", {}, ...last.map((row) => tableRow(row, heads.length - 1))),
   );
 }
 

@@ -1,7 +1,7 @@
 // The view "Learn": an MLP trains in a worker, and the page shows how it does.
 
 import { drawChart, roundTop } from "./chart.js";
-import { byId, element, precise } from "./dom.js";
+import { byId, element, oncePerFrame, precise } from "./dom.js";
 import { imagesOf } from "./images.js";
 import { useNetworks } from "./model.js";
 import { buildTemplates, paintTemplates } from "./templates.js";
@@ -58,7 +58,7 @@ function take(progress) {
   course.losses.push(...progress.losses.map((loss, k) => /** @type {Point} */ ([first + k, loss])));
   course.evaluations.push(...progress.evaluations);
   course.progress = progress;
-  requestAnimationFrame(showCourse);
+  showCourseSoon();
   if (stopped || (!progress.running && progress.losses.length)) tell(describeCourse(progress));
 }
 
@@ -86,6 +86,8 @@ function tell(text) {
 /** @param {number} part */
 const share = (part) => `${(100 * part).toFixed(1)} %`;
 
+const showCourseSoon = oncePerFrame(showCourse);
+
 function showCourse() {
   const { progress, losses, evaluations } = course;
   if (!progress) return;
@@ -93,11 +95,10 @@ function showCourse() {
   showLearnedTemplates(progress.mlp);
   showCurves();
   const judged = evaluations.at(-1);
-  const epochs = (progress.steps * chosenSettings().batchSize) / trainingImages;
   /** @type {[string, string][]} */
   const facts = [
     ["Steps", String(progress.steps)],
-    ["Epochs", epochs.toFixed(1)],
+    ["Epochs", progress.epochs.toFixed(1)],
     ["Loss", losses.length ? precise(recentLoss()) : "–"],
     ["Training images right", judged ? share(judged.train) : "–"],
     ["New images right", judged ? share(judged.validation) : "–"],
@@ -132,22 +133,19 @@ function showCurves() {
 
 // ---------------------------------------------------------------- the view
 
-let trainingImages = 1;
-
 async function startLearning() {
   const script = byId("trainer").textContent ?? "";
   worker = new Worker(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
   worker.onmessage = ({ data }) => take(data);
-  const data = await imagesOf();
-  trainingImages = data.train.labels.length;
-  worker.postMessage({ data });
+  worker.postMessage({ data: await imagesOf() });
   beginAnew();
 }
 
 function connectControls() {
-  byId("learn-run").addEventListener("click", () =>
-    send(() => ({ command: course.progress?.running ? "pause" : "run" })),
-  );
+  byId("learn-run").addEventListener("click", () => {
+    tell("");
+    send(() => ({ command: course.progress?.running ? "pause" : "run" }));
+  });
   byId("learn-step").addEventListener("click", () => send(() => ({ command: "step" })));
   byId("learn-again").addEventListener("click", beginAnew);
   field("show").addEventListener("change", showCourse);

@@ -1,12 +1,27 @@
 // A picture of numbers, of which one is chosen by a click or with the arrow keys.
 
-import { element } from "./dom.js";
+import { element, one } from "./dom.js";
 import { paint, purpleToGreen, symmetric } from "./pictures.js";
 
 const CELL = 28; // pixels of the screen at most for a number
 
 /** @type {Record<string, Point>} */
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+const SIGNS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
+
+/** Buttons for fingers, which hit no small number: each presses an arrow key on what is chosen in a view. @param {ParentNode} view */
+export function arrowButtons(view) {
+  return Object.entries(SIGNS).map(([key, textContent]) => {
+    const button = element("button", { type: "button", textContent });
+    button.ariaLabel = `The number ${key.replace("Arrow", "").toLowerCase()} of it`;
+    button.addEventListener("click", () => {
+      const chosen = one(".numbers:has(.mark:not([hidden])) canvas", view);
+      chosen?.dispatchEvent(new KeyboardEvent("keydown", { key }));
+    });
+    return button;
+  });
+}
 
 export class NumberGrid {
   /** @param {HTMLElement} host  @param {string} label  @param {(at: number) => void} chosen */
@@ -59,6 +74,7 @@ export class NumberGrid {
     this.at = at;
     this.showMark();
     this.chosen(at);
+    this.mark.scrollIntoView({ block: "nearest" }); // out from under the explanation
   }
 
   showMark() {

@@ -57,9 +57,18 @@ async function usePhoto(file) {
   });
 }
 
+/** @param {string} text */
+function parseJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("It is no JSON; wanted a file written by export_weights.");
+  }
+}
+
 /** @param {File} file */
 async function useWeights(file) {
-  const networks = checkedNetworks(unpack(JSON.parse(await file.text())));
+  const networks = checkedNetworks(unpack(parseJson(await file.text())));
   const names = Object.keys(networks)
     .map((name) => name.toUpperCase())
     .join(" and the ");

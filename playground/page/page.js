@@ -21,6 +21,7 @@ import {
 } from "./model.js";
 import { runCnn, runMlp } from "./networks.js";
 import { connectOwn } from "./own.js";
+import { arrowButtons } from "./numbers.js";
 import { grey, paint, tile } from "./pictures.js";
 import { asItLies, asMnist, PIXELS, SIDE } from "./preprocess.js";
 import { readView } from "./read.js";
@@ -136,6 +137,8 @@ function start() {
   byId("clear").addEventListener("click", clear);
   byId("undo").addEventListener("click", undo);
   byId("centring").addEventListener("change", changed);
+  for (const view of all("[role=tabpanel]"))
+    for (const place of all(".moves", view)) place.append(...arrowButtons(view));
   connectOwn();
   connectRecord();
   byId("rival").addEventListener("change", changed);

@@ -9,8 +9,11 @@ const EVALUATE = 20; // steps between two looks at the validation images
 export class Training {
   running = false;
   steps = 0;
+  images = 0;
   /** Rows that are still to come in this epoch. @type {number[]} */
   order = [];
+  /** When and at which step its speed began to count. */
+  began = { at: performance.now(), steps: 0 };
   /** Images since the last evaluation, and how many of them were read right. */
   seen = 0;
   right = 0;
@@ -29,23 +32,29 @@ export class Training {
   /** @param {Settings} settings of which rate, batch size and sum or mean take effect at once */
   change(settings) {
     this.settings = settings;
+    this.countAnew();
+  }
+
+  countAnew() {
+    this.began = { at: performance.now(), steps: this.steps };
   }
 
   run() {
     if (this.running) return;
     this.running = true;
+    this.countAnew();
     this.work();
   }
 
   pause() {
     this.running = false;
+    if (this.seen) this.evaluate();
     this.report();
   }
 
   step() {
-    this.running = false;
     this.advance();
-    this.report();
+    this.pause();
   }
 
   work() {
@@ -64,6 +73,7 @@ export class Training {
     update(this.mlp, gradients, mean ? rate / batch.length : rate);
     this.steps += 1;
     this.news.losses.push(gradients.loss / batch.length);
+    this.images += batch.length;
     this.seen += batch.length;
     this.right += gradients.right;
     if (!Number.isFinite(gradients.loss)) this.running = false;
@@ -77,17 +87,18 @@ export class Training {
     this.seen = this.right = 0;
   }
 
-  /** @returns { { losses: number[], evaluations: Evaluation[], since: number }} */
+  /** @returns { { losses: number[], evaluations: Evaluation[] }} */
   emptyNews() {
-    return { losses: [], evaluations: [], since: performance.now() };
+    return { losses: [], evaluations: [] };
   }
 
   report() {
     const { steps, mlp, running } = this;
     const { course } = this.settings;
-    const { losses, evaluations, since } = this.news;
-    const speed = (1000 * losses.length) / (performance.now() - since);
-    this.post({ course, steps, losses, evaluations, mlp, running, speed });
+    const { losses, evaluations } = this.news;
+    const speed = (1000 * (steps - this.began.steps)) / (performance.now() - this.began.at);
+    const epochs = this.images / this.data.train.labels.length;
+    this.post({ course, steps, epochs, losses, evaluations, mlp, running, speed });
     this.news = this.emptyNews();
   }
 }

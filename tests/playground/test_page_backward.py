@@ -120,7 +120,10 @@ def test_steps_of_training_equal_those_of_numpy(javascript, mean):
     for name in PARAMETERS:
         values = found["told"][0]["mlp"][name]
         setattr(mlp, name, np.array(values["values"], np.float32).reshape(values["shape"]))
+    assert [told["epochs"] for told in found["told"]] == [0, 0.64, 1]
     for told, batch in zip(found["told"][1:], (first, rest), strict=True):
+        mlp_right = np.argmax(mlp.forward(train.images[batch]), axis=1) == train.labels[batch]
+        assert told["evaluations"][-1]["train"] == pytest.approx(mlp_right.mean())
         y = one_hot_encode(train.labels[batch])
         mlp.reset_grad()
         mlp.forward(train.images[batch])

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from helpers.cnn import predict_probabilities
 from helpers.mlp import MLP
 from helpers.mnist import load_mnist
+from helpers.notebook import ROOT
 from playground.export import assemble, export_playground, export_weights
 from playground.handwriting import as_mnist
 from tests.playground.playground_reference import (
@@ -322,12 +323,14 @@ def test_a_network_learns_step_by_step_and_at_a_run(page):
     page.wait_for_selector("#learn-templates .unit")
     page.get_by_role("button", name="One step").click()
     wait_for_fact(page, "Steps", 1)
+    tells(page, "learn-status", "After 1 step", "%")
     page.get_by_role("button", name="Start").click()
     wait_for_fact(page, "New images right", 50)
+    assert page.locator("#learn-status").inner_text() == ""  # what it told of one step is over
     page.get_by_role("button", name="Pause").click()
-    tells(page, "learn-status", "%")
-    steps = fact(page, "Steps")
     page.get_by_role("button", name="Start").wait_for()
+    steps = fact(page, "Steps")
+    tells(page, "learn-status", f"After {steps:.0f} steps", "%")
     assert fact(page, "Steps") == steps >= 20
     page.get_by_role("button", name="Let it read my drawing").click()
     assert f"after {steps:.0f} steps" in page.locator("#other").inner_text()
@@ -355,6 +358,16 @@ def test_a_network_of_any_size_learns_and_reads(page, units):
         tab.click()
         frame(page)
     page.faults[:] = [fault for fault in page.faults if not fault.startswith("file:")]
+
+
+def test_reports_that_come_in_one_frame_are_shown_once(page):
+    shown = page.evaluate("""() => new Promise((done) => {
+        let count = 0;
+        const show = oncePerFrame(() => { count += 1; });
+        for (let k = 0; k < 5; k++) show();
+        requestAnimationFrame(() => { show(); requestAnimationFrame(() => done(count)); });
+    })""")
+    assert shown == 2
 
 
 def test_the_rate_has_to_be_a_number(page):
@@ -394,6 +407,40 @@ def test_a_number_on_the_way_back_is_chosen_by_keyboard_and_explained(page, digi
     assert page.locator(".mark:visible").count() == 1
 
 
+PHONES = [(844, 390), (390, 844)]
+
+
+@pytest.mark.parametrize("size", [(1280, 800), *PHONES], ids=str)
+@pytest.mark.parametrize("tab", ["Backward", "Convolution"])
+def test_what_is_chosen_and_its_explanation_are_both_in_sight(browser, size, tab):
+    width, height = size
+    touch = size in PHONES
+    context = {"viewport": {"width": width, "height": height}, "has_touch": touch}
+    page = open_page(browser, is_mobile=touch, **context)
+    page.get_by_role("tab", name=tab).click()
+    says(page, "read a 3")
+    view = page.get_by_role("tabpanel")
+    numbers = view.locator(".numbers canvas")
+    for at in {0, numbers.count() // 2, numbers.count() - 1}:
+        numbers.nth(at).scroll_into_view_if_needed()
+        (numbers.nth(at).tap if touch else numbers.nth(at).click)()
+        frame(page)
+        boxes = [view.locator(of).bounding_box() for of in (".mark:visible", ".explanation")]
+        (_, mark), (top, bottom) = ((box["y"], box["y"] + box["height"]) for box in boxes if box)
+        assert 0 < mark <= top < bottom <= height + 1
+        name = view.locator(".explanation .name").inner_text()
+        right = view.get_by_role("button", name="right of it")
+        assert right.is_visible() == touch
+        if touch:
+            right.tap()
+            assert view.locator(".explanation .name").inner_text() != name
+            assert view.locator(".mark:visible").count() == 1
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.faults == []
+    page.context.close()
+
+
 def test_one_step_fools_either_network(page):
     page.get_by_role("button", name="Load a 7").click()
     page.get_by_role("tab", name="Backward").click()
@@ -404,6 +451,23 @@ def test_one_step_fools_either_network(page):
         tells(page, "fooling", "step")
         text = page.locator("#fooling").inner_text()
         assert re.search("Before the step it reads a 7 .* after it a 3", text)
+
+
+def test_the_step_that_is_found_is_shown_however_large(page):
+    page.get_by_role("tab", name="Backward").click()
+    told = page.evaluate("""() => samples.flatMap(({values}) => {
+        imageShown = values;
+        return Array.from({length: 10}, (_, digit) => {
+            target.selectedIndex = digit;
+            findSmallestStep();
+            return byId("fooling").textContent;
+        });
+    })""")
+    for at, text in enumerate(told):
+        digit = at % 10
+        assert re.search(f"after it an? {digit} |No single step makes it read an? {digit}", text)
+    sizes = page.evaluate("[stepSize.max, smallestStep([0], [-1], 1, ([x]) => Number(x > 0.995))]")
+    assert float(sizes[0]) >= sizes[1] > 0.9
 
 
 @pytest.mark.parametrize("place", [(0, 2, 0), (1, 11, 9)])
@@ -444,6 +508,12 @@ def test_what_is_broken_is_seen_counted_and_restored(page):
     assert page.locator("#damage li").count() == 3
     page.get_by_role("button", name="Count what they read right").click()
     tells(page, "judgement", "CNN")
+    counts = re.findall(r"(\d+) right \((\d+) before", page.locator("#judgement").inner_text())
+    validation = load_mnist().validation.first(200)
+    right = (reference_mlp().forward(validation.images).argmax(axis=1) == validation.labels).sum()
+    assert int(counts[0][1]) == pytest.approx(right, abs=1)  # the page holds 8 bits a pixel
+    assert counts[0][0] != counts[0][1]
+    assert counts[1][0] == counts[1][1]
     page.get_by_role("button", name="Restore all").click()
     frame(page)
     before, now = (page.eval_on_selector_all(column, bars) for column in columns)
@@ -539,9 +609,26 @@ def test_weights_of_a_student_are_loaded_into_the_page(page, tmp_path, units):
     (tmp_path / "wrong.json").write_text('{"mlp": {"W1": 3}}')
     page.locator("#weights").set_input_files(tmp_path / "wrong.json")
     says(page, "wrong.json can’t be used. W1 has shape none")
+    (tmp_path / "mine.pth").write_bytes(b"\x80\x02PK")
+    page.locator("#weights").set_input_files(tmp_path / "mine.pth")
+    says(page, "mine.pth can’t be used. It is no JSON; wanted a file written by export_weights.")
     page.get_by_role("button", name="Restore").first.click()
     beliefs(page)
     assert page.locator("#templates .unit").count() == 64
+
+
+def test_the_code_that_the_page_shows_exports_what_the_notebooks_have(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"saved_full": reference_mlp(), "myNet_full_loaded": reference_cnn()}
+    for place, number in (("export-mlp", 1), ("export-cnn", 2)):
+        code = page.locator(f"#{place}").text_content()
+        (notebook,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+        name = list(names)[number - 1]
+        assert name in code
+        assert name in notebook.read_text(encoding="utf-8")
+        exec(code, names)
+        page.locator("#weights").set_input_files(tmp_path / "mine.json")
+        tells(page, "other", "mine.json")
 
 
 @pytest.mark.parametrize("drawn", [THREE, [(60, 60), (60, 200), (200, 200), (200, 60), (60, 140)]])

@@ -87,6 +87,15 @@ def test_every_public_function_of_the_helpers_is_described(pages):
                 assert described.find_next_sibling("dd").text.strip()
 
 
+def test_formulas_in_docstrings_keep_their_lines(pages):
+    blocks = [block.text for block in pages["api.html"].find_all("pre")]
+    lines = inspect.getdoc(import_module("helpers.mlp")).splitlines()
+    formulas = [line.strip() for line in lines if line.startswith("    ")]
+    assert len(formulas) > 3
+    for formula in formulas:
+        assert any(formula in block.splitlines() for block in blocks), formula
+
+
 @pytest.mark.parametrize(
     ("name", "width", "scheme"),
     [
