@@ -277,6 +277,8 @@ def test_everything_fits_its_width_and_has_a_name(browser, size, scheme):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         nameless = "[role=img]:not([aria-label]), button:empty, canvas[tabindex]:not([aria-label])"
         assert page.locator(nameless).count() == 0
+        fields = page.locator("input, select").all()
+        assert all(field.evaluate("(e) => e.labels.length || e.ariaLabel") for field in fields)
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
     moving = "getComputedStyle(document.querySelector('.bar b')).transitionDuration"
