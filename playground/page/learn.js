@@ -158,8 +158,13 @@ function connectControls() {
 
 function useLearned() {
   if (!course.progress) return;
-  const what = `The MLP is the one of the view “Learn”, after ${course.progress.steps} steps.`;
-  useNetworks({ mlp: course.progress.mlp }, what);
+  const { mlp, steps } = course.progress;
+  const isSound = Object.values(mlp).every(({ values }) =>
+    Array.from(values).every(Number.isFinite),
+  );
+  if (isSound)
+    useNetworks({ mlp }, `The MLP is the one of the view “Learn”, after ${steps} steps.`);
+  else tell("Its weights are no numbers any more, so it can’t read. Begin anew.");
 }
 
 let isConnected = false;

@@ -362,6 +362,18 @@ def test_a_network_of_any_size_learns_and_reads(page, units):
     page.faults[:] = [fault for fault in page.faults if not fault.startswith("file:")]
 
 
+def test_a_network_that_diverged_says_so_and_reads_nothing(page):
+    page.goto(f"{PAGE.as_uri()}#learn")
+    page.wait_for_selector("#learn-templates .unit")
+    page.get_by_label("Learning rate").fill("1e38")
+    page.get_by_role("button", name="Start").click()
+    tells(page, "learn-status", "no number any more")
+    page.get_by_role("button", name="Let it read my drawing").click()
+    tells(page, "learn-status", "can’t read")
+    assert page.locator("#other").is_hidden()
+    page.faults[:] = [fault for fault in page.faults if not fault.startswith("file:")]
+
+
 def test_reports_that_come_in_one_frame_are_shown_once(page):
     shown = page.evaluate("""() => new Promise((done) => {
         let count = 0;
