@@ -105,6 +105,7 @@ class SpyNetwork(Spy):
     def __init__(self, album: Album) -> None:
         self._album = album
         self.notes: list[Note] = []
+        self._n_steps = 0
         self.W1, self.b1 = np.zeros((2, PIXELS)), np.zeros(2)
         self.W2, self.b2 = np.zeros((DIGITS, 2)), np.zeros(DIGITS)
         self.dtype = np.dtype(np.float32)
@@ -115,8 +116,7 @@ class SpyNetwork(Spy):
         """Return probabilities that depend on the images' numbers and on the steps so far."""
         numbers = numbers_of(x)
         self.notes.append(Note("forward", tuple(numbers.tolist())))
-        n_steps = sum(note.call == "update_params" for note in self.notes)
-        self.y_hat = self._album.probabilities(numbers, n_steps)
+        self.y_hat = self._album.probabilities(numbers, self._n_steps)
         if np.ndim(x) == 1:
             self.y_hat = self.y_hat[0]
         self.a2 = np.log(self.y_hat)
@@ -149,6 +149,7 @@ class SpyNetwork(Spy):
     def update_params(self, lr: float) -> None:
         """Note the learning rate."""
         self.notes.append(Note("update_params", rate=float(lr)))
+        self._n_steps += 1
 
 
 class Plan(NamedTuple):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from checks.exercises import FILE
-from grading.classroom import Rules, Ticket, Way, by_hand, mark_class
+from grading.classroom import Rules, Ticket, Way, by_hand, default_jobs, mark_class
 from grading.collect import NAMES, collect, completed, read_collected
 from grading.collect.people import Roster
 from grading.exam import read_exam
@@ -145,12 +145,13 @@ def _pages(
 
 
 def _told(
-    folder: Path, pages: Sequence[Page], changed: Sequence[object], missing: Sequence[str]
+    folder: Path, pages: Sequence[Page], changed: Sequence[Sequence[str]], missing: Sequence[str]
 ) -> int:
     """Say what came of it; return the exit status."""
     print(f"{len(pages)} hand-ins are marked: read {folder / 'report.html'}")
     if changed:
-        print(f"{len(changed)} points changed since the last run: see {folder / 'changes.csv'}")
+        n_students = len({name for name, *_ in changed})
+        print(f"{n_students} hand-ins got other points than before: see {folder / 'changes.csv'}")
     if missing:
         print(f"{len(missing)} of the roster handed nothing in: {', '.join(missing[:20])}")
     answers = folder / "answers.html"
@@ -204,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("marks"), help="where marks and pages go")
     parser.add_argument("--config", type=Path, default=FILE, help="points and limits (TOML)")
     parser.add_argument("--seed", type=int, help="of all random inputs; by default a new one")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="hand-ins at a time")
+    parser.add_argument("--jobs", type=int, default=default_jobs(), help="hand-ins at a time")
     parser.add_argument("--notebooks", action="store_true", help="execute the notebooks, too")
     parser.add_argument("--scheduler", default="", help="address of a Dask scheduler")
     parser.add_argument("--unsafe", action="store_true", help="mark without a sandbox")

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
 from tqdm import tqdm
 
 from grading.answers import written_answers
@@ -25,12 +26,13 @@ from grading.archives import HandIn, fetch, find_hand_ins, opened, printable, re
 from grading.canary import require_hidden
 from grading.crew import Bounds, Failed, alone, in_processes
 from grading.exam import Exam
-from grading.marking import HELPERS, LIBRARIES, PACKAGES, STUDENTS, clean, libraries_for, mark
+from grading.marking import HELPERS, LIBRARIES, NEIGHBOURS, PACKAGES, clean, libraries_for, mark
 from grading.sandbox.limits import HAND_IN_WALL_FACTOR, MarkerError
 from grading.sandbox.processes import START_SECONDS, can_nest
 from grading.sandbox.surroundings import Surroundings
 from grading.typeset import typeset
 from helpers.files import atomic_write
+from helpers.threads import available_cores
 
 PROJECT = HELPERS.parent
 ROOMS = ("grading", "notebooks", *PACKAGES)
@@ -93,6 +95,11 @@ class Way:
     scheduler: str = ""
 
 
+def default_jobs() -> int:
+    """Return twice the number of cores, for a hand-in waits a lot; but at most one for each GB."""
+    return max(1, min(2 * available_cores(), psutil.virtual_memory().total >> 30))
+
+
 @cache
 def code() -> str:
     """Return a digest of all that marks depend on beside a hand-in and the rules.
@@ -146,12 +153,13 @@ def mark_class(paths: Sequence[Path], rules: Rules, folder: Path, way: Way) -> l
     left = [ticket for ticket in tickets if ticket not in found]
     if left and rules.surroundings.sandboxed:
         require_hidden(rules.surroundings)
+    needed = rules_of(left, rules)
     if left:
-        require_sound(rules)
+        require_sound(needed)
     with tqdm(total=len(tickets), initial=len(found), unit="hand-in", disable=not left) as progress:
         for ticket, outcome in results(left, rules, way):
             if isinstance(outcome, Failed):
-                require_sound(rules)  # if nothing can be marked any more, no other one is tried
+                require_sound(needed)  # if nothing can be marked any more, no other one is tried
                 found[ticket] = by_hand(ticket, outcome.reason, rules)
             else:
                 found[ticket] = outcome
@@ -163,6 +171,7 @@ def mark_class(paths: Sequence[Path], rules: Rules, folder: Path, way: Way) -> l
 def tickets_for(paths: Sequence[Path], rules: Rules, n_jobs: int = 1) -> Iterator[Ticket]:
     """Yield a ticket for each hand-in, each of another name: the ending may tell them apart."""
     names = dict(zip(paths, _names(paths), strict=True))
+    code()  # once, before processes are forked
 
     def look(path: Path, _: int) -> bytes:
         hand_in = opened(fetch(path), names[path])
@@ -194,15 +203,23 @@ def _long_name(path: Path) -> str:
     return printable(path.name)
 
 
+def rules_of(tickets: Iterable[Ticket], rules: Rules) -> Rules:
+    """Return the rules, without PyTorch and its exercises if nobody handed in any of them."""
+    if any("cnn.py" in ticket.modules for ticket in tickets):
+        return rules
+    tasks = tuple(task for task in rules.exam.tasks if task.module != "cnn")
+    return replace(rules, exam=replace(rules.exam, tasks=tasks))
+
+
 def require_sound(rules: Rules) -> None:
     """Mark the solution itself. Raises MarkerError unless it gets all points."""
+    names = {f"{name}.py" for name in (*NEIGHBOURS, *(task.module for task in rules.exam.tasks))}
 
     def mark_solution() -> bytes:
-        modules = {name: (HELPERS / name).read_bytes() for name in STUDENTS}
-        hand_in = HandIn("the solution", modules)
+        hand_in = HandIn("the solution", {name: (HELPERS / name).read_bytes() for name in names})
         return json.dumps(mark(hand_in, rules.exam, rules.seed, rules.surroundings)).encode()
 
-    prepare(rules.surroundings, STUDENTS, rules.exam)
+    prepare(rules.surroundings, names, rules.exam)
     outcome = alone(mark_solution, rules.bounds)
     if isinstance(outcome, Failed):
         raise MarkerError(f"The solution itself could not be marked:\n{outcome.reason}")

@@ -62,7 +62,7 @@ def _distributed() -> Any:
     try:
         import distributed
     except ImportError as error:
-        raise MarkerError("Dask is missing: pip install '.[dask]'") from error
+        raise MarkerError("Dask is missing: pip install --editable '.[dask]'") from error
     return distributed
 
 
@@ -80,4 +80,6 @@ def mark_there(mark: Mark, fetched: HandIn | bytes | Failed, *rest: Any) -> Any:
 
 @cache
 def _beside() -> ProcessPoolExecutor:
+    if multiprocessing.current_process().daemon:
+        raise MarkerError("Start Dask's worker with DASK_DISTRIBUTED__WORKER__DAEMON=False.")
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))

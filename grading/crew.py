@@ -5,6 +5,7 @@ it dies of is a `Failed`. This process must have no other threads, for it forks.
 """
 
 import ctypes
+import gc
 import os
 import resource
 import select
@@ -117,6 +118,7 @@ def _start(
 def _be_disposable(parent: int, bounds: Bounds, target: int, work: Callable[[], bytes]) -> NoReturn:
     """Do the work in this process, tell what came of it, and end."""
     try:
+        gc.freeze()  # no collection touches, and thereby copies, what its parent has
         os.setsid()  # so that Ctrl-C reaches whoever started this, and nobody else
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if sys.platform == "linux":

@@ -38,7 +38,7 @@ def __getattr__(name):
         raise AttributeError(name)
     return lambda *args, **kwargs: None
 '''
-COMMON = ["tqdm.auto", "threadpoolctl"]
+COMMON = ["numpy.random", "scipy.special", "tqdm.auto", "threadpoolctl", "uuid", "zipfile"]
 LIBRARIES = {"numpy": ["numpy", *COMMON], "torch": ["torch", *COMMON]}
 Student = dict[str, Any]
 
@@ -219,6 +219,8 @@ def clean(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value.encode("utf-8", "replace").decode()
+    if text.replace("\n", "").isprintable():
+        return text
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

@@ -16,16 +16,20 @@ class Adapter:
 
     def __init__(self, spy: Any) -> None:
         self.spy = spy
-        self.names = list(self._shown())
+        self.names = list(self._shown({}))
 
-    def _shown(self) -> dict[str, Any]:
-        """Return what the worker sees of the spy; _names are between the spy and the marker."""
-        return {n: value for n, value in vars(self.spy).items() if _is_plain(value) and n[0] != "_"}
+    def _shown(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the worker may see of the spy and does not know yet.
+
+        Names that begin with _ are between the spy and the marker.
+        """
+        new = {n: v for n, v in vars(self.spy).items() if n[0] != "_" and v is not known.get(n)}
+        return {name: value for name, value in new.items() if _is_plain(value)}
 
     def introduction(self) -> dict[str, Any]:
         """Return what the worker has to know to make the stand-in."""
         methods = [name for name in METHODS if hasattr(self.spy, name)]
-        return {"kind": "object", "state": self._shown(), "methods": methods}
+        return {"kind": "object", "state": self._shown({}), "methods": methods}
 
     def answer(self, method: str, args: tuple[Any, ...]) -> Any:
         """Return the result of a call and the attributes that it has changed."""
@@ -33,8 +37,7 @@ class Adapter:
             raise ValueError("no such method")
         before = dict(vars(self.spy))
         result = getattr(self.spy, method)(*args)
-        now = self._shown()
-        return (result, {name: now[name] for name in now if now[name] is not before.get(name)})
+        return result, self._shown(before)
 
     def update(self, state: Mapping[str, Any]) -> None:
         """Take over what the student's code has assigned."""

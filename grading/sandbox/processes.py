@@ -108,6 +108,7 @@ class WorkerProcess:
         self.watch: threading.Thread | None = None
         self.computed = self.of_living = 0.0  # seconds
         self.own: dict[int, float] = {}
+        self.queues: list[int] = []  # files that tell how long it waits for a core
         os.set_blocking(source, False)
         os.set_blocking(target, False)
         line.settimeout(START_SECONDS)
@@ -190,9 +191,9 @@ class WorkerProcess:
         except OSError:
             self.server.close()
         self.line.close()
-        for pipe in (self.source, self.target):
+        for file in (self.source, self.target, *self.queues):
             with suppress(OSError):
-                os.close(pipe)
+                os.close(file)
         if self.group:
             self.group.close()
 

@@ -44,9 +44,8 @@ def pack(message: Any, other: Hook = refuse, limit: int = MAX_BODY) -> bytes:
 
     Raises ProtocolError if it holds something else, or more bytes than `limit`.
     """
-    buffers: list[bytes] = []
-    header = json.dumps(_encode(message, other, buffers, 0)).encode()
-    body = b"".join(buffers)
+    body = bytearray()
+    header = json.dumps(_encode(message, other, body, 0)).encode()
     if len(header) > MAX_HEADER or len(body) > limit:
         raise ProtocolError(f"the answer is too large: {len(header) + len(body):,} bytes")
     return PREFIX.pack(len(header), len(body)) + header + body
@@ -89,34 +88,33 @@ class _Body:
         return self.content[start : self.taken]
 
 
-def _encode(value: Any, other: Hook, buffers: list[bytes], depth: int) -> Any:
+def _encode(value: Any, other: Hook, body: bytearray, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise ProtocolError("lists in lists in lists")
     if value is None or type(value) in (bool, int, float, str):
         return value
     if type(value) is list:
-        return [_encode(v, other, buffers, depth + 1) for v in value]
+        return [_encode(v, other, body, depth + 1) for v in value]
     if type(value) is tuple:
-        return {"tuple": [_encode(v, other, buffers, depth + 1) for v in value]}
+        return {"tuple": [_encode(v, other, body, depth + 1) for v in value]}
+    array, kind = _as_array(value)
+    if array is not None:
+        return {kind: [array.dtype.str, list(array.shape), *_add(body, array.tobytes())]}
     is_network = hasattr(type(value), "forward")  # with its parameters in itself
     if isinstance(value, Mapping) and not is_network and all(isinstance(k, str) for k in value):
-        return {"dict": [[str(k), _encode(v, other, buffers, depth + 1)] for k, v in value.items()]}
+        return {"dict": [[str(k), _encode(v, other, body, depth + 1)] for k, v in value.items()]}
     if isinstance(value, (bytes, bytearray)):
-        return {"bytes": _add(buffers, bytes(value))}
+        return {"bytes": _add(body, bytes(value))}
     if isinstance(value, np.dtype) and value.name in SCALAR_TYPES:
         return {"dtype": value.name}
     if isinstance(value, type) and value.__name__ in SCALAR_TYPES:
         return {"scalar": value.__name__}
-    array, kind = _as_array(value)
-    if array is not None:
-        return {kind: [array.dtype.str, list(array.shape), *_add(buffers, array.tobytes())]}
-    return {"other": _encode(other(value), refuse, buffers, depth + 1)}
+    return {"other": _encode(other(value), refuse, body, depth + 1)}
 
 
-def _add(buffers: list[bytes], content: bytes) -> list[int]:
-    start = sum(map(len, buffers))
-    buffers.append(content)
-    return [start, len(content)]
+def _add(body: bytearray, content: bytes) -> list[int]:
+    body += content
+    return [len(body) - len(content), len(content)]
 
 
 def _as_array(value: Any) -> tuple[np.ndarray | None, str]:
@@ -127,7 +125,7 @@ def _as_array(value: Any) -> tuple[np.ndarray | None, str]:
         value = None if value.dtype == torch.bfloat16 else value.numpy()
     if not isinstance(value, (np.ndarray, np.generic)):
         return None, kind
-    array = np.array(value, order="C", copy=True, subok=False)
+    array = np.asarray(value)
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     array = array.astype(array.dtype.newbyteorder("<"), copy=False)

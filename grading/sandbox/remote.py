@@ -28,6 +28,7 @@ from grading.sandbox.watch import POLL, TimeLimit, Watch, WorkerError
 Array = np.ndarray
 MAX_QUESTIONS = 50_000  # calls of a spy in one call of the student's function
 MAX_RECEIVED = 1 << 27  # bytes, likewise
+PIPE_BYTES = 1 << 16  # that a pipe holds
 BASES = {
     name: value
     for name, value in vars(builtins).items()
@@ -58,7 +59,7 @@ class Session:
         self.watch = Watch(process, limits, self.budget)
         self.failure: WorkerError | None = None
         self.is_fresh = True  # until something else than an import has run in it
-        self.received, self.largest = 0, protocol.MAX_ANSWER
+        self.received, self.largest, self.unread = 0, protocol.MAX_ANSWER, bytearray()
         self.adapters: dict[int, Adapter] = {}
         self.stand_ins: dict[str, StandIn] = {}
         self.watch.start()
@@ -146,7 +147,7 @@ class Session:
         self.received = 0
         try:
             with self.watch.timing(limit, counts=seconds is None):
-                if self._is_ready([self.process.source], [], 0):
+                if self.unread or self._is_ready([self.process.source], [], 0):
                     self._read(1)
                     raise Disturbed("an answer came before the question")
                 self._write(frame)
@@ -219,23 +220,24 @@ class Session:
         return message
 
     def _read(self, length: int) -> bytes:
-        content = bytearray()
-        while len(content) < length:
+        while len(self.unread) < length:
             if not self._is_ready([self.process.source], []):
                 continue
-            part = os.read(self.process.source, min(length - len(content), 1 << 20))
+            part = os.read(self.process.source, PIPE_BYTES)
             if not part:
                 raise self._ended()
-            content += part
-        return bytes(content)
+            self.unread += part
+        content = bytes(self.unread[:length])
+        del self.unread[:length]
+        return content
 
     def _write(self, frame: bytes) -> None:
         view = memoryview(frame)
         while view:
-            if not self._is_ready([], [self.process.target]):
-                continue
             try:
                 view = view[os.write(self.process.target, view) :]
+            except BlockingIOError:
+                self._is_ready([], [self.process.target])
             except BrokenPipeError:
                 raise self._ended() from None
 

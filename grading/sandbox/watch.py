@@ -1,11 +1,12 @@
 """A worker's watch holds it to its limits, whatever the worker and the marker do meanwhile."""
 
 import math
+import os
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import ClassVar
 
 from grading.sandbox.limits import WALL_FACTOR, Budget, Limits, MarkerError
@@ -35,8 +36,8 @@ class Clock:
     compute counts as well.
     """
 
-    def __init__(self, worker: int, limit: float) -> None:
-        self.worker, self.limit, self.begun = worker, limit, time.monotonic()
+    def __init__(self, queues: Sequence[int], limit: float) -> None:
+        self.queues, self.limit, self.begun = queues, limit, time.monotonic()
         self.waited = self.latest = self._waiting()
         self.cpu: float | None = None
 
@@ -55,7 +56,7 @@ class Clock:
         return wall > self.limit * WALL_FACTOR or max(self.counted(), cpu - self.cpu) > self.limit
 
     def _waiting(self) -> float:
-        return _runqueue("self") + _runqueue(str(self.worker))
+        return sum(map(_waited, self.queues))
 
 
 class Watch:
@@ -68,24 +69,26 @@ class Watch:
     def __init__(self, process: WorkerProcess, limits: Limits, budget: Budget) -> None:
         self.process, self.limits, self.budget = process, limits, budget
         self.clock: Clock | None = None
-        self.worker, self.free = 0, math.inf  # what was computed at the start costs nothing
+        self.free = math.inf  # what was computed at the start costs nothing
         self.counted = self.computed = self.charged = 0.0  # seconds
         self.reason: WorkerError | MarkerError | None = None  # why the worker was ended
 
     def start(self) -> None:
         """Begin to look, until the process is closed."""
+        self.process.queues += _queue("self")
         self.process.watch = threading.Thread(target=self._run, daemon=True)
         self.process.watch.start()
 
     def begin_to_charge(self) -> None:
         """Let what comes from now on count."""
-        self.worker = next((process.pid for process in self.process.family()[1:]), 0)
+        for worker in self.process.family()[1:2]:
+            self.process.queues += _queue(str(worker.pid))
         self.free = self.process.cpu_seconds()
 
     @contextmanager
     def timing(self, seconds: float, *, counts: bool = True) -> Iterator[None]:
         """Give the worker so much time for the request in the block, which `counts` or is free."""
-        clock = self.clock = Clock(self.worker, seconds)
+        clock = self.clock = Clock(self.process.queues, seconds)
         try:
             yield
         finally:
@@ -131,10 +134,15 @@ class Watch:
         return MemoryLimit(f"it took more than {self.limits.memory_mb} MB of memory")
 
 
-def _runqueue(pid: str) -> float:
-    """Return the seconds that a process has waited for a core, 0 where the system doesn't tell."""
-    try:
-        with open(f"/proc/{pid}/schedstat", "rb", 0) as file:  # noqa: PTH123  # Path is slow
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+def _queue(pid: str) -> list[int]:
+    """Return the file, left open, that tells how long a process waits; none where there is none."""
+    with suppress(OSError):
+        return [os.open(f"/proc/{pid}/schedstat", os.O_RDONLY)]
+    return []
+
+
+def _waited(queue: int) -> float:
+    """Return the seconds that a process has waited for a core, 0 once it has ended."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(os.pread(queue, 64, 0).split()[1]) / 1e9
+    return 0.0

@@ -199,14 +199,14 @@ def talking(content):
             os.close(theirs)
 
     process = SimpleNamespace(
-        source=source, target=nowhere, group=None, family=list, close=lambda: None,
+        source=source, target=nowhere, group=None, family=list, close=lambda: None, queues=[],
         exit_status=lambda: "0", cpu_seconds=lambda: 0.0, is_too_large=lambda limits: False,
     )  # fmt: skip
     session = Session.__new__(Session)
     session.__dict__.update(
         process=process, watch=Watch(process, Limits(), Budget(60, 1)), limits=Limits(),
         budget=Budget(60, 1), failure=None, is_fresh=True, received=0,
-        largest=protocol.MAX_ANSWER, adapters={}, _write=answer,
+        largest=protocol.MAX_ANSWER, adapters={}, unread=bytearray(), _write=answer,
     )  # fmt: skip
     try:
         yield session

@@ -1,6 +1,6 @@
 """A class of generated hand-ins whose marks are known beforehand: right, mistaken and hostile ones.
 
-    python -m tests.grading.hand_ins.demo_class 10 100 1000 --jobs 2 [--cnn]
+    python -m tests.grading.hand_ins.demo_class 10 100 1000 [--cnn]
 
 marks classes of these sizes, compares every mark and prints time and memory. What a right or a
 mistaken hand-in deserves is found by calling the checks in this very process, with no worker in
@@ -22,9 +22,10 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+from checks.asking import quiet
 from checks.diagnosis import standing_in
 from checks.exercises import needs_of
-from grading.classroom import Result, Rules, Way, hand_ins, mark_class
+from grading.classroom import Result, Rules, Way, default_jobs, hand_ins, mark_class
 from grading.exam import Exam, read_exam, score_of
 from grading.marking import judge
 from grading.report import write_reports
@@ -105,7 +106,7 @@ def deserved(first: str, second: str) -> dict[str, float]:
     """Return the points that the checks give when they call the functions themselves."""
     modules = {"mlp": student_module(first, "student"), "cnn": student_module(second, "student")}
     points = {}
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+    with tempfile.TemporaryDirectory() as folder, chdir(folder), quiet():
         for task in read_exam().tasks:
             student = vars(modules["cnn" if task.module == "cnn" else "mlp"])
             if all(name in student for name in task.takes):
@@ -164,7 +165,10 @@ def mark_classes(sizes: Iterable[int], n_jobs: int, cnn: bool, scheduler: str = 
             out = Path(folder, "marks")
             results = mark_class(hand_ins(Path(folder)), rules, out, Way(n_jobs, scheduler))
             seconds = time.monotonic() - start
+            start = time.monotonic()
             write_reports(results, exam, out)
+            print(f"its report was written in {time.monotonic() - start:.1f} s: ", end="")
+            print(f"report.html has {(out / 'report.html').stat().st_size / 1e6:.1f} MB")
         wrong = list(wrong_marks(students, results))
         print(*wrong, sep="\n", end="\n" if wrong else "")
         print(line(size, seconds, results, len(wrong)), flush=True)
@@ -191,7 +195,7 @@ def main() -> None:
     """Mark as the command line says; exit with 1 if a mark is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sizes", type=int, nargs="+", help="how many hand-ins the classes have")
-    parser.add_argument("--jobs", type=int, default=2, help="hand-ins at a time")
+    parser.add_argument("--jobs", type=int, default=default_jobs(), help="hand-ins at a time")
     parser.add_argument("--cnn", action="store_true", help="with the second notebook")
     parser.add_argument("--scheduler", default="", help="address of a Dask scheduler")
     options = parser.parse_args()
