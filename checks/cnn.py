@@ -326,6 +326,8 @@ class SpyNet(nn.Module, Spy):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10), and note the images and the mode."""
+        if x.ndim != 4 or x.shape[1:] != (1, 28, 28):
+            raise ValueError(f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28).")
         numbers = numbers_of(x.detach().cpu().numpy())
         mode = "training" if self.training or self.layer.training else "evaluating"
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode))

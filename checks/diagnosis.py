@@ -42,6 +42,7 @@ from checks.verdicts import SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, with
 
 Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.4, False: 2.5}  # of computing, for trying changes if a cause is known, or not
+ANOTHER = 0.25  # for a second change, in another line, once one was found
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
 # Claims of large groups of changes, of which one may be right in a line that is not to blame.
@@ -193,10 +194,8 @@ class Search:
     args: list[Any]
     kwargs: dict[str, Any]
     kept: list[str]
-    whole: Fault | None = None  # claimed by a change that makes everything right
+    whole: dict[int, Fault] = field(default_factory=dict)  # by line whose change mends everything
     partly: dict[str, Fault] = field(default_factory=dict)  # by part that a change makes right
-    lines: set[int] = field(default_factory=set)  # where one change makes everything right
-    perhaps: set[int] = field(default_factory=set)  # where a number, a name or an addition does
 
     def mend(self, report: Report) -> Report:
         """Return the report with the causes that were found."""
@@ -215,25 +214,50 @@ class Search:
 
     def _with_cause(self, verdict: Verdict, file: str) -> Verdict:
         """Return the verdict with the cause that was found or, if it has one, with its place."""
-        fault = self.whole or self.partly.get(verdict.part)
         if verdict.passed:
             return verdict
         if verdict.cause in WEAK:
+            fault = self._either() or self.partly.get(verdict.part)
             return verdict.by(fault) if fault else verdict
-        lines = self.lines or self.perhaps
+        lines = self._sure() or [*self.whole]
         if len(lines) != 1:
             return verdict  # of two lines, either may be the one to change
-        return replace(verdict, likely=f"{verdict.likely} Look at line {min(lines)} of {file}.")
+        return replace(verdict, likely=f"{verdict.likely} Look at line {lines[0]} of {file}.")
+
+    def _sure(self) -> list[int]:
+        return [line for line, fault in self.whole.items() if fault.key not in MANY]
+
+    def _either(self) -> Fault | None:
+        """Return what the changes that mend everything claim: the first, and one in another line.
+
+        Of a large group, a second one is heard only if the first is of such a group, too.
+        """
+        if not self.whole:
+            return None
+        first, *others = self.whole.items()
+        sure = first[0] in self._sure()
+        second = next((o for o in others if not sure or o[0] in self._sure()), None)
+        if second is None:
+            return first[1]
+        likely = f"{first[1].likely} Or else, {second[1].likely}"
+        step = (
+            f"Look at lines {first[0]} and {second[0]}: with a change in one of the two, the check "
+            "passes."
+        )
+        return Fault(first[1].key, likely, step)
 
     def _try_all(self, source: Source, report: Report) -> None:
         """Try changes while there is time; of a cause that is known, only the place is wanted."""
         file, start = Path(source.file).name, time.process_time()
         known, failed = report.causes[0] not in WEAK, _failed(report)
+        end = start + SECONDS[known]
         others = {name for task in load_tasks() for name in task.writes}
         theirs = source.theirs(self._judged(report), others)
         for candidate in candidates(source, theirs, failed):
-            if time.process_time() - start > SECONDS[known]:
+            if time.process_time() > end or len(self._sure()) > 1:
                 break
+            if candidate.line in self.whole and candidate.key in MANY:
+                continue
             try:
                 functions = source.run_again(candidate.function, self.task.takes, self.kept)
             except Exception:
@@ -242,11 +266,8 @@ class Search:
             for part in mended or ():
                 self.partly.setdefault(part, _fault(candidate, file))
             if mended is None:
-                self.whole = self.whole or _fault(candidate, file)
-                lines = self.perhaps if candidate.key in MANY else self.lines
-                lines.add(candidate.line)
-                if not known or len(self.lines) > 1:
-                    break
+                self.whole[candidate.line] = _fault(candidate, file)
+                end = min(end, time.process_time() + ANOTHER)
 
     def _judged(self, report: Report) -> list[str]:
         """Return the functions that wrong verdicts are about: all, unless one is judged by itself.

@@ -166,6 +166,8 @@ def _shapes(node: ast.AST, frame: FrameType | None) -> Iterator[tuple[str, tuple
         parts = [node.left, node.right]
     elif isinstance(node, ast.AugAssign):
         parts = [ast.parse(ast.unparse(node.target), mode="eval").body, node.value]
+    elif isinstance(node, ast.Compare):
+        parts = [node.left, *node.comparators]
     elif isinstance(node, ast.Call):
         parts = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
     elif isinstance(node, (ast.Subscript, ast.Attribute)):
@@ -248,9 +250,31 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (TypeError, "Cannot interpret '(.*)' as a data type", "shape without parentheses",
      "{0} stands where the type of the numbers is wanted: all lengths belong into the first "
      "argument.", "Set the whole shape in parentheses of its own: np.zeros((rows, columns))."),
-    (TypeError, r"'([\w.]+)' object (?:is not (?:iterable|subscriptable)|does not support item)",
+    (TypeError, r"'([\w.]+)'(?: object (?:is not (?:iterable|subscriptable)|does not support item)|"
+     r" has no len)",
      "no array", "a value of the type {0} stands where an array or a list is wanted.",
      "Print what stands there, and see where it got its value."),
+    (TypeError, r"(list|tuple) indices must be integers or slices, not ([\w.]+)", "index",
+     "a {0} is indexed by a {1}: its entries have numbers, from 0 on, and no names.",
+     "Print what stands before the bracket: which of its entries is wanted?"),
+    ((TypeError, AttributeError), r"(?:must be|expected) (\w+), not ([\w.]+)", "wrong type",
+     "a {1} stands where a {0} is wanted.", "Print what stands there: a call may be missing."),
+    (TypeError, r"([\w.]+) is not a Module subclass", "no layer",
+     "{0} stands where a layer is wanted.", "Make the layer there, with its parentheses."),
+    (WRONG_VALUES, r"shape '?(\[.*\])'? is invalid for input of size (\d+)", "shapes",
+     "{1} numbers can't be laid out in the shape {0}: its lengths have another product.",
+     "See which axis has the wrong length; one of them may be -1, which is worked out."),
+    (WRONG_VALUES, r"cannot reshape array of size (\d+) into shape (\(.*\))", "shapes",
+     "{0} numbers can't be laid out in the shape {1}: its lengths have another product.",
+     "See which axis has the wrong length; one of them may be -1, which is worked out."),
+    (WRONG_VALUES, r"only (?:one dimension can be inferred|specify one unknown)", "shapes",
+     "-1 stands for a length that is worked out from all others, so it may come only once.",
+     "Write the other lengths as numbers."),
+    (WRONG_VALUES, r"tensor a \((\d+)\) must match .* tensor b \((\d+)\) at .* dimension (\d+)",
+     "shapes", "along axis {2}, one side has the length {0} and the other {1}.", SHAPES),
+    (ValueError, "; wanted ", "shapes",
+     "a function of the course was given something else than it wants.",
+     "Print what is passed to it, just before that line."),
     (TypeError, r"'([\w.]+)' object is not callable", "not a function",
      "what stands before the parenthesis is no function, but a value of the type {0}.",
      "Write the `*` of a product, and use square brackets for an index."),
@@ -271,6 +295,14 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (TypeError, r"unsupported operand type\(s\) for (\S+): '(\w+)' and '(\w+)'", "types",
      "`{0}` meets a {1} and a {2}, which don't go together.",
      CONVERT),
+    (TypeError, r"bad operand type for (?:unary )?(\S+): '([\w.]+)'", "types",
+     "`{0}` meets a {1}, with which it can't compute.", "Print what stands there."),
+    (IndexError, "only integers, slices|must be of integer", "index",
+     "what stands in the brackets is no index: that is a whole number, an array of whole numbers "
+     "or of True and False, or a slice.", "Print what stands in the brackets, and its dtype."),
+    (RuntimeError, "only for scalar outputs", "backward of many",
+     "`backward` is called on many numbers; the loss of a batch is a single one.",
+     "Call `backward` on what the criterion returns."),
     (TypeError, r"unexpected keyword argument '(\w+)'", "unknown argument",
      "what is called there has no argument `{0}`.", "Look its arguments up in the documentation."),
     (TypeError, r"missing \d+ required positional arguments?: (.*)", "argument missing",
@@ -354,8 +386,8 @@ def _no_record(error: BaseException, place: Place) -> Explanation | None:
 
 
 MISFITS = re.compile(
-    r"shape|dimension|broadcast|aligned|mismatch|size of tensor|cannot be multiplied|axis \d|"
-    r"boolean index"
+    r"shape|dimension|broadcast|target|aligned|mismatch|size of tensor|cannot be multiplied|"
+    r"axis \d|boolean index"
 )
 
 

@@ -131,6 +131,27 @@ RIGHT: dict[str, tuple[Quantity, ...]] = {
 }
 AT_THE_END = "Record at the end of each epoch, when all its steps are taken."
 MEAN = "Add up the losses of all images of the epoch, and divide by their number."
+SUMS: dict[str, Quantity] = {
+    "the sum of the losses of all images": lambda e: e.losses().sum(),
+    "the sum of the batches' mean losses": lambda e: (e.losses() / e.sizes()).sum(),
+    "the loss of the last batch": lambda e: e.losses()[-1],
+}
+DIVISORS: dict[str, Callable[[Epoch], int]] = {
+    "the number of images": lambda e: e.plan.n_images,
+    "the number of batches": lambda e: len(e.steps),
+    "the batch size": lambda e: e.plan.batch_size,
+    "the number of epochs": lambda e: e.plan.n_epochs,
+}
+
+
+def _quotients() -> Iterator[Fault]:
+    """Yield, as faults, one sum divided by one number; the right pair and one more come apart."""
+    pairs = [*itertools.product(SUMS.items(), DIVISORS.items())]
+    for (what, total), (by, number) in (*pairs[1:5], *pairs[6:]):
+        wrong = lambda e, t=total, n=number: t(e) / max(1, n(e))  # noqa: E731
+        yield Fault("wrong mean", f"this is {what}, divided by {by}.", MEAN, wrong)
+
+
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "train_accuracy": (
         Fault("fraction", "this is a fraction, not a percentage.", "Multiply by 100.",
@@ -160,8 +181,6 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     "loss": (
         Fault("total loss", "this is the sum over all images, not their mean.", MEAN,
               lambda e: e.losses().sum()),
-        Fault("divided by batches", "the sum over all images is divided by the number of batches.",
-              MEAN, lambda e: e.losses().mean()),
         Fault("sum of batches", "the batches' mean losses are added up.", MEAN,
               lambda e: (e.losses() / e.sizes()).sum()),
         Fault("mean of batches", "this is the mean of the batches' means, in which an image of the "
@@ -169,6 +188,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
               lambda e: (e.losses() / e.sizes()).mean()),
         Fault("last batch only", "this is the mean loss of the last batch.", MEAN,
               lambda e: e.losses()[-1] / e.sizes()[-1]),
+        *_quotients(),
     ),
 }  # fmt: skip
 NOT_EACH_EPOCH = Fault(

@@ -1,6 +1,7 @@
 """The student's source text: what is in it, which functions are theirs, and it with a change."""
 
 import ast
+import inspect
 import linecache
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache, cached_property
@@ -10,11 +11,11 @@ from typing import Any
 
 
 def plain_function(function: Any) -> FunctionType | None:
-    """Return `function` itself, or a method of a class; None for what is neither, or elsewhere."""
+    """Return `function`, freed of decorators, or a method of a class; None for all else."""
     if isinstance(function, type):
         own = (value for value in vars(function).values() if isinstance(value, FunctionType))
         return next(own, None)
-    return function if isinstance(function, FunctionType) else None
+    return inspect.unwrap(function) if isinstance(function, FunctionType) else None
 
 
 def syntax_slip(function: Any) -> SyntaxError | None:
