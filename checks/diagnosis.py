@@ -29,6 +29,7 @@ from checks.edits import (
     Operator,
     Scope,
     constants,
+    fixed,
     missing,
     names,
     scope_of,
@@ -46,8 +47,9 @@ ANOTHER = 0.25  # for a second change, in another line, once one was found
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
 # Claims of large groups of changes, of which one may be right in a line that is not to blame.
-MANY = ("number", "fixed number", "fixed text", "name", "step missing", "factor missing",
-        "division missing", "term missing", "index missing")  # fmt: skip
+MANY = ("number", "expression", "fixed number", "fixed text", "name", "step missing",
+        "factor missing", "division missing", "term missing", "index missing",
+        "argument missing")  # fmt: skip
 SHORT = 0.25  # seconds for a call of a changed function
 OTHER_SEEDS = (7919, 7920)  # later ones: sizes depend on the seed, so a coincidence shows
 
@@ -200,7 +202,7 @@ class Search:
     def mend(self, report: Report) -> Report:
         """Return the report with the causes that were found."""
         try:
-            source = Source(self.args)
+            source = Source(self.args, self.task.takes)
         except (ValueError, SyntaxError, OSError):
             return report
         with (
@@ -220,7 +222,7 @@ class Search:
             fault = self._either() or self.partly.get(verdict.part)
             return verdict.by(fault) if fault else verdict
         lines = self._sure() or [*self.whole]
-        if len(lines) != 1:
+        if len(lines) != 1 or "at line" in verdict.found:
             return verdict  # of two lines, either may be the one to change
         return replace(verdict, likely=f"{verdict.likely} Look at line {lines[0]} of {file}.")
 
@@ -251,19 +253,22 @@ class Search:
         file, start = Path(source.file).name, time.process_time()
         known, failed = report.causes[0] not in WEAK, _failed(report)
         end = start + SECONDS[known]
+        unseen = self._mended(self.args, report)
+        if unseen is None:
+            return  # its mistake does not show in a short check, so no change can be judged by one
         others = {name for task in load_tasks() for name in task.writes}
         theirs = source.theirs(self._judged(report), others)
         for candidate in candidates(source, theirs, failed):
             if time.process_time() > end or len(self._sure()) > 1:
                 break
-            if candidate.line in self.whole and candidate.key in MANY:
+            if candidate.line in self.whole:
                 continue
             try:
-                functions = source.run_again(candidate.function, self.task.takes, self.kept)
+                functions = source.run_again(candidate.function, self.kept)
             except Exception:
                 continue  # with this change it is no Python, or cannot be imported
             mended = self._mended(functions, report)
-            for part in mended or ():
+            for part in (mended or set()) - unseen:
                 self.partly.setdefault(part, _fault(candidate, file))
             if mended is None:
                 self.whole[candidate.line] = _fault(candidate, file)
@@ -316,27 +321,28 @@ def candidates(
     """
     scopes = [(node, scope_of(node, source.tree)) for node in theirs.values()]
     if failed:
-        for operator in (*OPERATORS, *LATER):
-            for node, scope in scopes:
-                yield from _changed(node, scope, operator, [failed])
+        yield from _by_operators(scopes, OPERATORS, [failed])
     yield from chain.from_iterable(_rewritten(node, everywhere(node)) for node, _ in scopes)
     yield from _by_operators(scopes, SMALL)
+    yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
+    if failed:
+        yield from _by_operators(scopes, LATER, [failed])
     for orders in (rearranged, added):
         for node, scope in scopes:
             for candidate in _reordered(node, orders(node, scope)):
                 if (candidate.key, candidate.line) != ("too much", failed):
                     yield candidate  # without the line that fails, nothing fails: no wonder
     yield from _by_operators(scopes, LARGE)
-    yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
     yield from _by_operators(scopes, LATER)
 
 
 def _by_operators(
-    scopes: Sequence[tuple[ast.FunctionDef, Scope]], operators: Sequence[Operator]
-) -> Iterator[Candidate]:
+    scopes: Sequence[tuple[ast.FunctionDef, Scope]], operators: Sequence[Operator],
+    lines: Sequence[int] = (),
+) -> Iterator[Candidate]:  # fmt: skip
     for operator in operators:
         for node, scope in scopes:
-            yield from _changed(node, scope, operator)
+            yield from _changed(node, scope, operator, lines)
 
 
 def _changed(
@@ -349,7 +355,7 @@ def _changed(
         line = getattr(node, "lineno", getattr(parent, "lineno", function.lineno))
         if id(node) in spared or (name == "func" and operator is missing):
             continue
-        if operator in (names, constants, missing) and _is_order(parent):
+        if operator in (names, constants, fixed, missing) and _is_order(parent):
             continue  # another limit may hold always, or never, and be right by chance
         if operator is too_much and isinstance(parent, ast.Expr):
             continue  # leaving out whole lines comes later

@@ -304,6 +304,8 @@ CROSS_ENTROPY_FAULTS = (
     Fault("softmax missing", "softmax is missing: the logits themselves are used.",
           "`a` holds logits, not probabilities; see the docstring.",
           lambda a, y: -np.log(a)[y == 1].sum()),
+    Fault("softmax missing", "the logits themselves are summed: softmax and log are missing.",
+          "See the formula above the exercise.", lambda a, y: -a[y == 1].sum()),
     Fault("both classes", "(1 - y) log(1 - y_hat) is added, which belongs to two-class problems.",
           "The formula above the exercise has one sum only.",
           lambda a, y: _loss(a, y) - np.log1p(-_softmax(a))[y == 0].sum()),

@@ -99,6 +99,8 @@ def _moved(
         for position in range(len(held) + 1):
             if same and position == number:
                 continue
+            if same and position < number and isinstance(statement, ast.Return):
+                continue  # it would only keep what stands before it from being run
             if any(isinstance(before, ast.Return) for before in held[:position]):
                 continue  # nothing behind a return is ever run
             new = [*held[:position], statement, *held[position:]]

@@ -78,7 +78,7 @@ INPUT_CHANGED = Fault(
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
 VAGUE = (UNKNOWN.key, RAISED.key)
-SEEN = (*VAGUE, "shapes", "no array")  # what Python stumbled over is told, not why
+SEEN = (*VAGUE, "shapes", "no array", "wrong type", "types", "index")  # what Python stumbled over is told, not why
 WEAK = (*SEEN, "shape", "property")  # a change of the text that mends it tells more
 
 
