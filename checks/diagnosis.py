@@ -7,7 +7,7 @@ that makes the function right, on inputs of other seeds as well, names the mista
 
 import ast
 import contextlib
-import copy
+import pickle
 import re
 import tempfile
 import time
@@ -22,10 +22,8 @@ from unittest import mock
 
 from checks.asking import limited_to, quiet
 from checks.edits import (
-    LARGE,
     LATER,
     OPERATORS,
-    SMALL,
     Operator,
     Scope,
     constants,
@@ -37,7 +35,7 @@ from checks.edits import (
     too_much,
 )
 from checks.exercises import Task, load_tasks, needs_of
-from checks.lines import Lines, Rewritten, added, everywhere, rearranged, renamed
+from checks.lines import Lines, Rewritten, added, everywhere, left_out, rearranged, renamed
 from checks.source import Source, plain_function
 from checks.verdicts import SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
 
@@ -323,16 +321,17 @@ def candidates(
     if failed:
         yield from _by_operators(scopes, OPERATORS, [failed])
     yield from chain.from_iterable(_rewritten(node, everywhere(node)) for node, _ in scopes)
-    yield from _by_operators(scopes, SMALL)
+    for node, scope in scopes:
+        for candidate in _reordered(node, left_out(node, scope)):
+            if (candidate.key, candidate.line) != ("too much", failed):
+                yield candidate  # without the line that fails, nothing fails: no wonder
+    yield from _by_operators(scopes, OPERATORS)
     yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
     if failed:
         yield from _by_operators(scopes, LATER, [failed])
     for orders in (rearranged, added):
         for node, scope in scopes:
-            for candidate in _reordered(node, orders(node, scope)):
-                if (candidate.key, candidate.line) != ("too much", failed):
-                    yield candidate  # without the line that fails, nothing fails: no wonder
-    yield from _by_operators(scopes, LARGE)
+            yield from _reordered(node, orders(node, scope))
     yield from _by_operators(scopes, LATER)
 
 
@@ -425,9 +424,10 @@ def _reordered(function: ast.FunctionDef, orders: Iterator[Lines]) -> Iterator[C
 
 
 def _rewritten(function: ast.FunctionDef, changes: Iterator[Rewritten]) -> Iterator[Candidate]:
+    copied = pickle.dumps(function)  # much faster than copy.deepcopy
     for change in changes:
         held, place = function.body, change.at
-        new = change.rewrite(copy.deepcopy(function))
+        new = change.rewrite(pickle.loads(copied))
         function.body = ast.fix_missing_locations(new).body
         try:
             yield Candidate(function, getattr(place, "lineno", 0), change.key, change.claim)

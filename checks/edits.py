@@ -33,6 +33,7 @@ CLAIMS = {
     "argument": "the argument `{detail}` of `{code}` is too much.",
     "argument missing": "an argument is missing in `{code}`.",
     "order of arguments": "the arguments of `{code}` stand in the wrong order.",
+    "order of parts": "the parts of `{code}` stand in the wrong order.",
     "sign": "the sign in or before `{code}` is wrong.",
     "operator": "the operator in `{code}` is wrong.",
     "sides": "the two sides of `{code}` stand the wrong way round.",
@@ -258,10 +259,23 @@ def keywords(node: Node, scope: Scope) -> Iterator[Change]:
     for number, argument in enumerate(node.args):
         rest = node.args[:number] + node.args[number + 1 :]
         yield Change(ast.Call(node.func, rest, node.keywords), "argument", ast.unparse(argument))
-        for second in range(number):
-            swapped = list(node.args)
-            swapped[second], swapped[number] = swapped[number], swapped[second]
-            yield Change(ast.Call(node.func, swapped, node.keywords), "order of arguments")
+
+
+def exchanged(node: Node, scope: Scope) -> Iterator[Change]:
+    """Two parts of a tuple, or two arguments, in each other's places."""
+    if isinstance(node, ast.Tuple):
+        for parts in _exchanged(node.elts):
+            yield Change(ast.Tuple(parts, node.ctx), "order of parts")
+    if isinstance(node, ast.Call):
+        for args in _exchanged(node.args):
+            yield Change(ast.Call(node.func, args, node.keywords), "order of arguments")
+
+
+def _exchanged(nodes: list[ast.expr]) -> Iterator[list[ast.expr]]:
+    for second, first in ((n, m) for n in range(len(nodes)) for m in range(n)):
+        swapped = list(nodes)
+        swapped[first], swapped[second] = nodes[second], nodes[first]
+        yield swapped
 
 
 def more_arguments(node: Node, scope: Scope) -> Iterator[Change]:
@@ -488,12 +502,10 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
-SMALL: tuple[Operator, ...] = (
+OPERATORS: tuple[Operator, ...] = (
     statements, selves, fixed, axes, slices, operators, powers, signs, too_much, parentheses,
-    transposes, functions,
+    transposes, functions, exchanged, constants, keywords,
 )  # fmt: skip
-LARGE: tuple[Operator, ...] = (constants, keywords)
-OPERATORS: tuple[Operator, ...] = (*SMALL, *LARGE)
 LATER: tuple[Operator, ...] = (names, more_arguments, missing)  # very large groups
 
 

@@ -106,7 +106,8 @@ def student_places(error: BaseException) -> list[Place]:
 def _is_librarys(file: str) -> bool:
     libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
     ours = Path(file).parent == Path(__file__).parent
-    return ours or any(file.startswith(library) for library in libraries)
+    compiled = file.endswith((".pyx", ".pxd"))
+    return ours or compiled or any(file.startswith(library) for library in libraries)
 
 
 def _is_given(place: Place) -> bool:
@@ -196,6 +197,7 @@ def value_of(node: ast.expr, frame: FrameType | None) -> Any:
 WRONG_VALUES = (ValueError, RuntimeError, TypeError)
 SPELLING = "See how that name is spelled where it gets its value, and whether that comes first."
 NONE_GIVEN = "See which function gave it, and whether it ends with `return`."
+GIVEN = "Compare what is passed with the docstring of what is called."
 CONVERT = "Convert what doesn't fit; a text with values in it is best written as an f-string."
 MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (SystemExit, "", "exit", "`exit` ends the whole program, the notebook's kernel too.",
@@ -361,7 +363,9 @@ def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
         step = f"Write `self.{name}` where it gets its value: so the network keeps it."
         return Explanation("", "self missing", likely, step)
     if place.frame and f".{name}" not in place.code and thing is not values.get("self"):
-        return None  # it arose in a function of the course, from what it was handed
+        likely = f"a function that is called there got something without `{name}`"
+        likely += f": a {type(thing).__name__}." if thing is not None else "."
+        return Explanation("", "wrong type", likely, GIVEN)
     before = place.part.rpartition(f".{name}")[0]
     shown = (
         f"`{before}`"

@@ -72,6 +72,26 @@ def _of_most_probable(fault: Fault) -> Fault:
 PERCENTAGE_FAULTS = (LEAST_PROBABLE, *map(_of_most_probable, ACCURACY_FAULTS))
 
 
+def _is_mean_of_batches(found: Array, probabilities: Array, true: Array) -> bool:
+    """Whether a percentage is the mean of those of batches, of whatever size."""
+    right = probabilities.argmax(axis=1) == true
+    for size in range(2, len(true)):
+        starts = np.arange(0, len(true), size)
+        sizes = np.diff([*starts, len(true)])
+        mean = 100 * (np.add.reduceat(right.astype(float), starts) / sizes).mean()
+        if abs(mean - found) < 1e-9:
+            return True
+    return False
+
+
+MEANS_OF_BATCHES = (
+    Fault("mean of batches", "this is the mean of the percentages of batches, in which an image of "
+          "a smaller last batch counts more than others.",
+          "Count the right ones of all batches, and divide by the number of all images.",
+          _is_mean_of_batches),
+)  # fmt: skip
+
+
 class Epoch(NamedTuple):
     """An epoch of a training: its steps, and how many there were before."""
 
@@ -149,7 +169,7 @@ def _quotients() -> Iterator[Fault]:
     pairs = [*itertools.product(SUMS.items(), DIVISORS.items())]
     for (what, total), (by, number) in (*pairs[1:5], *pairs[6:]):
         wrong = lambda e, t=total, n=number: t(e) / max(1, n(e))  # noqa: E731
-        yield Fault("wrong mean", f"this is {what}, divided by {by}.", MEAN, wrong)
+        yield Fault("property", f"this is {what}, divided by {by}.", MEAN, wrong)
 
 
 FAULTS: dict[str, tuple[Fault, ...]] = {
@@ -276,7 +296,16 @@ def _judge_quantity(
         Sample(value, right(epoch), (epoch,)) for value, epoch in zip(values, epochs, strict=True)
     ]
     near = 5e-5 if name == "loss" else ROUNDED
-    yield exercise.judge(name, samples, FAULTS[name], near)
+    faults = (*FAULTS[name], *_others(name))
+    yield exercise.judge(name, samples, faults, near)
+
+
+def _others(name: str) -> Iterator[Fault]:
+    """Yield, as faults, the other quantities in the place of this one."""
+    for other in RIGHT.keys() - {name}:
+        for quantity in RIGHT[other]:
+            likely = f"this is what {other.replace('_', ' ')} should hold."
+            yield EXCHANGED._replace(likely=likely, wrong=quantity)
 
 
 def _off(values: Array, epochs: Sequence[Epoch], right: Quantity) -> float:

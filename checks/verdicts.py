@@ -78,7 +78,14 @@ INPUT_CHANGED = Fault(
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
 VAGUE = (UNKNOWN.key, RAISED.key)
-SEEN = (*VAGUE, "shapes", "no array", "wrong type", "types", "index")  # what Python stumbled over is told, not why
+SEEN = (
+    *VAGUE,
+    "shapes",
+    "no array",
+    "wrong type",
+    "types",
+    "index",
+)  # what Python stumbled over is told, not why
 WEAK = (*SEEN, "shape", "property")  # a change of the text that mends it tells more
 
 
@@ -424,9 +431,10 @@ def _shape_words(pairs: Sequence[tuple[Array, Array]]) -> str:
     for order in itertools.permutations(range(found.ndim)):
         if all(distance(f.transpose(order), w) < CLOSE for f, w in pairs):
             return "the numbers are right, and the axes stand in another order."
-    if all(distance(f, w[: len(f)]) < CLOSE for f, w in pairs):
+    alike = any(np.ptp(w.astype(float)) == 0 for _, w in pairs)  # of which any rows are the first
+    if not alike and all(distance(f, w[: len(f)]) < CLOSE for f, w in pairs):
         return "only the first rows are there; they are right."
-    if all(distance(f, w[-len(f) :]) < CLOSE for f, w in pairs):
+    if not alike and all(distance(f, w[-len(f) :]) < CLOSE for f, w in pairs):
         return "only the last rows are there; they are right."
     lengths = enumerate(zip(found.shape, wanted.shape, strict=True))
     axis, (came, due) = next(each for each in lengths if each[1][0] != each[1][1])

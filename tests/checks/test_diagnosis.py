@@ -168,6 +168,23 @@ def wrapped(function):
 """
 
 
+def test_a_slip_in_a_second_function_is_found():
+    """Though changes of the first were tried before: none of them stays."""
+    rest = "def rest(z):\n    return 1 - 2 * z\n\n\n"
+    text = f"{rest}def sigmoid_derivative(z):\n    return z * rest(z)"
+    found = str(plain_with("sigmoid_derivative", text))
+    assert "`2` is too much in `2 * z`" in found
+
+
+def test_of_a_mistake_that_a_short_check_does_not_see_no_change_is_tried():
+    """Any change would seem to mend it."""
+    text = "def test_network(network, images, labels):\n    return accuracy("
+    text += "network.forward(images[:1000]).argmax(axis=1), labels[:1000])"
+    with mock.patch.object(diagnosis, "candidates") as tried:
+        assert "Look at" not in str(plain_with("test_network", text))
+    assert not tried.called
+
+
 def test_every_change_of_every_operator_has_a_claim():
     tree = ast.parse(PLAIN)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
