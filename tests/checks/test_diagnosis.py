@@ -225,6 +225,13 @@ def test_a_file_that_changed_after_loading_is_not_searched(tmp_path):
     assert run_check("sigmoid", module).causes == ["property"]  # of the result alone
 
 
+def test_a_copy_of_the_network_may_be_evaluated():
+    own = "    was_training = network.training\n    network.train(False)\n    images ="
+    copied = "    network, was_training = copy.deepcopy(network).eval(), False\n    images ="
+    text = changed(own, copied, f"import copy\n{TORCH}")
+    assert report("evaluation", text).passed
+
+
 # What an exercise builds on.
 
 
