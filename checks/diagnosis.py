@@ -259,7 +259,8 @@ class Search:
         for candidate in candidates(source, theirs, failed):
             if time.process_time() > end or len(self._sure()) > 1:
                 break
-            if candidate.line in self.whole:
+            known_there = self._sure() if candidate.key not in MANY else self.whole
+            if candidate.line in known_there:
                 continue
             try:
                 functions = source.run_again(candidate.function, self.kept)
