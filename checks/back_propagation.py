@@ -55,6 +55,16 @@ IN_PLACE = Fault(
 )
 
 
+KEPT = ("a1", "z1", "a2", "y_hat")
+
+
+def _kept_changed(name: str) -> Fault:
+    """Return the fault of overwriting what forward keeps as `name`."""
+    likely = f"update_grad overwrites what forward keeps as {name}, so a second call goes wrong."
+    step = f"Give what is computed here a name of its own, without `self.`; leave self.{name}."
+    return Fault("changed in place", likely, step)
+
+
 SERIES = {"{}": 1, "{} after another": 1, "twice {}": 2}  # passes after each reset_grad()
 LAST_OF_SERIES = [("twice {}", 2)]  # is enough to see whether a change mends it
 
@@ -232,13 +242,21 @@ def _side_effects(make: Callable[..., Network], seed: int) -> None:
         x, y = random_images(sizes, batch, np.random.default_rng(seed + 1))
         network.reset_grad()
         y_hat = ask("forward(x)", network.forward, x)
+        forwarded = {name: np.array(getattr(network, name, 0)) for name in KEPT}
         kept = {"x": x.copy(), "y": y.copy(), "y_hat": np.array(y_hat)}
         ask("update_grad(y)", network.update_grad, y)
         _unchanged({"x": x, "y": y, "y_hat": np.asarray(y_hat)}, kept, IN_PLACE)
-        once = _read(network)
+        once, changed = _read(network), _overwritten(network, forwarded)
         ask("update_grad(y) for the second time", network.update_grad, kept["y"])
         half = {name: gradient / 2 for name, gradient in _read(network).items()}
-        _unchanged(half, once, IN_PLACE, "{}_grad / 2, after two calls")
+        fault = _kept_changed(changed) if changed else IN_PLACE
+        _unchanged(half, once, fault, "{}_grad / 2, after two calls")
+
+
+def _overwritten(network: Network, before: Gradients) -> str:
+    """Return the first attribute that forward kept and that holds other numbers now."""
+    now = {name: np.asarray(getattr(network, name, None)) for name in before}
+    return next((n for n in before if not np.array_equal(now[n].ravel(), before[n].ravel())), "")
 
 
 def _unchanged(

@@ -15,7 +15,13 @@ from torch.nn import functional
 from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
 from checks.functions import N_SAMPLES
-from checks.history import PERCENTAGE_FAULTS, ROUNDED, judge_history, percent_right
+from checks.history import (
+    MEANS_OF_BATCHES,
+    PERCENTAGE_FAULTS,
+    ROUNDED,
+    judge_history,
+    percent_right,
+)
 from checks.source import plain_function
 from checks.spies import (
     DIGITS,
@@ -28,6 +34,7 @@ from checks.spies import (
     Spy,
     Step,
     album_of,
+    judge_many_epochs,
     judge_steps,
     judge_stopping,
     numbers_of,
@@ -149,7 +156,7 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
     yield from _layers(state, _runs(network, (1, 1, 28, 28)))
     yield partial(_logits, network, state, seed)
     yield partial(_walked, network)
-    yield partial(_same_in_training, network, seed)
+    yield partial(_same_in_training, network, seed, plain_function(Net) is not None)
     yield partial(_net_seeds, Net, seed)
 
 
@@ -173,6 +180,11 @@ NOT_NAMED = Fault(
     "the network has no `layers` with these names, which the notebook walks through.",
     "Make `self.layers` an nn.Sequential of an OrderedDict with the names of the docstring.",
 )
+SHARED_LAYER = Fault(
+    "shared layer",
+    "one layer stands under several names, of which PyTorch lists only the first.",
+    "Make a new layer for each name, also those without weights: nn.ReLU() each time.",
+)
 RANDOM = Fault(
     "random in training",
     "something in the network is random in training mode, as dropout is.",
@@ -187,6 +199,10 @@ def _walked(network: nn.Module) -> Iterator[Verdict]:
         found = f"{', '.join(layers) or 'no layers'}."
         yield NET.wrong("names", found, f"{', '.join(NAMES)} among others.", NOT_NAMED)
         return
+    if len(getattr(network, "layers", layers)) > len(layers):
+        found, wanted = f"{', '.join(layers)}.", "each name with a layer of its own."
+        yield NET.wrong("names", found, wanted, SHARED_LAYER)
+        return
     x = torch.linspace(0, 1, 784).reshape(1, 1, 28, 28)
     whole, walked = ask("Net()(x)", network, x), x
     for name, layer in layers.items():
@@ -195,10 +211,38 @@ def _walked(network: nn.Module) -> Iterator[Verdict]:
     yield NET.judge("layers, one by one", [sample])
 
 
-def _same_in_training(network: nn.Module, seed: int) -> Iterator[Verdict]:
+NO_GRADIENTS = Fault(
+    "gradients off",
+    "no gradient reaches these parameters, so they can't be trained: forward cuts it off.",
+    "Leave `no_grad`, `detach` and `inference_mode` to those who evaluate.",
+)
+MODE_CHANGED = Fault(
+    "mode changed",
+    "forward changes the mode of the network.",
+    "Leave `train()` and `eval()` to those who train and evaluate.",
+)
+
+
+def _learnable(network: nn.Module, logits: Tensor) -> Iterator[Verdict]:
+    """See that the logits' gradients reach all parameters."""
+    if logits.requires_grad:
+        logits.sum().backward()
+    left = [name for name, values in network.named_parameters() if values.grad is None]
+    if left:
+        wanted = "gradients for all parameters."
+        yield NET.wrong("gradients", f"none for {', '.join(left)}.", wanted, NO_GRADIENTS)
+
+
+def _same_in_training(network: nn.Module, seed: int, here: bool) -> Iterator[Verdict]:
+    """Compare both modes; gradients and mode of a network in another process aren't seen."""
     x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
     evaluated = NET.numbers("logits", ask("Net()(x)", network.eval(), x))
-    trained = NET.numbers("logits", ask("Net()(x) in training mode", network.train(), x))
+    logits = ask("Net()(x) in training mode", network.train(), x)
+    trained = NET.numbers("logits", logits)
+    if here:
+        yield from _learnable(network, logits)
+    if here and not network.training:
+        yield NET.wrong("mode", "evaluation mode.", "training mode, as before.", MODE_CHANGED)
     if not distance(trained, evaluated) < CLOSE:
         yield NET.wrong("training mode", describe(trained), describe(evaluated), RANDOM)
 
@@ -313,6 +357,8 @@ def _ordered(state: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
 
 # Spies for trainNN and test_accuracy
 
+STEEP = 40  # how much a logit grows with its weight: gradients are so long that a cut shows
+
 
 class SpyNet(nn.Module, Spy):
     """Stands in for Net: its logits depend on images, steps so far, and ten weights at zero."""
@@ -326,11 +372,20 @@ class SpyNet(nn.Module, Spy):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10), and note the images and the mode."""
+        if x.ndim != 4 or x.shape[1:] != (1, 28, 28):
+            raise ValueError(f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28).")
         numbers = numbers_of(x.detach().cpu().numpy())
         mode = "training" if self.training or self.layer.training else "evaluating"
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode))
         n_steps = sum(note.call == "step" for note in self.notes)
-        return logits_of(self.album, numbers, n_steps).to(x.device) + self.weight
+        return logits_of(self.album, numbers, n_steps).to(x.device) + STEEP * self.weight
+
+    def __deepcopy__(self, memo: Any) -> "SpyNet":
+        """Return a copy that takes the same notes: a copy may be evaluated in its place."""
+        twin = SpyNet(self.album).train(self.training)
+        twin.load_state_dict(self.state_dict())
+        twin.notes = self.notes
+        return twin
 
 
 def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:
@@ -456,6 +511,11 @@ STEP_FIRST = Fault(
     "the step uses the gradient of the batch before: it comes before backward.",
     ORDER,
 )
+OTHER_OPTIMIZER = Fault(
+    "another optimizer",
+    "the weights are changed by something else than the optimizer that was passed in.",
+    "Call `optimizer.step()` of the argument; make no optimizer here, and change no weights.",
+)
 HISTORY_KEPT = Fault(
     "history kept",
     "a loss is kept as the tensor that `backward` was called on, and with it its whole history.",
@@ -471,12 +531,14 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     given = plan.data()
     network, optimizer, criterion, history = _train(trainNN, plan, True, seed, given)
     yield from untouched(TRAIN_NN, plan, given)
-    if finding := _loss_input(network.notes) or _gradient_finding(network, optimizer):
+    findings = _loss_input(network.notes), _strangers_step(network)
+    if finding := next(filter(None, findings), None) or _gradient_finding(network, optimizer):
         yield TRAIN_NN.wrong("steps", *finding)
     steps = net_steps(network.notes)
     yield from judge_steps(TRAIN_NN, network.notes, steps, plan)
     yield _modes(network.notes)
     yield partial(_seeded, trainNN, plan, seed, steps)
+    yield partial(judge_many_epochs, TRAIN_NN, partial(_steps_again, trainNN, seed), plan)
     yield _memory(criterion)
     yield partial(judge_history, TRAIN_NN, history, plan, steps)
     yield partial(_sizes, trainNN, seed)
@@ -487,11 +549,14 @@ def _seeded(
     trainNN: Callable[..., Any], plan: Plan, seed: int, steps: list[Step]
 ) -> Iterator[Verdict]:
     torch.rand(7)  # a training that draws from the global generator differs after this
-    again, *_ = _train(trainNN, plan, True, seed)
-    if net_steps(again.notes) != steps:
+    if _steps_again(trainNN, seed, plan) != steps:
         yield TRAIN_NN.wrong(
             "seed", "another order with the same seed.", "the same order.", UNSEEDED
         )
+
+
+def _steps_again(trainNN: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
+    return net_steps(_train(trainNN, plan, True, seed)[0].notes)
 
 
 def _diverge(trainNN: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
@@ -547,12 +612,21 @@ def _loss_input(notes: Sequence[Note]) -> Finding | None:
     return None
 
 
+def _strangers_step(network: SpyNet) -> Finding | None:
+    """See that no other optimizer changed the weights; the one passed in leaves them at 0."""
+    if not network.weight.detach().any():
+        return None
+    return Finding("steps of another optimizer.", "steps of the one passed in.", OTHER_OPTIMIZER)
+
+
 def _gradient_finding(network: SpyNet, optimizer: SpyOptimizer) -> Finding | None:
     """See that each step used the gradient of its own batch."""
     steps = net_steps(network.notes)
     own = [_gradient(network.album, step, n_steps) for n_steps, step in enumerate(steps)]
     used = [np.zeros(DIGITS) if g is None else np.array(g) for g in optimizer.gradients]
     wanted = "the gradient of the step's own batch."
+    if not all(step.images for step in steps):
+        return None  # a step without a loss of its own, of which the steps tell more
     if not steps or all(_alike(*pair) for pair in zip(used, own, strict=True)):
         return None
     found = "other gradients in the steps."
@@ -579,7 +653,7 @@ def _gradient(album: Album, step: Step, n_steps: int) -> Any:
     if not step.images or len(step.images) != len(step.labels):
         return np.zeros(DIGITS)
     weight = torch.zeros(DIGITS, requires_grad=True)
-    logits = logits_of(album, np.array(step.images), n_steps) + weight
+    logits = logits_of(album, np.array(step.images), n_steps) + STEEP * weight
     loss = functional.cross_entropy(logits, torch.tensor(step.labels))
     return torch.autograd.grad(loss, weight)[0].numpy()
 
@@ -639,6 +713,11 @@ STILL_GRADIENTS = Fault(
     "the result still carries what backward would need: gradients are not switched off.",
     "Compute it within `with torch.inference_mode():` or `torch.no_grad()`.",
 )
+GRADIENTS_OFF = Fault(
+    "gradients switched off",
+    "gradients stay switched off after evaluate, so that nothing can be trained any more.",
+    "Use `with torch.inference_mode():`, which ends with its block.",
+)
 MODE_LOST = Fault(
     "mode not restored",
     "the network is left in another mode than the one in which it came.",
@@ -682,15 +761,18 @@ def check_evaluation(
 ) -> Iterator[Verdict | Part]:
     """See that `evaluate` gives logits, and `test_accuracy` the percentage of right digits."""
     album = album_of(seed)
-    for n in (23, 1003) if asked_why() else (501 + seed % 9,):
-        for training in (True, False):
-            network, (images, _) = SpyNet(album).train(training), album.images(2000, n)
-            logits = ask("evaluate(network, images)", evaluate, network, images)
-            yield from _evaluated(network, logits, album, np.arange(2000, 2000 + n), training)
-    yield EVALUATION.right("logits")
-    if plain_function(evaluate):  # the mode of a network elsewhere does not come back with an error
-        yield _after_error(evaluate, album)
-    yield partial(_test_accuracy, test_accuracy, album, seed)
+    try:
+        for n in (23, 1003) if asked_why() else (501 + seed % 9,):
+            for training in (True, False):
+                network, (images, _) = SpyNet(album).train(training), album.images(2000, n)
+                logits = ask("evaluate(network, images)", evaluate, network, images)
+                yield from _evaluated(network, logits, album, np.arange(2000, 2000 + n), training)
+        yield EVALUATION.right("logits")
+        if plain_function(evaluate):  # a network's mode elsewhere does not come back with an error
+            yield _after_error(evaluate, album)
+        yield partial(_test_accuracy, test_accuracy, album, seed)
+    finally:
+        torch.set_grad_enabled(True)  # whatever was done to it
 
 
 def _evaluated(
@@ -708,6 +790,9 @@ def _evaluated(
     if getattr(found, "requires_grad", False):
         came = "logits that ask for gradients."
         yield EVALUATION.wrong("gradients", came, "none.", STILL_GRADIENTS)
+    if not torch.is_grad_enabled():
+        came = "no gradients any more, in the whole program."
+        yield EVALUATION.wrong("gradients, afterwards", came, "as before.", GRADIENTS_OFF)
     if {network.training, network.layer.training} != {training}:
         words = {True: "training mode.", False: "evaluation mode."}
         before = f"as before: {words[training]}"
@@ -733,6 +818,21 @@ def _after_error(evaluate: Callable[..., Any], album: Album) -> Verdict:
     return EVALUATION.wrong("mode after an error", came, wanted, MODE_LOST_BY_ERROR)
 
 
+TOO_FEW_LABELS = Fault(
+    "too few labels",
+    "images without a label are left out without a word, as `zip` does.",
+    "See that the numbers of images and labels are compared: `accuracy` does, `zip` doesn't.",
+)
+
+
+def _too_few_labels(test_accuracy: Callable[..., float], album: Album) -> Iterator[Verdict]:
+    images, labels = album.images(FIRST_VALIDATION, 23)
+    with contextlib.suppress(StudentError):
+        ask("test_accuracy(…)", test_accuracy, SpyNet(album), images, labels[:-1])
+        found, wanted = "a result for 23 images and 22 labels.", "a ValueError."
+        yield EVALUATION.wrong("too few labels", found, wanted, TOO_FEW_LABELS)
+
+
 def _test_accuracy(
     test_accuracy: Callable[..., float], album: Album, seed: int
 ) -> Iterator[Verdict]:
@@ -746,7 +846,8 @@ def _test_accuracy(
         require_all_seen(EVALUATION, network.notes, n)
         samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
-    yield EVALUATION.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED)
+    yield EVALUATION.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES)
+    yield from _too_few_labels(test_accuracy, album)
     if any(note.state == "training" for network in spies for note in network.notes):
         yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
     if any(network.weight.detach().any() for network in spies):

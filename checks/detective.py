@@ -286,6 +286,12 @@ def stories(names: Iterable[str], observations: list[Observation]) -> Iterator[S
     yield from (Story((fault,), _each(_wrong(fault))) for fault in PASS_FAULTS)
     yield from _scaled(names, observations)
     yield from (Story((fault, ASSIGNED), _last(_wrong(fault))) for fault in PASS_FAULTS)
+    divided = next(fault for fault in PASS_FAULTS if fault.key == "divided by batch")
+    yield from (Story((fault, divided), _each(_divided(_wrong(fault)))) for fault in PASS_FAULTS)
+
+
+def _divided(wrong: OfGraph) -> OfGraph:
+    return lambda g: {name: value / len(g.x) for name, value in wrong(g).items()}
 
 
 def _wrong(fault: Fault) -> Callable[..., Prediction]:

@@ -7,7 +7,7 @@ that makes the function right, on inputs of other seeds as well, names the mista
 
 import ast
 import contextlib
-import copy
+import pickle
 import re
 import tempfile
 import time
@@ -22,13 +22,12 @@ from unittest import mock
 
 from checks.asking import limited_to, quiet
 from checks.edits import (
-    LARGE,
     LATER,
     OPERATORS,
-    SMALL,
     Operator,
     Scope,
     constants,
+    fixed,
     missing,
     names,
     scope_of,
@@ -36,17 +35,19 @@ from checks.edits import (
     too_much,
 )
 from checks.exercises import Task, load_tasks, needs_of
-from checks.lines import Lines, Rewritten, added, everywhere, rearranged, renamed
+from checks.lines import Lines, Rewritten, added, everywhere, left_out, rearranged, renamed
 from checks.source import Source, plain_function
 from checks.verdicts import SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
 
 Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.4, False: 2.5}  # of computing, for trying changes if a cause is known, or not
+ANOTHER = 0.25  # for a second change, in another line, once one was found
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
 # Claims of large groups of changes, of which one may be right in a line that is not to blame.
-MANY = ("number", "fixed number", "fixed text", "name", "step missing", "factor missing",
-        "division missing", "term missing", "index missing")  # fmt: skip
+MANY = ("number", "expression", "fixed number", "fixed text", "name", "step missing",
+        "factor missing", "division missing", "term missing", "index missing",
+        "argument missing")  # fmt: skip
 SHORT = 0.25  # seconds for a call of a changed function
 OTHER_SEEDS = (7919, 7920)  # later ones: sizes depend on the seed, so a coincidence shows
 
@@ -193,15 +194,13 @@ class Search:
     args: list[Any]
     kwargs: dict[str, Any]
     kept: list[str]
-    whole: Fault | None = None  # claimed by a change that makes everything right
+    whole: dict[int, Fault] = field(default_factory=dict)  # by line whose change mends everything
     partly: dict[str, Fault] = field(default_factory=dict)  # by part that a change makes right
-    lines: set[int] = field(default_factory=set)  # where one change makes everything right
-    perhaps: set[int] = field(default_factory=set)  # where a number, a name or an addition does
 
     def mend(self, report: Report) -> Report:
         """Return the report with the causes that were found."""
         try:
-            source = Source(self.args)
+            source = Source(self.args, self.task.takes)
         except (ValueError, SyntaxError, OSError):
             return report
         with (
@@ -215,38 +214,64 @@ class Search:
 
     def _with_cause(self, verdict: Verdict, file: str) -> Verdict:
         """Return the verdict with the cause that was found or, if it has one, with its place."""
-        fault = self.whole or self.partly.get(verdict.part)
         if verdict.passed:
             return verdict
         if verdict.cause in WEAK:
+            fault = self._either() or self.partly.get(verdict.part)
             return verdict.by(fault) if fault else verdict
-        lines = self.lines or self.perhaps
-        if len(lines) != 1:
+        lines = self._sure() or [*self.whole]
+        if len(lines) != 1 or "at line" in verdict.found:
             return verdict  # of two lines, either may be the one to change
-        return replace(verdict, likely=f"{verdict.likely} Look at line {min(lines)} of {file}.")
+        return replace(verdict, likely=f"{verdict.likely} Look at line {lines[0]} of {file}.")
+
+    def _sure(self) -> list[int]:
+        return [line for line, fault in self.whole.items() if fault.key not in MANY]
+
+    def _either(self) -> Fault | None:
+        """Return what the changes that mend everything claim: the first, and one in another line.
+
+        Of a large group, a second one is heard only if the first is of such a group, too.
+        """
+        if not self.whole:
+            return None
+        first, *others = self.whole.items()
+        sure = first[0] in self._sure()
+        second = next((o for o in others if not sure or o[0] in self._sure()), None)
+        if second is None:
+            return first[1]
+        likely = f"{first[1].likely} Or else, {second[1].likely}"
+        step = (
+            f"Look at lines {first[0]} and {second[0]}: with a change in one of the two, the check "
+            "passes."
+        )
+        return Fault(first[1].key, likely, step)
 
     def _try_all(self, source: Source, report: Report) -> None:
         """Try changes while there is time; of a cause that is known, only the place is wanted."""
         file, start = Path(source.file).name, time.process_time()
         known, failed = report.causes[0] not in WEAK, _failed(report)
+        end = start + SECONDS[known]
+        unseen = self._mended(self.args, report)
+        if unseen is None:
+            return  # its mistake does not show in a short check, so no change can be judged by one
         others = {name for task in load_tasks() for name in task.writes}
         theirs = source.theirs(self._judged(report), others)
         for candidate in candidates(source, theirs, failed):
-            if time.process_time() - start > SECONDS[known]:
+            if time.process_time() > end or len(self._sure()) > 1:
                 break
+            known_there = self._sure() if candidate.key not in MANY else self.whole
+            if candidate.line in known_there:
+                continue
             try:
-                functions = source.run_again(candidate.function, self.task.takes, self.kept)
+                functions = source.run_again(candidate.function, self.kept)
             except Exception:
                 continue  # with this change it is no Python, or cannot be imported
             mended = self._mended(functions, report)
-            for part in mended or ():
+            for part in (mended or set()) - unseen:
                 self.partly.setdefault(part, _fault(candidate, file))
             if mended is None:
-                self.whole = self.whole or _fault(candidate, file)
-                lines = self.perhaps if candidate.key in MANY else self.lines
-                lines.add(candidate.line)
-                if not known or len(self.lines) > 1:
-                    break
+                self.whole[candidate.line] = _fault(candidate, file)
+                end = min(end, time.process_time() + ANOTHER)
 
     def _judged(self, report: Report) -> list[str]:
         """Return the functions that wrong verdicts are about: all, unless one is judged by itself.
@@ -295,27 +320,29 @@ def candidates(
     """
     scopes = [(node, scope_of(node, source.tree)) for node in theirs.values()]
     if failed:
-        for operator in (*OPERATORS, *LATER):
-            for node, scope in scopes:
-                yield from _changed(node, scope, operator, [failed])
+        yield from _by_operators(scopes, OPERATORS, [failed])
     yield from chain.from_iterable(_rewritten(node, everywhere(node)) for node, _ in scopes)
-    yield from _by_operators(scopes, SMALL)
+    for node, scope in scopes:
+        for candidate in _reordered(node, left_out(node, scope)):
+            if (candidate.key, candidate.line) != ("too much", failed):
+                yield candidate  # without the line that fails, nothing fails: no wonder
+    yield from _by_operators(scopes, OPERATORS)
+    yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
+    if failed:
+        yield from _by_operators(scopes, LATER, [failed])
     for orders in (rearranged, added):
         for node, scope in scopes:
-            for candidate in _reordered(node, orders(node, scope)):
-                if (candidate.key, candidate.line) != ("too much", failed):
-                    yield candidate  # without the line that fails, nothing fails: no wonder
-    yield from _by_operators(scopes, LARGE)
-    yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
+            yield from _reordered(node, orders(node, scope))
     yield from _by_operators(scopes, LATER)
 
 
 def _by_operators(
-    scopes: Sequence[tuple[ast.FunctionDef, Scope]], operators: Sequence[Operator]
-) -> Iterator[Candidate]:
+    scopes: Sequence[tuple[ast.FunctionDef, Scope]], operators: Sequence[Operator],
+    lines: Sequence[int] = (),
+) -> Iterator[Candidate]:  # fmt: skip
     for operator in operators:
         for node, scope in scopes:
-            yield from _changed(node, scope, operator)
+            yield from _changed(node, scope, operator, lines)
 
 
 def _changed(
@@ -328,7 +355,7 @@ def _changed(
         line = getattr(node, "lineno", getattr(parent, "lineno", function.lineno))
         if id(node) in spared or (name == "func" and operator is missing):
             continue
-        if operator in (names, constants, missing) and _is_order(parent):
+        if operator in (names, constants, fixed, missing) and _is_order(parent):
             continue  # another limit may hold always, or never, and be right by chance
         if operator is too_much and isinstance(parent, ast.Expr):
             continue  # leaving out whole lines comes later
@@ -398,9 +425,10 @@ def _reordered(function: ast.FunctionDef, orders: Iterator[Lines]) -> Iterator[C
 
 
 def _rewritten(function: ast.FunctionDef, changes: Iterator[Rewritten]) -> Iterator[Candidate]:
+    copied = pickle.dumps(function)  # much faster than copy.deepcopy
     for change in changes:
         held, place = function.body, change.at
-        new = change.rewrite(copy.deepcopy(function))
+        new = change.rewrite(pickle.loads(copied))
         function.body = ast.fix_missing_locations(new).body
         try:
             yield Candidate(function, getattr(place, "lineno", 0), change.key, change.claim)

@@ -21,6 +21,7 @@ CLAIMS = {
     "returned": "something else has to be returned than `{code}` does.",
     "self missing": "`self.` is missing before `{code}`.",
     "name": "`{code}` is the wrong variable here.",
+    "expression": "`{code}` is computed here, where a variable has to stand as it is.",
     "transpose": "{detail} in `{code}` the wrong way round (`.T`).",
     "order of the product": "the two sides of the product `{code}` stand the wrong way round.",
     "opposite": "`{code}` is the opposite of what it should be.",
@@ -32,6 +33,7 @@ CLAIMS = {
     "argument": "the argument `{detail}` of `{code}` is too much.",
     "argument missing": "an argument is missing in `{code}`.",
     "order of arguments": "the arguments of `{code}` stand in the wrong order.",
+    "order of parts": "the parts of `{code}` stand in the wrong order.",
     "sign": "the sign in or before `{code}` is wrong.",
     "operator": "the operator in `{code}` is wrong.",
     "sides": "the two sides of `{code}` stand the wrong way round.",
@@ -169,6 +171,9 @@ def names(node: Node, scope: Scope) -> Iterator[Change]:
     if loads(node) and (isinstance(node, ast.Name) or is_own(node)):
         for other in scope.variables:
             yield Change(other, "name")
+    elif isinstance(node, (ast.BinOp, ast.Call)):
+        for other in scope.variables:
+            yield Change(other, "expression")
     elif is_own(node):
         for name in scope.attributes:
             yield Change(ast.Attribute(ast.Name("self", LOAD), name, ast.Store()), "name")
@@ -224,7 +229,12 @@ def constants(node: Node, scope: Scope) -> Iterator[Change]:
         for other in _other_numbers(value):
             yield Change(ast.Constant(other), "number")
         yield Change(expression("np.e"), "number")
-    if isinstance(value, (int, str)):
+
+
+def fixed(node: Node, scope: Scope) -> Iterator[Change]:
+    """A variable for a fixed number or text."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(value, (int, str)) and not isinstance(value, bool):
         for name in scope.names:
             what = "fixed number" if isinstance(value, int) else "fixed text"
             yield Change(ast.Name(name, LOAD), what)
@@ -249,13 +259,31 @@ def keywords(node: Node, scope: Scope) -> Iterator[Change]:
     for number, argument in enumerate(node.args):
         rest = node.args[:number] + node.args[number + 1 :]
         yield Change(ast.Call(node.func, rest, node.keywords), "argument", ast.unparse(argument))
-        for second in range(number):
-            swapped = list(node.args)
-            swapped[second], swapped[number] = swapped[number], swapped[second]
-            yield Change(ast.Call(node.func, swapped, node.keywords), "order of arguments")
-    for name in scope.names if len(node.args) < 3 else ():
-        more = [*node.args, ast.Name(name, LOAD)]
-        yield Change(ast.Call(node.func, more, node.keywords), "argument missing")
+
+
+def exchanged(node: Node, scope: Scope) -> Iterator[Change]:
+    """Two parts of a tuple, or two arguments, in each other's places."""
+    if isinstance(node, ast.Tuple):
+        for parts in _exchanged(node.elts):
+            yield Change(ast.Tuple(parts, node.ctx), "order of parts")
+    if isinstance(node, ast.Call):
+        for args in _exchanged(node.args):
+            yield Change(ast.Call(node.func, args, node.keywords), "order of arguments")
+
+
+def _exchanged(nodes: list[ast.expr]) -> Iterator[list[ast.expr]]:
+    for second, first in ((n, m) for n in range(len(nodes)) for m in range(n)):
+        swapped = list(nodes)
+        swapped[first], swapped[second] = nodes[second], nodes[first]
+        yield swapped
+
+
+def more_arguments(node: Node, scope: Scope) -> Iterator[Change]:
+    """A variable more in a call."""
+    if isinstance(node, ast.Call) and len(node.args) < 3:
+        for name in scope.names:
+            more = [*node.args, ast.Name(name, LOAD)]
+            yield Change(ast.Call(node.func, more, node.keywords), "argument missing")
 
 
 def axes(node: Node, scope: Scope) -> Iterator[Change]:
@@ -317,6 +345,8 @@ def operators(node: Node, scope: Scope) -> Iterator[Change]:
         yield Change(node.operand, "sign")
     if isinstance(node, ast.BinOp):
         for other in OTHERS.get(type(node.op), ()):
+            if other in (ast.Mult, ast.Div) and ast.unparse(node.right) == "1":
+                continue  # that would only take the 1 away
             key = "sign" if {ast.Add, ast.Sub} == {type(node.op), other} else "operator"
             yield Change(ast.BinOp(node.left, other(), node.right), key)
         if isinstance(node.op, ONE_WAY):
@@ -358,8 +388,12 @@ def parentheses(node: Node, scope: Scope) -> Iterator[Change]:
         yield Change(ast.BinOp(inner, node.right.op, node.right.right), "parentheses")
     if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.BinOp):
         first = node.args[0]
-        called = ast.Call(node.func, [first.left, *node.args[1:]], node.keywords)
-        yield Change(ast.BinOp(called, first.op, first.right), "parentheses")
+        left, right = (
+            ast.Call(node.func, [side, *node.args[1:]], node.keywords)
+            for side in (first.left, first.right)
+        )
+        yield Change(ast.BinOp(left, first.op, first.right), "parentheses")
+        yield Change(ast.BinOp(first.left, first.op, right), "parentheses")
 
 
 def too_much(node: Node, scope: Scope) -> Iterator[Change]:
@@ -460,6 +494,7 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
         yield Change(ast.BinOp(node, ast.Div(), factor), "division missing")
         yield Change(ast.BinOp(node, ast.Add(), factor), "term missing")
         yield Change(ast.BinOp(node, ast.Sub(), factor), "term missing")
+        yield Change(ast.BinOp(factor, ast.Sub(), node), "term missing")
     for name in scope.names:
         length = ast.Call(ast.Name("len", LOAD), [ast.Name(name, LOAD)], [])
         yield Change(ast.BinOp(node, ast.Div(), length), "division missing")
@@ -467,13 +502,11 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
-SMALL: tuple[Operator, ...] = (
-    statements, selves, axes, slices, operators, powers, signs, too_much, parentheses, transposes,
-    functions,
+OPERATORS: tuple[Operator, ...] = (
+    statements, selves, fixed, axes, slices, operators, powers, signs, too_much, parentheses,
+    transposes, functions, exchanged, constants, keywords,
 )  # fmt: skip
-LARGE: tuple[Operator, ...] = (keywords, constants)
-OPERATORS: tuple[Operator, ...] = (*SMALL, *LARGE)
-LATER: tuple[Operator, ...] = (names, missing)  # very large groups
+LATER: tuple[Operator, ...] = (names, more_arguments, missing)  # very large groups
 
 
 def sites(node: Node) -> Iterator[tuple[Node, str, int | None]]:

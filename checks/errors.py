@@ -106,7 +106,8 @@ def student_places(error: BaseException) -> list[Place]:
 def _is_librarys(file: str) -> bool:
     libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
     ours = Path(file).parent == Path(__file__).parent
-    return ours or any(file.startswith(library) for library in libraries)
+    compiled = file.endswith((".pyx", ".pxd"))
+    return ours or compiled or any(file.startswith(library) for library in libraries)
 
 
 def _is_given(place: Place) -> bool:
@@ -166,6 +167,8 @@ def _shapes(node: ast.AST, frame: FrameType | None) -> Iterator[tuple[str, tuple
         parts = [node.left, node.right]
     elif isinstance(node, ast.AugAssign):
         parts = [ast.parse(ast.unparse(node.target), mode="eval").body, node.value]
+    elif isinstance(node, ast.Compare):
+        parts = [node.left, *node.comparators]
     elif isinstance(node, ast.Call):
         parts = [*node.args, *([node.func.value] if isinstance(node.func, ast.Attribute) else [])]
     elif isinstance(node, (ast.Subscript, ast.Attribute)):
@@ -194,6 +197,7 @@ def value_of(node: ast.expr, frame: FrameType | None) -> Any:
 WRONG_VALUES = (ValueError, RuntimeError, TypeError)
 SPELLING = "See how that name is spelled where it gets its value, and whether that comes first."
 NONE_GIVEN = "See which function gave it, and whether it ends with `return`."
+GIVEN = "Compare what is passed with the docstring of what is called."
 CONVERT = "Convert what doesn't fit; a text with values in it is best written as an f-string."
 MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (SystemExit, "", "exit", "`exit` ends the whole program, the notebook's kernel too.",
@@ -248,9 +252,37 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (TypeError, "Cannot interpret '(.*)' as a data type", "shape without parentheses",
      "{0} stands where the type of the numbers is wanted: all lengths belong into the first "
      "argument.", "Set the whole shape in parentheses of its own: np.zeros((rows, columns))."),
-    (TypeError, r"'([\w.]+)' object (?:is not (?:iterable|subscriptable)|does not support item)",
+    (TypeError, r"'([\w.]+)'(?: object (?:is not (?:iterable|subscriptable)|does not support item)|"
+     r" has no len)",
      "no array", "a value of the type {0} stands where an array or a list is wanted.",
      "Print what stands there, and see where it got its value."),
+    (TypeError, r"(list|tuple) indices must be integers or slices, not ([\w.]+)", "index",
+     "a {0} is indexed by a {1}: its entries have numbers, from 0 on, and no names.",
+     "Print what stands before the bracket: which of its entries is wanted?"),
+    ((TypeError, AttributeError), r"(?:must be|expected) (\w+), not ([\w.]+)", "wrong type",
+     "a {1} stands where a {0} is wanted.", "Print what stands there: a call may be missing."),
+    (TypeError, r"([\w.]+) is not a Module subclass", "no layer",
+     "{0} stands where a layer is wanted.", "Make the layer there, with its parentheses."),
+    (WRONG_VALUES, r"shape '?(\[.*\])'? is invalid for input of size (\d+)", "shapes",
+     "{1} numbers can't be laid out in the shape {0}: its lengths have another product.",
+     "See which axis has the wrong length; one of them may be -1, which is worked out."),
+    (WRONG_VALUES, r"cannot reshape array of size (\d+) into shape (\(.*\))", "shapes",
+     "{0} numbers can't be laid out in the shape {1}: its lengths have another product.",
+     "See which axis has the wrong length; one of them may be -1, which is worked out."),
+    (WRONG_VALUES, r"only (?:one dimension can be inferred|specify one unknown)", "shapes",
+     "-1 stands for a length that is worked out from all others, so it may come only once.",
+     "Write the other lengths as numbers."),
+    (WRONG_VALUES, r"tensor a \((\d+)\) must match .* tensor b \((\d+)\) at .* dimension (\d+)",
+     "shapes", "along axis {2}, one side has the length {0} and the other {1}.", SHAPES),
+    (WRONG_VALUES, r"broadcast together with (?:remapped )?shapes (\(.*?\)) ?(\(.*?\))", "shapes",
+     "the two sides have the shapes {0} and {1}, which don't fit each other.", SHAPES),
+    (ValueError, r"zip\(\) argument \d is (longer|shorter)", "shapes",
+     "what `zip` pairs is not of the same length.", "Print the length of each, just before."),
+    (TypeError, r"'([\w.]+)' object cannot be interpreted as an integer", "wrong type",
+     "a {0} stands where a whole number is wanted.", "Print what stands there, and its type."),
+    (ValueError, "; wanted ", "shapes",
+     "a function of the course was given something else than it wants.",
+     "Print what is passed to it, just before that line."),
     (TypeError, r"'([\w.]+)' object is not callable", "not a function",
      "what stands before the parenthesis is no function, but a value of the type {0}.",
      "Write the `*` of a product, and use square brackets for an index."),
@@ -271,6 +303,14 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (TypeError, r"unsupported operand type\(s\) for (\S+): '(\w+)' and '(\w+)'", "types",
      "`{0}` meets a {1} and a {2}, which don't go together.",
      CONVERT),
+    (TypeError, r"bad operand type for (?:unary )?(\S+): '([\w.]+)'", "types",
+     "`{0}` meets a {1}, with which it can't compute.", "Print what stands there."),
+    (IndexError, "only integers, slices|must be of integer", "index",
+     "what stands in the brackets is no index: that is a whole number, an array of whole numbers "
+     "or of True and False, or a slice.", "Print what stands in the brackets, and its dtype."),
+    (RuntimeError, "only for scalar outputs", "backward of many",
+     "`backward` is called on many numbers; the loss of a batch is a single one.",
+     "Call `backward` on what the criterion returns."),
     (TypeError, r"unexpected keyword argument '(\w+)'", "unknown argument",
      "what is called there has no argument `{0}`.", "Look its arguments up in the documentation."),
     (TypeError, r"missing \d+ required positional arguments?: (.*)", "argument missing",
@@ -323,7 +363,9 @@ def _attribute_error(error: BaseException, place: Place) -> Explanation | None:
         step = f"Write `self.{name}` where it gets its value: so the network keeps it."
         return Explanation("", "self missing", likely, step)
     if place.frame and f".{name}" not in place.code and thing is not values.get("self"):
-        return None  # it arose in a function of the course, from what it was handed
+        likely = f"a function that is called there got something without `{name}`"
+        likely += f": a {type(thing).__name__}." if thing is not None else "."
+        return Explanation("", "wrong type", likely, GIVEN)
     before = place.part.rpartition(f".{name}")[0]
     shown = (
         f"`{before}`"
@@ -354,8 +396,8 @@ def _no_record(error: BaseException, place: Place) -> Explanation | None:
 
 
 MISFITS = re.compile(
-    r"shape|dimension|broadcast|aligned|mismatch|size of tensor|cannot be multiplied|axis \d|"
-    r"boolean index"
+    r"shape|dimension|broadcast|target|aligned|mismatch|size of tensor|cannot be multiplied|"
+    r"axis \d|boolean index"
 )
 
 

@@ -33,6 +33,16 @@ EPSILON = Fault(
     "something bounds the logarithm, as a small number does that is added within it, or `np.clip`.",
     "Use the right-hand form of the formula: there, no logarithm of 0 can come up.",
 )
+TRUTH_VALUES = Fault(
+    "truth values",
+    "a comparison is returned as it is, and True and False are no numbers to compute with.",
+    "Convert it: `.astype(np.float32)`.",
+)
+SHORTENED = Fault(
+    "float32",
+    "numbers are cut to fewer bits than the arguments have, so digits are lost.",
+    "Leave out the conversion, or make arrays in the type of the argument, `a.dtype`.",
+)
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
 N_SAMPLES = 2  # what is a coincidence in one of them is none in both
@@ -79,7 +89,20 @@ class Judge:
                     yield self.exercise.wrong(
                         title, describe(after), describe(before), INPUT_CHANGED
                     )
-        yield self._verdict(name, samples)
+        verdict = self._verdict(name, samples)
+        yield (self._type_verdict(name, samples) if verdict.passed else None) or verdict
+
+    def _type_verdict(self, name: str, samples: list[Sample]) -> Verdict | None:
+        """See that numbers come back, and none that are shorter than those that went in."""
+        for found, wanted, inputs in samples:
+            kind = np.asarray(found).dtype
+            given = [v.dtype for v in inputs if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
+            widest = max(given, key=lambda dtype: dtype.itemsize, default=kind)
+            if kind.kind == "b" != wanted.dtype.kind:
+                return self.exercise.wrong(name, "True and False.", "numbers.", TRUTH_VALUES)
+            if kind.kind == "f" and kind.itemsize < widest.itemsize:
+                return self.exercise.wrong(name, f"{kind} numbers.", f"{widest}.", SHORTENED)
+        return None
 
     def _verdict(self, name: str, samples: list[Sample]) -> Verdict:
         overflow = self.overflow.get(name)
@@ -304,6 +327,8 @@ CROSS_ENTROPY_FAULTS = (
     Fault("softmax missing", "softmax is missing: the logits themselves are used.",
           "`a` holds logits, not probabilities; see the docstring.",
           lambda a, y: -np.log(a)[y == 1].sum()),
+    Fault("softmax missing", "the logits themselves are summed: softmax and log are missing.",
+          "See the formula above the exercise.", lambda a, y: -a[y == 1].sum()),
     Fault("both classes", "(1 - y) log(1 - y_hat) is added, which belongs to two-class problems.",
           "The formula above the exercise has one sum only.",
           lambda a, y: _loss(a, y) - np.log1p(-_softmax(a))[y == 0].sum()),

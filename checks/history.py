@@ -72,6 +72,26 @@ def _of_most_probable(fault: Fault) -> Fault:
 PERCENTAGE_FAULTS = (LEAST_PROBABLE, *map(_of_most_probable, ACCURACY_FAULTS))
 
 
+def _is_mean_of_batches(found: Array, probabilities: Array, true: Array) -> bool:
+    """Whether a percentage is the mean of those of batches, of whatever size."""
+    right = probabilities.argmax(axis=1) == true
+    for size in range(2, len(true)):
+        starts = np.arange(0, len(true), size)
+        sizes = np.diff([*starts, len(true)])
+        mean = 100 * (np.add.reduceat(right.astype(float), starts) / sizes).mean()
+        if abs(mean - found) < 1e-9:
+            return True
+    return False
+
+
+MEANS_OF_BATCHES = (
+    Fault("mean of batches", "this is the mean of the percentages of batches, in which an image of "
+          "a smaller last batch counts more than others.",
+          "Count the right ones of all batches, and divide by the number of all images.",
+          _is_mean_of_batches),
+)  # fmt: skip
+
+
 class Epoch(NamedTuple):
     """An epoch of a training: its steps, and how many there were before."""
 
@@ -131,6 +151,27 @@ RIGHT: dict[str, tuple[Quantity, ...]] = {
 }
 AT_THE_END = "Record at the end of each epoch, when all its steps are taken."
 MEAN = "Add up the losses of all images of the epoch, and divide by their number."
+SUMS: dict[str, Quantity] = {
+    "the sum of the losses of all images": lambda e: e.losses().sum(),
+    "the sum of the batches' mean losses": lambda e: (e.losses() / e.sizes()).sum(),
+    "the loss of the last batch": lambda e: e.losses()[-1],
+}
+DIVISORS: dict[str, Callable[[Epoch], int]] = {
+    "the number of images": lambda e: e.plan.n_images,
+    "the number of batches": lambda e: len(e.steps),
+    "the batch size": lambda e: e.plan.batch_size,
+    "the number of epochs": lambda e: e.plan.n_epochs,
+}
+
+
+def _quotients() -> Iterator[Fault]:
+    """Yield, as faults, one sum divided by one number; the right pair and one more come apart."""
+    pairs = [*itertools.product(SUMS.items(), DIVISORS.items())]
+    for (what, total), (by, number) in (*pairs[1:5], *pairs[6:]):
+        wrong = lambda e, t=total, n=number: t(e) / max(1, n(e))  # noqa: E731
+        yield Fault("property", f"this is {what}, divided by {by}.", MEAN, wrong)
+
+
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "train_accuracy": (
         Fault("fraction", "this is a fraction, not a percentage.", "Multiply by 100.",
@@ -160,8 +201,6 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     "loss": (
         Fault("total loss", "this is the sum over all images, not their mean.", MEAN,
               lambda e: e.losses().sum()),
-        Fault("divided by batches", "the sum over all images is divided by the number of batches.",
-              MEAN, lambda e: e.losses().mean()),
         Fault("sum of batches", "the batches' mean losses are added up.", MEAN,
               lambda e: (e.losses() / e.sizes()).sum()),
         Fault("mean of batches", "this is the mean of the batches' means, in which an image of the "
@@ -169,6 +208,7 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
               lambda e: (e.losses() / e.sizes()).mean()),
         Fault("last batch only", "this is the mean loss of the last batch.", MEAN,
               lambda e: e.losses()[-1] / e.sizes()[-1]),
+        *_quotients(),
     ),
 }  # fmt: skip
 NOT_EACH_EPOCH = Fault(
@@ -256,7 +296,16 @@ def _judge_quantity(
         Sample(value, right(epoch), (epoch,)) for value, epoch in zip(values, epochs, strict=True)
     ]
     near = 5e-5 if name == "loss" else ROUNDED
-    yield exercise.judge(name, samples, FAULTS[name], near)
+    faults = (*FAULTS[name], *_others(name))
+    yield exercise.judge(name, samples, faults, near)
+
+
+def _others(name: str) -> Iterator[Fault]:
+    """Yield, as faults, the other quantities in the place of this one."""
+    for other in RIGHT.keys() - {name}:
+        for quantity in RIGHT[other]:
+            likely = f"this is what {other.replace('_', ' ')} should hold."
+            yield EXCHANGED._replace(likely=likely, wrong=quantity)
 
 
 def _off(values: Array, epochs: Sequence[Epoch], right: Quantity) -> float:

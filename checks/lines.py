@@ -50,28 +50,33 @@ def places_of(function: ast.FunctionDef) -> list[Place]:
 
 
 def rearranged(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
-    """Yield the function with `return` at its end, and with one line left out or moved.
-
-    A line that does harm where it stands may do none elsewhere, so that it is left out first.
-    """
+    """Yield the function with `return` at its end, and with one line moved."""
     yield from _returned(function, scope)
     places = places_of(function)
-    for left_out in (True, False):
-        for place in places:
-            held = getattr(place[0], place[1])
-            for number, statement in enumerate(held):
-                if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                    continue  # a docstring
-                rest = held[:number] + held[number + 1 :] or [ast.Pass()]
-                if left_out and isinstance(statement, ast.Try):
-                    new = held[:number] + statement.body + held[number + 1 :]
-                    claim = "`except` hides an error here that has to leave the function."
-                    yield Lines([(*place[:2], new)], statement, "error hidden", claim)
-                if left_out:
-                    claim = "this line is too much."
-                    yield Lines([(*place[:2], rest)], statement, "too much", claim)
-                else:
-                    yield from _moved(statement, place, rest, number, places)
+    for place, held, number in _lines(places):
+        rest = held[:number] + held[number + 1 :] or [ast.Pass()]
+        yield from _moved(held[number], place, rest, number, places)
+
+
+def left_out(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
+    """Yield the function without one of its lines, which may do no harm elsewhere."""
+    for place, held, number in _lines(places_of(function)):
+        statement, claim = held[number], "this line is too much."
+        if isinstance(statement, ast.Try):
+            new = held[:number] + statement.body + held[number + 1 :]
+            hidden = "`except` hides an error here that has to leave the function."
+            yield Lines([(*place[:2], new)], statement, "error hidden", hidden)
+        rest = held[:number] + held[number + 1 :] or [ast.Pass()]
+        yield Lines([(*place[:2], rest)], statement, "too much", claim)
+
+
+def _lines(places: list[Place]) -> Iterator[tuple[Place, Statements, int]]:
+    """Yield every statement but docstrings: the place, what it holds, and the number in it."""
+    for place in places:
+        held: Statements = getattr(place[0], place[1])
+        for number, statement in enumerate(held):
+            if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+                yield place, held, number
 
 
 def _returned(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
@@ -99,6 +104,8 @@ def _moved(
         for position in range(len(held) + 1):
             if same and position == number:
                 continue
+            if same and position < number and isinstance(statement, ast.Return):
+                continue  # it would only keep what stands before it from being run
             if any(isinstance(before, ast.Return) for before in held[:position]):
                 continue  # nothing behind a return is ever run
             new = [*held[:position], statement, *held[position:]]

@@ -202,7 +202,11 @@ def _shapes(network: Network) -> Iterator[Verdict]:
         found = INITIALIZATION.attribute(network, name).shape
         if found != shape:
             told = f"the shape {found}.", f"{shape}, for the sizes {SIZES}."
-            INITIALIZATION.halt(name, *told, _shape_cause(found, shape, DEFAULT_SHAPES[name]))
+            whose = next((other for other, its in wanted.items() if its == found), "")
+            cause = _shape_cause(found, shape, DEFAULT_SHAPES[name])
+            if cause is UNKNOWN and whose:
+                cause = Fault("shape", f"this is the shape of {whose}.", SHAPES.step)
+            INITIALIZATION.halt(name, *told, cause)
     yield INITIALIZATION.right("shapes")
 
 
@@ -276,7 +280,31 @@ def _seeds(
             "seed", "the same weights for different seeds.", "different weights.", SEED_IGNORED
         )
     else:
+        yield from _generators(make, seed)
         yield INITIALIZATION.right("seed")
+
+
+NO_GENERATOR = Fault(
+    "no generator",
+    "the argument seed may be a generator, too, by the first lines of __init__.",
+    "np.random.default_rng(seed) takes both, and gives a generator back as it is.",
+)
+
+
+def _generators(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
+    """See that a generator may stand in the place of a seed."""
+    call = "MLP(4, 3, 2, seed=np.random.default_rng(1))"
+    try:
+        one, two = (
+            read_parameters(ask(call, make, 4, 3, 2, seed=np.random.default_rng(1 + seed)))["W1"]
+            for _ in range(2)
+        )
+    except StudentError as error:
+        yield INITIALIZATION.error(error, NO_GENERATOR)
+        return
+    if not np.array_equal(one, two):
+        found = "different weights from equal generators."
+        yield INITIALIZATION.wrong("seed", found, "the same weights.", UNSEEDED)
 
 
 # forward
@@ -428,6 +456,11 @@ SHARED_ARRAY = Fault(
     "two gradients are one and the same array.",
     "Make an array of zeros for each gradient.",
 )
+PARAMETER_TYPE = Fault(
+    "type of the parameter",
+    "the step has changed the type of the numbers, as a factor of 64 bits does.",
+    "Use lr as it is, or change the array in place: `self.W1 -= …`.",
+)
 STEP = "See in the section which way a step goes, and how long it is."
 # From a parameter p, its right step d and the learning rate.
 STEPS = (
@@ -456,6 +489,7 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
         before = random_parameters(sizes, seed + number)
         for _ in range(2):  # the second step starts where the first one ended
             gradients = _set_random_gradients(network, before, np.random.default_rng(seed + 1))
+            right_forward(network, np.ones((BATCH, sizes[0])))
             ask(f"update_params({lr})", network.update_params, lr)
             for name in PARAMETERS:
                 inputs = (before[name], -lr * gradients[name], lr)
@@ -469,12 +503,12 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
 
 def _other_length(sample: Sample) -> Fault:
     """Suspect a step of another length, the one that the first number took."""
-    start, step, lr = sample.inputs
+    start, step, _ = sample.inputs
     if sample.found.shape != start.shape:
         return UNKNOWN._replace(wrong=lambda p, d, lr: np.nan)
     with np.errstate(all="ignore"):  # what came may be anything
         factor = ((sample.found - start) / step).flat[0]
-    likely = f"the step is {abs(factor * lr):.4g} times the gradient: lr is not used as it is."
+    likely = f"the step is {abs(factor):.4g} times as long as lr * gradient."
     return Fault("lr ignored", likely, STEP, lambda p, d, lr: p + factor * d)
 
 
@@ -499,6 +533,13 @@ def _gradient_types(make: Callable[..., Network]) -> Verdict:
             part = f"{name}_grad, after reset_grad"
             told = f"numbers of the type {found}.", f"float32, the type of {name}."
             return UPDATE_PARAMS.wrong(part, *told, GRADIENT_TYPE)
+    right_forward(network, np.ones((BATCH, 4)))  # a step comes after a batch
+    ask("update_params(0.1)", network.update_params, 0.1)
+    for name in PARAMETERS:
+        found = UPDATE_PARAMS.attribute(network, name).dtype
+        if found != np.float32:
+            told = f"numbers of the type {found}.", "float32, as before."
+            return UPDATE_PARAMS.wrong(f"{name}, after update_params", *told, PARAMETER_TYPE)
     return UPDATE_PARAMS.right("reset_grad")
 
 

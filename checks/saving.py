@@ -46,13 +46,23 @@ FILES_MISSING = Fault(
 )
 NO_MANIFEST = Fault(
     "no manifest",
-    "no manifest is written, which would tell that these four files belong together.",
-    TOGETHER,
+    "there is no manifest of this name, which would tell that these four files belong together.",
+    f"Begin by `with write_together(path)`, with the path of the manifest. {TOGETHER}",
 )
 STRANGE_MANIFEST = Fault(
     "manifest without the files",
     "the manifest doesn't list these four files as they are now.",
-    "Write each parameter into the file that `open_file(path)` gives.",
+    "Write all four within one `with write_together(…)`, each into the file that it gives for it.",
+)
+EMPTY = Fault(
+    "empty file",
+    "the file is empty: what was to be written into it went elsewhere.",
+    "Write into the file that `open_file(path)` gives: `np.save(file, …)`, and not to its path.",
+)
+ERROR_HIDDEN = Fault(
+    "error hidden",
+    "an error of writing is caught, so whoever called takes the weights for saved.",
+    "Let the error leave the function: catch nothing here.",
 )
 HALF_SAVED = Fault(
     "half saved",
@@ -137,6 +147,7 @@ def _saved(save_weights: Callable[..., None], networks: Networks) -> Iterator[Ve
         yield from wrong or [SAVE.right("files")]
         if not wrong:
             yield _interrupted(save_weights, folder)
+            yield from _impossible(save_weights, networks[PREFIXES[0]], folder)
 
 
 def _files(folder: Path, networks: Networks) -> Iterator[Verdict]:
@@ -162,7 +173,8 @@ def _held_in(file: Path, networks: tuple[Parameters, Parameters], name: str) -> 
     except (OSError, ValueError, EOFError) as error:
         values, told = None, f"{type(error).__name__}: {error}."
     if not isinstance(values, np.ndarray):
-        return SAVE.wrong(file.name, told, f"{name}, by `np.save`.", NOT_READABLE)
+        fault = NOT_READABLE if file.stat().st_size else EMPTY
+        return SAVE.wrong(file.name, told, f"{name}, by `np.save`.", fault)
     faults = {GRADIENT_SAVED: getattr(networks[0], f"{name}_grad")}
     return _held(SAVE, file.name, values, networks, name, faults)
 
@@ -196,6 +208,20 @@ def _interrupted(save_weights: Callable[..., None], folder: Path) -> Verdict:
         found = f"{', '.join(changed)} changed, though the network has no W2."
         return SAVE.wrong("an error while saving", found, "all files as before.", HALF_SAVED)
     return SAVE.right("an error while saving")
+
+
+def _impossible(
+    save_weights: Callable[..., None], network: Parameters, folder: Path
+) -> Iterator[Verdict]:
+    """See that an error of writing is told: a folder can't be made where a file stands."""
+    prefix, found = folder / f"{PREFIXES[0]}_W1.npy" / "weights", "no exception."
+    try:
+        ask("save_weights(network, prefix)", save_weights, network, prefix)
+    except StudentError as error:
+        if isinstance(error.error, OSError):
+            return
+        found = f"{error}."
+    yield SAVE.wrong("a folder that can't be written", found, "an OSError.", ERROR_HIDDEN)
 
 
 # Loading.
@@ -232,30 +258,30 @@ def _held_by(
     return _held(LOAD, f"{name} of the {prefix} network", values, pair, name, faults)
 
 
-def _another_size(prefix: Path, seed: int) -> None:
+def _another_size(prefix: Path, name: str, seed: int) -> None:
     _save_rightly(Parameters(seed, 3), prefix)
 
 
-def _another_type(prefix: Path, seed: int) -> None:
+def _another_type(prefix: Path, name: str, seed: int) -> None:
     _save_rightly(Parameters(seed, dtype=np.float64), prefix)
 
 
-def _damaged(prefix: Path, seed: int) -> None:
+def _damaged(prefix: Path, name: str, seed: int) -> None:
     Path(f"{prefix}_manifest.json").unlink()  # else it would tell
-    file = Path(f"{prefix}_b2.npy")
+    file = Path(f"{prefix}_{name}.npy")
     file.write_bytes(file.read_bytes()[:-5])
 
 
-def _two_savings(prefix: Path, seed: int) -> None:
-    np.save(f"{prefix}_b2.npy", Parameters(seed + 1).b2)  # type: ignore[attr-defined]
+def _two_savings(prefix: Path, name: str, seed: int) -> None:
+    np.save(f"{prefix}_{name}.npy", getattr(Parameters(seed + 1), name))
 
 
-def _missing(prefix: Path, seed: int) -> None:
-    Path(f"{prefix}_b2.npy").unlink()
+def _missing(prefix: Path, name: str, seed: int) -> None:
+    Path(f"{prefix}_{name}.npy").unlink()
 
 
 # Files that don't fit: what is done to right ones, and the error that this has to raise.
-REFUSED: dict[str, tuple[Callable[[Path, int], None], type[Exception]]] = {
+REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
     "another size": (_another_size, ValueError),
     "another type": (_another_type, ValueError),
     "a damaged file": (_damaged, ValueError),
@@ -265,13 +291,19 @@ REFUSED: dict[str, tuple[Callable[[Path, int], None], type[Exception]]] = {
 
 
 def _refused(load_weights: Callable[..., None], part: str, seed: int) -> Iterator[Verdict]:
-    """See that files that don't fit are refused, and that the network stays as it was."""
+    """See that files that don't fit are refused, whichever of them it is."""
+    verdicts = [_refused_with(load_weights, part, name, seed) for name in ("b2", "W1", "b1", "W2")]
+    yield next((verdict for verdict in verdicts if not verdict.passed), verdicts[0])
+
+
+def _refused_with(load_weights: Callable[..., None], part: str, name: str, seed: int) -> Verdict:
+    """See that the file of a parameter is refused, and that the network stays as it was."""
     spoil, kind = REFUSED[part]
     network, before = Parameters(seed + 3), Parameters(seed + 3)
     with tempfile.TemporaryDirectory() as scratch:
         prefix = Path(scratch, "first")
         _save_rightly(Parameters(seed), prefix)
-        spoil(prefix, seed)
+        spoil(prefix, name, seed)
         found, refused = "no exception.", False
         try:
             ask("load_weights(network, prefix)", load_weights, network, prefix)
@@ -279,13 +311,13 @@ def _refused(load_weights: Callable[..., None], part: str, seed: int) -> Iterato
             found, refused = f"{error}.", isinstance(error.error, kind)
     same = all(np.array_equal(getattr(network, n), getattr(before, n)) for n in PARAMETERS)
     if refused and same:
-        yield LOAD.right(part)
-        return
+        return LOAD.right(part)
     found += "" if same else " The network has changed."
+    found += f" (It is {name} that doesn't fit.)" if name != "b2" else ""
     fault = TWO_SAVINGS if part == "files of two savings" else TAKES_ANYTHING
     fault = HALF_LOADED if refused else fault
     wanted = f"a {kind.__name__}, and the network as it was."
-    yield LOAD.wrong(part, found, wanted, fault)
+    return LOAD.wrong(part, found, wanted, fault)
 
 
 # Both.

@@ -1,6 +1,7 @@
 """The student's source text: what is in it, which functions are theirs, and it with a change."""
 
 import ast
+import inspect
 import linecache
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache, cached_property
@@ -10,11 +11,11 @@ from typing import Any
 
 
 def plain_function(function: Any) -> FunctionType | None:
-    """Return `function` itself, or a method of a class; None for what is neither, or elsewhere."""
+    """Return `function`, freed of decorators, or a method of a class; None for all else."""
     if isinstance(function, type):
         own = (value for value in vars(function).values() if isinstance(value, FunctionType))
         return next(own, None)
-    return function if isinstance(function, FunctionType) else None
+    return inspect.unwrap(function) if isinstance(function, FunctionType) else None
 
 
 def syntax_slip(function: Any) -> SyntaxError | None:
@@ -37,10 +38,11 @@ def _text(function: FunctionType) -> str:
 class Source:
     """The module of a student's functions, as text that can be changed and run again.
 
+    `takes` are the names of those of its functions and classes that are wanted then.
     Raises ValueError if there is no text, or one that is newer than the functions.
     """
 
-    def __init__(self, functions: Sequence[Any]) -> None:
+    def __init__(self, functions: Sequence[Any], takes: Sequence[str]) -> None:
         plain = [plain_function(function) for function in functions]
         if not plain or plain[0] is None or any(f is None for f in plain):
             raise ValueError("there is no function with a source text.")
@@ -50,6 +52,8 @@ class Source:
         compiled = set(_codes(compile(text, self.file, "exec")))
         if not all(f is not None and _signature(f.__code__) in compiled for f in plain):
             raise ValueError("the file was changed after it was loaded.")
+        self.takes = takes
+        self._rest = self._unchanged()  # now: later, a change may be in place in the tree
 
     @cached_property
     def functions(self) -> dict[str, ast.FunctionDef]:
@@ -78,37 +82,28 @@ class Source:
         node = self.functions.get(name)
         return node is not None and node.returns is not None
 
-    def run_again(
-        self, changed: ast.FunctionDef, takes: Sequence[str], kept: Sequence[str] = ()
-    ) -> list[Any]:
-        """Return what the module calls `takes` once `changed`, a part of `tree`, is compiled anew.
+    def run_again(self, changed: ast.FunctionDef, kept: Sequence[str] = ()) -> list[Any]:
+        """Return what was taken of the module, once `changed`, a part of `tree`, is compiled anew.
 
         The module itself stays as it was, and so do the functions `kept`. Raises whatever running
         it raises.
         """
         space = dict(self.globals)
-        exec(self._rest(takes), space)
+        exec(self._rest, space)
         space |= {name: self.globals[name] for name in kept if name in self.globals}
         top = next(node for node in self.tree.body if node is changed or _holds(node, changed))
         exec(compile(ast.Module([top], []), self.file, "exec"), space)
-        return [space[name] for name in takes]
+        return [space[name] for name in self.takes]
 
-    def _rest(self, takes: Sequence[str]) -> CodeType:
+    def _unchanged(self) -> CodeType:
         """All functions, so that they call each other's changed forms, and the classes wanted."""
-        key = tuple(takes)
-        if key not in self._compiled:
-            nodes: list[ast.stmt] = [
-                node
-                for node in self.tree.body
-                if isinstance(node, ast.FunctionDef)
-                or (isinstance(node, ast.ClassDef) and node.name in takes)
-            ]
-            self._compiled[key] = compile(ast.Module(nodes, []), self.file, "exec")
-        return self._compiled[key]
-
-    @cached_property
-    def _compiled(self) -> dict[tuple[str, ...], CodeType]:
-        return {}
+        nodes: list[ast.stmt] = [
+            node
+            for node in self.tree.body
+            if isinstance(node, ast.FunctionDef)
+            or (isinstance(node, ast.ClassDef) and node.name in self.takes)
+        ]
+        return compile(ast.Module(nodes, []), self.file, "exec")
 
 
 @cache

@@ -353,7 +353,7 @@ def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
         return None
     found = f"steps with the gradient of {', '.join(map(str, sorted(sizes)[:4]))} images."
     rest_only = sizes == {plan.n_images % plan.batch_size} and len(steps) == plan.n_epochs
-    fault = ONCE_AN_EPOCH if rest_only else UNKNOWN
+    fault = ONCE_AN_EPOCH if rest_only else ALL_AT_ONCE if sizes == {plan.n_images} else UNKNOWN
     return Finding(found, f"{plan.batch_size}, and the rest at the end.", fault)
 
 
@@ -364,6 +364,11 @@ ONCE_AN_EPOCH = Fault(
 )
 
 
+ALL_AT_ONCE = Fault(
+    "property",
+    "one step is taken in each epoch, with the gradient of all its images.",
+    "See that each batch of batch_size images has its own gradient and its own step.",
+)
 LAST_DROPPED = Fault(
     "last batch dropped",
     "the last, smaller batch of each epoch is left out.",
@@ -491,6 +496,24 @@ def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
     if {note.call for note in notes} & {"update_grad", "criterion"}:
         return Finding("no step at all.", "a step for each batch.", NEVER_UPDATED)
     return Finding("no gradient and no step.", "both for each batch.", NOT_REACHED)
+
+
+STOPS_EARLY = Fault(
+    "stops early",
+    "the training ends before all its epochs are done, as when an accuracy has fallen.",
+    "See what ends the loop over the epochs: neither `break` nor `return` may.",
+)
+
+
+def judge_many_epochs(
+    exercise: Exercise, train: Callable[[Plan], Sequence[Step]], plan: Plan
+) -> Iterator[Verdict]:
+    """See that a training goes on to its end, however losses and accuracies go up and down."""
+    plan = plan._replace(n_images=4, batch_size=4, n_epochs=9)
+    found = len(train(plan))
+    if found != plan.n_epochs:
+        told = f"{found} epochs, when {plan.n_epochs} were asked for."
+        yield exercise.wrong("epochs", told, f"{plan.n_epochs}.", STOPS_EARLY)
 
 
 GOES_ON = Fault(

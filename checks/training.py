@@ -11,6 +11,7 @@ from checks.check import Part, check
 from checks.functions import Draw, Judge
 from checks.history import (
     ACCURACY_FAULTS,
+    MEANS_OF_BATCHES,
     PERCENTAGE_FAULTS,
     ROUNDED,
     judge_history,
@@ -25,6 +26,7 @@ from checks.spies import (
     SpyNetwork,
     Step,
     album_of,
+    judge_many_epochs,
     judge_steps,
     judge_stopping,
     require_all_seen,
@@ -174,7 +176,8 @@ def check_test_network(
             yield TEST_NETWORK.wrong("images", "the network was trained.", "a test only.", TRAINS)
         require_all_seen(TEST_NETWORK, spy.notes, n)
         samples.append(percentage(album, value, first, n))
-    yield TEST_NETWORK.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED)
+    facts = MEANS_OF_BATCHES
+    yield TEST_NETWORK.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=facts)
 
 
 def percentage(album: Album, found: Any, first: int, n: int) -> Sample:
@@ -216,6 +219,8 @@ def check_train_network(
     yield from untouched(TRAIN_NETWORK, plan, given)
     yield from judge_steps(TRAIN_NETWORK, spy.notes, steps, plan)
     yield partial(_seeded, train_network, plan, seed, steps)
+    again = partial(_steps_again, train_network, seed)
+    yield partial(judge_many_epochs, TRAIN_NETWORK, again, plan)
     yield partial(judge_history, TRAIN_NETWORK, history, plan, steps)
     yield judge_stopping(TRAIN_NETWORK, partial(_diverge, train_network, plan, seed), seed)
 
@@ -223,11 +228,14 @@ def check_train_network(
 def _seeded(
     train_network: Callable[..., Any], plan: Plan, seed: int, steps: list[Step]
 ) -> Iterator[Verdict]:
-    again, _ = _train(train_network, plan, seed, *plan.data())
-    if steps_of(again.notes) != steps:
+    if _steps_again(train_network, seed, plan) != steps:
         yield TRAIN_NETWORK.wrong(
             "seed", "another order with the same seed.", "the same order.", UNSEEDED
         )
+
+
+def _steps_again(train_network: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
+    return steps_of(_train(train_network, plan, seed, *plan.data())[0].notes)
 
 
 def _diverge(train_network: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:

@@ -23,6 +23,7 @@ Array = NDArray[Any]
 
 EXACT = 1e-12  # relative difference up to which only rounding of 64-bit numbers differs
 SAME = 1e-6  # relative difference up to which a mistake explains what was found
+ROUGH = 1e-5  # relative difference up to which two factors are the same, in 32 bits too
 CLOSE = 1e-4  # relative difference up to which a result is right
 
 
@@ -77,7 +78,14 @@ INPUT_CHANGED = Fault(
     "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )
 VAGUE = (UNKNOWN.key, RAISED.key)
-SEEN = (*VAGUE, "shapes", "no array")  # what Python stumbled over is told, not why
+SEEN = (
+    *VAGUE,
+    "shapes",
+    "no array",
+    "wrong type",
+    "types",
+    "index",
+)  # what Python stumbled over is told, not why
 WEAK = (*SEEN, "shape", "property")  # a change of the text that mends it tells more
 
 
@@ -337,12 +345,18 @@ BY_HAND = "Take one of the wrong numbers, work it out on paper, and compare each
 def general_fact(samples: Sequence[Sample]) -> Fault | None:
     """Say what is true of wrong results: always one number, an argument, or right on one side."""
     given = [value for sample in samples for value in sample.inputs]
-    if len(samples) < 2 or not all(isinstance(value, (np.ndarray, int)) for value in given):
-        return None
     numbers = {number.item() for sample in samples for number in sample.found.flat}
-    if len(numbers) == 1:
+    wanted = {number.item() for sample in samples for number in sample.wanted.flat}
+    if len(samples) < 2 or not given:
+        return None
+    if len(numbers) == 1 < len(wanted):
         likely = f"the result holds {numbers.pop():.6g} and nothing else, for different inputs."
         return Fault("property", likely, "Follow the arguments line by line: where do they end?")
+    if not all(isinstance(value, (np.ndarray, int)) for value in given):
+        return None
+    if all(sample.found.dtype.kind == "b" for sample in samples):
+        likely = "the result holds True and False alone: a comparison is returned as it is."
+        return Fault("property", likely, "Use the comparison to choose between two values.")
     for number, word in enumerate(("first", "second", "third")[: len(samples[0].inputs)]):
         if all(np.array_equal(sample.found, sample.inputs[number]) for sample in samples):
             return Fault("property", f"the {word} argument is returned as it came.", BY_HAND)
@@ -377,7 +391,7 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
     if max(lengths) > 1 and np.allclose(np.multiply(factors, lengths), 1, rtol=SAME, atol=0):
         likely = "everything is divided by the number of rows, as when a mean is taken."
         return Fault("scaled", likely, "The sum over the images is wanted: do not divide by them.")
-    if not np.allclose(factors, factors[0], rtol=SAME, atol=0):
+    if not np.allclose(factors, factors[0], rtol=ROUGH, atol=0):
         return None
     if len({float(number) for _, wanted in pairs for number in wanted.flat}) == 1:
         return None  # of one and the same number, any other is some multiple
@@ -417,9 +431,10 @@ def _shape_words(pairs: Sequence[tuple[Array, Array]]) -> str:
     for order in itertools.permutations(range(found.ndim)):
         if all(distance(f.transpose(order), w) < CLOSE for f, w in pairs):
             return "the numbers are right, and the axes stand in another order."
-    if all(distance(f, w[: len(f)]) < CLOSE for f, w in pairs):
+    alike = any(np.ptp(w.astype(float)) == 0 for _, w in pairs)  # of which any rows are the first
+    if not alike and all(distance(f, w[: len(f)]) < CLOSE for f, w in pairs):
         return "only the first rows are there; they are right."
-    if all(distance(f, w[-len(f) :]) < CLOSE for f, w in pairs):
+    if not alike and all(distance(f, w[-len(f) :]) < CLOSE for f, w in pairs):
         return "only the last rows are there; they are right."
     lengths = enumerate(zip(found.shape, wanted.shape, strict=True))
     axis, (came, due) = next(each for each in lengths if each[1][0] != each[1][1])

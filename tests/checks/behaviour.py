@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import kstest
 
 from checks.asking import StudentError, ask
 
@@ -121,13 +122,20 @@ def _mlp(m: ModuleType, rng: Rng, dtype: type = np.float64) -> Any:
 
 
 def _initialization(m: ModuleType, rng: Rng) -> Iterator[Any]:
+    """Shapes and types, whether the seed decides, and how the weights are spread."""
+    seed = int(rng.integers(1000))
     for dtype in (np.float32, np.float64):
-        sizes, seed = rng.integers(2, 9, 3).tolist(), int(rng.integers(1000))
-        network = m.MLP(*sizes, seed=seed, dtype=dtype)
-        for name in (*PARAMETERS, *GRADIENTS):
-            values = getattr(network, name)
-            yield [values.copy(), str(values.dtype)]
-    yield states(m.MLP(), PARAMETERS)
+        sizes = rng.integers(2, 9, 3).tolist()
+        networks = [m.MLP(*sizes, seed=each, dtype=dtype) for each in (seed, seed, seed + 1)]
+        yield [[str(v.dtype), v.shape] for v in vars(networks[0]).values() if np.ndim(v)]
+        states_of = [states(network, PARAMETERS) for network in networks]
+        yield [alike(states_of[0], other) for other in states_of[1:]]
+        yield states(networks[0], GRADIENTS)
+    network = m.MLP(seed=seed)
+    for values in (network.W1, network.W2):
+        scaled = values.ravel() / 0.1
+        yield [values.shape, bool(kstest(scaled, "norm").pvalue > 1e-6), len(set(scaled)) > 600]
+    yield [*states(network, ("b1", "b2")), alike(network.W1.flat[:640], network.W2.flat)]
 
 
 def _network(m: ModuleType, rng: Rng) -> Iterator[Any]:
@@ -203,13 +211,23 @@ def _saving(m: ModuleType, rng: Rng) -> Iterator[Any]:
 
 
 def _net(m: ModuleType, rng: Rng) -> Iterator[Any]:
-    for seed in (0, int(rng.integers(99))):
-        network = m.Net(seed=seed)
-        x = torch.tensor(rng.uniform(0, 1, (3, 1, 28, 28)).astype(np.float32))
-        yield [[name, values.numpy()] for name, values in network.state_dict().items()]
-        yield [name for name, _ in network.layers.named_children()]
-        yield attempt(network.train(), x)
-        yield attempt(network.eval(), x[:1])
+    """What becomes of images with drawn weights, and whether initial weights are the seed's."""
+    x = torch.tensor(rng.uniform(0, 1, (3, 1, 28, 28)).astype(np.float32))
+    networks = [m.Net(seed=seed) for seed in (1, 1, 2)]
+    yield [alike(*(plain(n(x)) for n in (networks[0], other))) for other in networks[1:]]
+    network, generator = networks[0], torch.Generator().manual_seed(int(rng.integers(99)))
+    state = network.state_dict()
+    yield [[name, list(values.shape)] for name, values in state.items()]
+    network.load_state_dict(
+        {n: torch.randn(v.shape, generator=generator) / v[0].numel() ** 0.5
+         for n, v in state.items()}
+    )  # fmt: skip
+    yield attempt(network.train(), x)
+    yield attempt(network.eval(), x[:1])
+    for name, layer in network.layers.named_children():
+        x = layer(x)
+        yield name if len(list(layer.parameters())) else ""
+    yield plain(x)
 
 
 def _small_net(rng: Rng) -> Any:

@@ -14,6 +14,7 @@ import argparse
 import ast
 import contextlib
 import copy
+import difflib
 import io
 import itertools
 import random
@@ -177,6 +178,8 @@ def bodies(node: Tree) -> Iterator[list[ast.stmt]]:
 def sites(node: Tree) -> Iterator[tuple[Tree, str, int | None]]:
     """Yield every place of a tree that holds a node: parent, field, and number in a list."""
     for field, value in ast.iter_fields(node):
+        if isinstance(value, ast.arguments):
+            continue  # they come with the course
         for number, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if isinstance(child, ast.AST):
                 yield node, field, number
@@ -256,9 +259,17 @@ class Outcome:
     """What became of a mutant: one of KINDS."""
 
     exercise: str
+    form: str
     source: str
     kind: str
     text: str
+
+    def __str__(self) -> str:
+        """Show the lines that the mistake changed, and what the check says of them."""
+        right = ast.unparse(ast.parse((FORMS / f"{self.form}.py").read_text(encoding="utf-8")))
+        changes = difflib.ndiff(right.splitlines(), self.source.splitlines())
+        lines = [line for line in changes if line[0] in "+-"]
+        return "\n".join((f"--- {self.kind}, {self.exercise}, {self.form}", *lines, self.text))
 
 
 KINDS = ("equivalent", "missed", "named", "named wrongly", "vague", "refused")
@@ -325,7 +336,7 @@ def outcome(exercise: str, form: str, source: str) -> Outcome:
             kind = "vague"
         else:
             kind = ("named wrongly", "named")[is_true(exercise, source, right, first, tried)]
-    return Outcome(exercise, source, kind, str(first))
+    return Outcome(exercise, form, source, kind, str(first))
 
 
 FORMS_OF = {"cnn": ("cnn_plain", "cnn_sequential")}
@@ -375,7 +386,7 @@ def main(arguments: list[str]) -> None:
             for each in outcomes(exercise, options.count, options.seed, options.pairs):
                 kinds[each.kind] += 1
                 if each.kind in options.shown:
-                    print(f"--- {each.kind}\n{each.source}\n{each.text}", flush=True)
+                    print(each, flush=True)
             total += kinds
             print(row(exercise, kinds), flush=True)
     print(row("all", total))

@@ -97,6 +97,7 @@ FACTS = (
      "negative numbers give wrong results, and all others right ones"),
     ("softmax", "def softmax(a):\n    e = np.exp(a - a.max(axis=-1, keepdims=True))\n"
      "    return e / np.linalg.norm(e, axis=-1, keepdims=True)", "don't add up to 1"),
+    ("sigmoid", "def sigmoid(a):\n    return a >= 0.5", "True and False alone"),
     ("one_hot_encode", "def one_hot_encode(labels, n_classes=10):\n"
      "    return np.float32([[label >= k for k in range(n_classes)] for label in labels])",
      "other numbers than a single 1 and zeros"),
@@ -116,6 +117,16 @@ def test_a_slip_is_named_at_its_line(exercise, old, new, key):
     assert found.causes[0] == key
     line = source.splitlines()[int(re.search(r"line (\d+) of homework\.py", str(found))[1]) - 1]
     assert line.strip() in source
+
+
+def test_of_two_lines_that_may_be_the_wrong_one_both_are_told():
+    """Either `a / 2` or `b / 2` makes it right, and nobody can know which was meant."""
+    text = "def sigmoid(a):\n    b = a\n    return 0.5 * (1 + np.tanh(b))"
+    with mock.patch.dict(diagnosis.SECONDS, {False: 20}):
+        found = str(plain_with("sigmoid", text))
+    first, second = map(int, re.findall(r"n line (\d+) of homework", found))
+    assert second == first + 1
+    assert f"lines {first} and {second}: with a change in one of the two" in found
 
 
 @cache
@@ -140,6 +151,38 @@ def test_what_is_claimed_of_a_drawn_mutant_is_true(data):
     if named and len(mutant.splitlines()) == len(right.splitlines()):
         start = min(differing) - 2  # a slip may be undone in a line that uses what it spoils
         assert all(start <= int(number) - 1 <= max(differing) + 3 for number in named), str(found)
+
+
+def test_a_decorated_function_is_searched_too():
+    text = changed("    return z * (1 - z)", "    return z * (2 - z)")
+    text = changed("def sigmoid_derivative", "@wrapped\ndef sigmoid_derivative", text)
+    text = changed("import numpy as np\n", "import numpy as np\n" + WRAPPED, text)
+    assert "the number `2` is wrong here" in str(report("sigmoid_derivative", text))
+
+
+WRAPPED = """
+import functools
+
+def wrapped(function):
+    return functools.wraps(function)(lambda *args: function(*args))
+"""
+
+
+def test_a_slip_in_a_second_function_is_found():
+    """Though changes of the first were tried before: none of them stays."""
+    rest = "def rest(z):\n    return 1 - 2 * z\n\n\n"
+    text = f"{rest}def sigmoid_derivative(z):\n    return z * rest(z)"
+    found = str(plain_with("sigmoid_derivative", text))
+    assert "`2` is too much in `2 * z`" in found
+
+
+def test_of_a_mistake_that_a_short_check_does_not_see_no_change_is_tried():
+    """Any change would seem to mend it."""
+    text = "def test_network(network, images, labels):\n    return accuracy("
+    text += "network.forward(images[:1000]).argmax(axis=1), labels[:1000])"
+    with mock.patch.object(diagnosis, "candidates") as tried:
+        assert "Look at" not in str(plain_with("test_network", text))
+    assert not tried.called
 
 
 def test_every_change_of_every_operator_has_a_claim():
@@ -180,6 +223,13 @@ def test_a_file_that_changed_after_loading_is_not_searched(tmp_path):
     module = loaded(path, "import numpy as np\n\ndef sigmoid(a):\n    return np.exp(a) + 1\n")
     path.write_text("import numpy as np\n\n\n\ndef sigmoid(a):\n    return 1 / (np.exp(-a) + 1)\n")
     assert run_check("sigmoid", module).causes == ["property"]  # of the result alone
+
+
+def test_a_copy_of_the_network_may_be_evaluated():
+    own = "    was_training = network.training\n    network.train(False)\n    images ="
+    copied = "    network, was_training = copy.deepcopy(network).eval(), False\n    images ="
+    text = changed(own, copied, f"import copy\n{TORCH}")
+    assert report("evaluation", text).passed
 
 
 # What an exercise builds on.
@@ -238,12 +288,21 @@ ERRORS = (
      "axis 0 has the length 8, counted from 0, so 8 is not one of its places"),
     ("softmax", "np.sum(e, axis=-1, keepdims=True)", "np.sum(e, axis=1, keepdims=True)",
      "there is no axis 1 in this array, whose number of axes is 1"),
+    ("evaluation", "logits = [network(images[start : start + 500])",
+     "logits = [network(images[start])", "x has shape (1, 28, 28); wanted (B, 1, 28, 28)"),
+    ("evaluation", "(predicted == labels[start : start + 500])", "(predicted == labels[:7])",
+     "along axis 0, one side has the length 23 and the other 7"),
+    ("trainNN", "optimizer.param_groups[0]", "optimizer.param_groups",
+     "a list is indexed by a str"),
+    ("trainNN", "loss.backward()", "logits.backward()", "`backward` is called on many numbers"),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(("exercise", "old", "new", "words"), ERRORS)
 def test_an_error_is_explained(exercise, old, new, words):
-    text = str(report(exercise, changed(old, new)))
+    text = TORCH if exercise in ("evaluation", "trainNN") else PLAIN
+    with mock.patch.dict(diagnosis.SECONDS, {False: 0}):  # else what mends it may be told
+        text = str(report(exercise, changed(old, new, text)))
     assert words in text
     assert re.search(r"line \d+ of homework\.py", text)
 
