@@ -438,7 +438,7 @@ SEEN = [
         ("update_grad of all targets", "another forward", "network.update_grad(targets[batch])", "network.update_grad(targets)"),
         ("no forward at all", "forward missing", FORWARD_LINE, ""),
         ("stops early", "stops early", "        print(epoch, history.last())\n",
-         "        if epoch and history.validation_accuracy[-1] < history.validation_accuracy[-2]:\n            break\n"),
+         "        if epoch > 2 and history.validation_accuracy[-1] < history.validation_accuracy[-2]:\n            break\n"),
         ("loss and accuracy exchanged", "arguments exchanged", RECORD, "train_accuracy, total / len(images), 0"),
         ("a dictionary returned", "another result", "    return history\n", "    return dict(history=history)\n"),
         ("slices overlap", "ends of a slice", BATCH, "batch = order[start : start + batch_size + 1]"),

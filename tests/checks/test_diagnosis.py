@@ -122,7 +122,10 @@ def test_a_slip_is_named_at_its_line(exercise, old, new, key):
 def test_of_two_lines_that_may_be_the_wrong_one_both_are_told():
     """Either `a / 2` or `b / 2` makes it right, and nobody can know which was meant."""
     text = "def sigmoid(a):\n    b = a\n    return 0.5 * (1 + np.tanh(b))"
-    with mock.patch.dict(diagnosis.SECONDS, {False: 20}):
+    with (
+        mock.patch.dict(diagnosis.SECONDS, {False: 20}),
+        mock.patch.object(diagnosis, "ANOTHER", 20),
+    ):
         found = str(plain_with("sigmoid", text))
     first, second = map(int, re.findall(r"n line (\d+) of homework", found))
     assert second == first + 1
