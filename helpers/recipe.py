@@ -90,9 +90,8 @@ def deform(images: Tensor, generator: torch.Generator, deformation: Deformation)
     reach = [deformation.matrix, deformation.matrix, deformation.shift * PIXEL]
     maps = torch.eye(2, 3, device=device) + noise * torch.tensor(reach, device=device)
     moves = torch.randn(n, 2, CONTROLS**2, generator=generator, device=device)
-    bends = (deformation.bend * PIXEL * moves) @ _surfaces(device)
-    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
-    grid = grid + bends.view(n, 2, SIDE, SIDE).permute(0, 2, 3, 1)
+    places = torch.cat([maps, deformation.bend * PIXEL * moves], dim=2) @ _surfaces(device)
+    grid = places.view(n, 2, SIDE, SIDE).permute(0, 2, 3, 1)
     # Bicubic keeps strokes as sharp as they are in the images that the network will read.
     deformed = F.grid_sample(images, grid, mode="bicubic", align_corners=False)
     return deformed.clamp(0, 1)
@@ -100,10 +99,12 @@ def deform(images: Tensor, generator: torch.Generator, deformation: Deformation)
 
 @cache
 def _surfaces(device: torch.device) -> Tensor:
-    """Return the matrix (25, 784) that spreads values at the control points over all pixels."""
-    points = torch.eye(CONTROLS**2, device=device).view(-1, 1, CONTROLS, CONTROLS)
-    surfaces = F.interpolate(points, size=SIDE, mode="bicubic", align_corners=True)
-    return surfaces.view(CONTROLS**2, SIDE**2)
+    """Return (28, 784): each pixel's x, y and 1, and what a move of each control point is there."""
+    pixels = F.affine_grid(torch.eye(2, 3)[None], [1, 1, SIDE, SIDE], align_corners=False)
+    plane = torch.cat([pixels.view(-1, 2).T, torch.ones(1, SIDE**2)])
+    points = torch.eye(CONTROLS**2).view(-1, 1, CONTROLS, CONTROLS)
+    bends = F.interpolate(points, size=SIDE, mode="bicubic", align_corners=True)
+    return torch.cat([plane, bends.view(-1, SIDE**2)]).to(device)
 
 
 def train_recipe(recipe: Recipe, train: LabelledImages, *, seed: int = 0) -> nn.Module:
