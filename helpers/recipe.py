@@ -168,14 +168,12 @@ def _lessons(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield all images once in batches, shuffled and deformed, with their targets."""
     order = torch.randperm(len(images), generator=generator, device=images.device)
-    for rows in order.split(5 * recipe.batch_size):  # less overhead than batch by batch
+    for rows in order.split(recipe.batch_size):
         deformed = deform(images[rows], generator, recipe.deformation.scaled(strength))
-        targets = labels[rows]
-        if teacher is not None and recipe.temperature is not None:
-            targets = (evaluate(teacher, deformed) / recipe.temperature).softmax(dim=1)
-        yield from zip(
-            deformed.split(recipe.batch_size), targets.split(recipe.batch_size), strict=True
-        )
+        if teacher is None or recipe.temperature is None:
+            yield deformed, labels[rows]
+        else:
+            yield deformed, (evaluate(teacher, deformed) / recipe.temperature).softmax(dim=1)
 
 
 def _train_epoch(
