@@ -1,4 +1,4 @@
-"""The record's bookkeeping: what is on file stays, what is missing is trained, and the table tells it."""
+"""The record: what is on file stays, what is missing is trained, and the table tells what was tried."""
 
 import json
 from dataclasses import replace
