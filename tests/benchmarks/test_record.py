@@ -1,4 +1,4 @@
-"""The record: what is on file stays, what is missing is trained, and the table tells what was tried."""
+"""The record: what is on file stays, what is missing is trained, the table tells what was tried."""
 
 import json
 from dataclasses import replace
