@@ -16,7 +16,7 @@ from playground.layers import describe_cnn
 
 def main() -> None:
     digits = digits_of("MNIST")
-    network = train_recipe(RECIPES["CNN"], digits.train)
+    network = train_recipe(RECIPES["CNN"], digits.train)[0]
     assert isinstance(network, Net)
     beliefs = predict_probabilities(network, digits.validation.first(JUDGED).images)
     with atomic_write(RECORD_CNN) as file:

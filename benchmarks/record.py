@@ -1,27 +1,52 @@
 """Train both networks by the recipes of helpers/recipe.py, write helpers/record_*.json.
 
-What each seed gave is kept there; delete a file to measure it again.
+All seeds of a network are trained at once; what each gave is kept, and only missing ones are
+trained. The MLP's teacher is the CNN on the page, which benchmarks/page_cnn.py trained.
 
 python -m benchmarks.record [--seeds 5] [--networks MLP CNN]
 """
 
 import argparse
-from functools import partial
+import json
+from collections.abc import Sequence
 
-from benchmarks.bands import Results, digits_of, results_by_seed
+from torch import nn
+
+from benchmarks.bands import Results, digits_of
+from benchmarks.page import network_of
 from helpers.cnn import test_accuracy
-from helpers.recipe import RECIPES, train_recipe
+from helpers.files import atomic_write
+from helpers.recipe import RECIPES, Recipe, train_recipe
 from helpers.record import describe, record_file
+from playground.export import RECORD_CNN
 
 
-def run(name: str, seed: int) -> Results:
-    """Return the accuracies in percent of one network, trained with one seed."""
+def train(recipe: Recipe, seeds: Sequence[int]) -> list[nn.Module]:
+    """Train a network for each seed, with the page's CNN as the teacher if there is to be one."""
+    page_cnn = network_of(json.loads(RECORD_CNN.read_text(encoding="utf-8"))["layers"])
+    teacher = None if recipe.temperature is None else page_cnn
+    return train_recipe(recipe, digits_of("MNIST").train, seeds=seeds, teacher=teacher)
+
+
+def measure(network: nn.Module) -> Results:
+    """Return the network's accuracies in percent."""
     digits = digits_of("MNIST")
-    network = train_recipe(RECIPES[name], digits.train, seed=seed)
     return {
         "validation": test_accuracy(network, *digits.validation),
         "test": test_accuracy(network, *digits.test),
     }
+
+
+def complete(name: str, seeds: int) -> list[Results]:
+    """Return what the seeds 0 … seeds - 1 gave for one network; train those not on file."""
+    file = record_file(name)
+    done = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    missing = [seed for seed in range(seeds) if str(seed) not in done]
+    networks = train(RECIPES[name], missing) if missing else []
+    done |= {str(seed): measure(network) for seed, network in zip(missing, networks, strict=True)}
+    with atomic_write(file) as out:
+        out.write(json.dumps(done, indent=1).encode() + b"\n")
+    return [done[str(seed)] for seed in range(seeds)]
 
 
 def main() -> None:
@@ -30,8 +55,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     arguments = parser.parse_args()
     for name in arguments.networks:
-        runs = results_by_seed(record_file(name), partial(run, name), arguments.seeds, name)
-        print(describe(name, runs))
+        print(describe(name, complete(name, arguments.seeds)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""Try variants of the MLP's recipe, by validation accuracy alone; write benchmarks/record.md.
+
+Each variant differs from START in what its line says. What it gave is kept in
+benchmarks/record_trials.json; delete its entry there to measure it again.
+
+python -m benchmarks.record_trials [--seeds 2]
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import mean
+from time import process_time
+from typing import Any
+
+from torch import nn, optim
+from tqdm import tqdm
+
+from benchmarks.bands import digits_of
+from benchmarks.record import train
+from helpers.cnn import test_accuracy
+from helpers.files import atomic_write
+from helpers.recipe import RECIPES
+
+RESULTS = Path(__file__).with_name("record_trials.json")
+REPORT = Path(__file__).with_name("record.md")
+Run = dict[str, Any]
+
+
+def sgd(network: nn.Module, rate: float = 0.4, decay: float = 1e-5) -> optim.Optimizer:
+    return optim.SGD(
+        network.parameters(), rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=True
+    )
+
+
+def adam(network: nn.Module, rate: float) -> optim.Optimizer:
+    return optim.Adam(network.parameters(), rate, fused=True)
+
+
+START = replace(RECIPES["MLP"], make_optimizer=sgd, batch_size=100, temperature=None)
+WIDE = START.deformation
+# What a variant changes, by the number of epochs in which it is tried.
+VARIANTS: dict[int, dict[str, dict[str, Any]]] = {
+    16: {
+        **{
+            f"rate {rate}": {"make_optimizer": partial(sgd, rate=rate)}
+            for rate in (0.1, 0.3, 0.6, 1.0)
+        },
+        **{
+            f"Adam, rate {rate}": {"make_optimizer": partial(adam, rate=rate)}
+            for rate in (0.002, 0.005, 0.01)
+        },
+    },
+    36: {
+        "labels": {},
+        "a teacher, temperature 0.5": {"temperature": 0.5},
+        "batches of 200, rate 0.5": {"make_optimizer": partial(sgd, rate=0.5), "batch_size": 200},
+        "deformations shrink to 0.5": {"final_strength": 0.5},
+        "deformations shrink to 0.2": {"final_strength": 0.2},
+        "all deformations times 0.7": {"deformation": WIDE.scaled(0.7)},
+        "shifts to 0.5 pixels": {"deformation": replace(WIDE, shift=0.5)},
+        "matrices to 0.18": {"deformation": replace(WIDE, matrix=0.18)},
+        "bends of 1.1 pixels": {"deformation": replace(WIDE, bend=1.1)},
+        "weight decay 0.0001": {"make_optimizer": partial(sgd, decay=1e-4)},
+        "a teacher, temperature 0.7": {"temperature": 0.7},
+    },
+}
+INTRODUCTION = """# The record: what was tried for the MLP
+
+Written by `python -m benchmarks.record_trials`: validation accuracies in percent, for each seed
+(which trains together with the others), and processor seconds of one epoch of all seeds. Each line
+changes one thing of `START` in [record_trials.py](record_trials.py): SGD at rate 0.4, labels as
+targets. The test images were not looked at. Lines without seconds are from a program that took the
+same steps for all of them side by side, on the same deformed images; the command measures them
+anew.
+"""
+
+
+def measure(changes: dict[str, Any], epochs: int, seeds: int) -> Run:
+    """Return validation accuracies in percent, and what an epoch took."""
+    start, validation = process_time(), digits_of("MNIST").validation
+    networks = train(replace(START, epochs=epochs, **changes), range(seeds))
+    seconds = round((process_time() - start) / epochs, 1)
+    accuracies = [test_accuracy(network, *validation) for network in networks]
+    return {"validation": accuracies, "seconds": seconds}
+
+
+def table(epochs: int, runs: dict[str, Run]) -> str:
+    """Return what the variants gave in `epochs` as Markdown, the best first."""
+    ranked = sorted(runs.items(), key=lambda item: -mean(item[1]["validation"]))
+    rows = [
+        f"{name} | {mean(run['validation']):.2f} | "
+        f"{', '.join(f'{value:.2f}' for value in run['validation'])} | {run.get('seconds', '–')}"
+        for name, run in ranked
+    ]
+    head = f"\nafter {epochs} epochs | mean | each seed | seconds\n---|---|---|---"
+    return "\n".join([head, *rows, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2)
+    seeds = parser.parse_args().seeds
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for epochs, variants in VARIANTS.items():
+        runs = results.setdefault(str(epochs), {})
+        missing = [name for name in variants if "seconds" not in runs.get(name, {})]
+        for name in tqdm(missing, f"{epochs} epochs"):
+            runs[name] = measure(variants[name], epochs, seeds)
+            with atomic_write(RESULTS) as file:
+                file.write(json.dumps(results, indent=1).encode() + b"\n")
+    with atomic_write(REPORT) as file:
+        tables = [table(int(epochs), runs) for epochs, runs in results.items()]
+        file.write("".join([INTRODUCTION, *tables]).encode())
+
+
+if __name__ == "__main__":
+    main()
