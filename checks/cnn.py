@@ -194,12 +194,13 @@ RANDOM = Fault(
 
 def _walked(network: nn.Module) -> Iterator[Verdict]:
     """See that one layer after the other, by name, gives what the network gives."""
-    layers = dict(getattr(network, "layers", nn.Sequential()).named_children())
+    inner = getattr(network, "layers", nn.Sequential())
+    layers = dict(inner.named_children())
     if not set(NAMES) <= set(layers):
         found = f"{', '.join(layers) or 'no layers'}."
         yield NET.wrong("names", found, f"{', '.join(NAMES)} among others.", NOT_NAMED)
         return
-    if len(getattr(network, "layers", layers)) > len(layers):
+    if isinstance(inner, nn.Sequential) and len(inner) > len(layers):
         found, wanted = f"{', '.join(layers)}.", "each name with a layer of its own."
         yield NET.wrong("names", found, wanted, SHARED_LAYER)
         return
@@ -718,6 +719,11 @@ GRADIENTS_OFF = Fault(
     "gradients stay switched off after evaluate, so that nothing can be trained any more.",
     "Use `with torch.inference_mode():`, which ends with its block.",
 )
+FROZEN = Fault(
+    "frozen",
+    "`requires_grad` is switched off for the network's parameters, which stay so after evaluate.",
+    "Compute within `with torch.inference_mode():`, which leaves the parameters as they are.",
+)
 MODE_LOST = Fault(
     "mode not restored",
     "the network is left in another mode than the one in which it came.",
@@ -790,6 +796,9 @@ def _evaluated(
     if getattr(found, "requires_grad", False):
         came = "logits that ask for gradients."
         yield EVALUATION.wrong("gradients", came, "none.", STILL_GRADIENTS)
+    if not network.weight.requires_grad:
+        came = "parameters that can't be trained any more."
+        yield EVALUATION.wrong("gradients, afterwards", came, "as before.", FROZEN)
     if not torch.is_grad_enabled():
         came = "no gradients any more, in the whole program."
         yield EVALUATION.wrong("gradients, afterwards", came, "as before.", GRADIENTS_OFF)

@@ -559,6 +559,8 @@ def _reset_verdicts(
 ) -> Iterator[Verdict]:
     """Yield what is wrong with reset_grad."""
     gradients = _set_random_gradients(network, parameters, rng)
+    for values in (*gradients.values(), *(getattr(network, f"{name}_grad") for name in PARAMETERS)):
+        values.flat[-1] = np.nan  # as after a training that has diverged
     ask("reset_grad()", network.reset_grad)
     all_zero = True
     for name in PARAMETERS:

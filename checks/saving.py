@@ -129,7 +129,11 @@ def check_saving(
     seed: int = 0,
 ) -> Iterator[Part]:
     """Save two networks, and load two that were saved rightly; every digit must find its place."""
-    networks = {name: Parameters(seed + k) for k, name in enumerate(PREFIXES)}
+    types = (np.float32, np.float64)  # of the first network and the second
+    networks = {
+        name: Parameters(seed + k, dtype=dtype)
+        for k, (name, dtype) in enumerate(zip(PREFIXES, types, strict=True))
+    }
     yield partial(_saved, save_weights, networks)
     yield partial(_loaded, load_weights, networks, seed)
 
@@ -241,7 +245,8 @@ def _loaded(
         for name, network in networks.items():
             _save_rightly(network, folder / name)
         for name, network in networks.items():
-            fresh, pair = Parameters(seed + 2), (network, _other(networks, name))
+            fresh = Parameters(seed + 2, dtype=network.dtype.type)
+            pair = (network, _other(networks, name))
             ask("load_weights(network, prefix)", load_weights, fresh, folder / name)
             held = [_held_by(fresh, each, pair, name, seed) for each in PARAMETERS]
             wrong = [verdict for verdict in held if not verdict.passed]
@@ -254,7 +259,7 @@ def _held_by(
     fresh: Parameters, name: str, pair: tuple[Parameters, Parameters], prefix: str, seed: int
 ) -> Verdict:
     values = LOAD.numbers(name, getattr(fresh, name))
-    faults = {NOT_LOADED: getattr(Parameters(seed + 2), name)}
+    faults = {NOT_LOADED: getattr(Parameters(seed + 2, dtype=fresh.dtype.type), name)}
     return _held(LOAD, f"{name} of the {prefix} network", values, pair, name, faults)
 
 

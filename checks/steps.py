@@ -128,7 +128,14 @@ SLOPE_FAULTS = (
 
 
 def _values(*shape: int) -> Draw:
-    return lambda rng: (rng.uniform(0.01, 0.99, shape),)
+    """Draw values of the sigmoid, of which one is 0 and one is 1, as far as float64 can tell."""
+
+    def draw(rng: Rng) -> tuple[Array]:
+        values = rng.uniform(0.01, 0.99, shape)
+        values.flat[rng.permutation(values.size)[:2]] = 0, 1
+        return (values,)
+
+    return draw
 
 
 SLOPE_PARTS = {"a row": _values(7), "a batch": _values(3, 4)}
