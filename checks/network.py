@@ -447,6 +447,9 @@ RESETS = (
     Fault("a number", "a plain number stands where an array of zeros should.",
           "Make arrays of zeros in the shapes of the parameters: np.zeros_like(self.W1).",
           lambda gradient: 0.0),
+    Fault("times 0", "what is no number stays one: NaN times 0 is NaN.",
+          "Make new arrays of zeros, np.zeros_like(self.W1), in place of the old ones.",
+          lambda gradient: 0 * gradient),
 )  # fmt: skip
 RESETS_PARAMETERS = Fault(
     "parameters reset",
@@ -559,8 +562,9 @@ def _reset_verdicts(
 ) -> Iterator[Verdict]:
     """Yield what is wrong with reset_grad."""
     gradients = _set_random_gradients(network, parameters, rng)
-    for values in (*gradients.values(), *(getattr(network, f"{name}_grad") for name in PARAMETERS)):
+    for name, values in gradients.items():
         values.flat[-1] = np.nan  # as after a training that has diverged
+        setattr(network, f"{name}_grad", values.copy())
     ask("reset_grad()", network.reset_grad)
     all_zero = True
     for name in PARAMETERS:

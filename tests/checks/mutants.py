@@ -212,6 +212,8 @@ UPDATE_GRAD = [
 UPDATE_PARAMS = [
     *edits(
         "update_params",
+        ("multiplied by 0", "times 0", "        self.W1_grad = np.zeros_like(self.W1)\n",
+         "        self.W1_grad = 0 * getattr(self, 'W1_grad', np.zeros_like(self.W1))\n"),
         ("W1 not reset", "not reset", "        self.W1_grad = np.zeros_like(self.W1)\n",
          "        if not hasattr(self, 'W1_grad'):\n            self.W1_grad = np.zeros_like(self.W1)\n"),
         ("parameter reset", "parameters reset", "self.b1_grad = np.zeros_like(self.b1)",
