@@ -199,5 +199,5 @@ def _train_epoch(
         schedule.step()
         losses.append(loss.detach())
     mean_loss = float(torch.stack(losses).mean()) / len(networks)
-    stop_if_diverged(mean_loss, optimizer.param_groups[0]["lr"])
+    stop_if_diverged(mean_loss, float(schedule.get_last_lr()[0]))
     return mean_loss

@@ -151,6 +151,8 @@ def _network(m: ModuleType, rng: Rng) -> Iterator[Any]:
             if batch == (4,):
                 yield attempt(network.update_params, 0.1)
                 yield states(network, (*PARAMETERS, *GRADIENTS))
+                for name in GRADIENTS:
+                    np.asarray(getattr(network, name)).flat[-1] = np.nan
                 yield attempt(network.reset_grad)
                 yield [str(getattr(network, name).dtype) for name in GRADIENTS]
         yield states(network, (*PARAMETERS, *GRADIENTS))
