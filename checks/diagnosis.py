@@ -150,7 +150,8 @@ def _replaced(
     """Replace a function by name, or a method: "MLP.forward" is that of the class in `args`."""
     classes = [holder for holder in args if isinstance(holder, type)]
     if "." in name and classes:
-        return mock.patch.object(classes[0], name.rpartition(".")[2], function)
+        # It may be missing, or have another name.
+        return mock.patch.object(classes[0], name.rpartition(".")[2], function, create=True)
     plain = plain_function(args[0])
     return mock.patch.dict(plain.__globals__ if plain else {}, {name: function})
 

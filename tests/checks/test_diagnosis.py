@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from checks import asking, diagnosis, errors
 from checks.edits import CLAIMS, OPERATORS, scope_of
+from checks.exercises import load_tasks
 from checks.verdicts import UNFINISHED, VAGUE, Exercise, Fault, Report
 from tests.checks.machine_mutants import sources
 from tests.checks.mutants import FORMS, TASKS, run_check, student_module
@@ -130,6 +131,14 @@ def test_of_two_lines_that_may_be_the_wrong_one_both_are_told():
     first, second = map(int, re.findall(r"n line (\d+) of homework", found))
     assert second == first + 1
     assert f"lines {first} and {second}: with a change in one of the two" in found
+
+
+def test_a_right_method_stands_in_for_one_of_another_name():
+    module = student_module(PLAIN.replace("def forward", "def foward"), "homework")
+    forward = next(task for task in load_tasks() if task.name == "forward")
+    with diagnosis.standing_in([forward], [module.MLP]):
+        assert callable(module.MLP.forward)
+    assert not hasattr(module.MLP, "forward")
 
 
 @cache
