@@ -176,7 +176,7 @@ HOSTILE = [
     module("dies at import", "import os\nos._exit(0)\n"),
     module("syntax error", solution("mlp") + "\ndef f(:\n"),
     module("wrong encoding", solution("mlp").encode() + b"\nx = '\xe9\xff'\n"),
-    module("UTF-16", solution("mlp").encode("utf-16")),
+    module("UTF-16 without its mark", solution("mlp").encode("utf-16-le")),
     module("tabs and spaces", solution("mlp") + "\ndef f():\n    if 1:\n\tpass\n        pass\n"),
     module("empty file", ""),
     Case("no mlp.py", {"training.py": solution("training").encode()}, ("sigmoid", "softmax")),
