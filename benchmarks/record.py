@@ -23,8 +23,9 @@ from playground.export import RECORD_CNN
 
 def train(recipe: Recipe, seeds: Sequence[int]) -> list[nn.Module]:
     """Train a network for each seed, with the page's CNN as the teacher if there is to be one."""
-    page_cnn = network_of(json.loads(RECORD_CNN.read_text(encoding="utf-8"))["layers"])
-    teacher = None if recipe.temperature is None else page_cnn
+    teacher = None
+    if recipe.temperature is not None:
+        teacher = network_of(json.loads(RECORD_CNN.read_text(encoding="utf-8"))["layers"])
     return train_recipe(recipe, digits_of("MNIST").train, seeds=seeds, teacher=teacher)
 
 

@@ -197,6 +197,7 @@ def value_of(node: ast.expr, frame: FrameType | None) -> Any:
 WRONG_VALUES = (ValueError, RuntimeError, TypeError)
 SPELLING = "See how that name is spelled where it gets its value, and whether that comes first."
 NONE_GIVEN = "See which function gave it, and whether it ends with `return`."
+LENGTHS = "See which axis has the wrong length; one of them may be -1, which is worked out."
 GIVEN = "Compare what is passed with the docstring of what is called."
 CONVERT = "Convert what doesn't fit; a text with values in it is best written as an f-string."
 MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
@@ -264,11 +265,9 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (TypeError, r"([\w.]+) is not a Module subclass", "no layer",
      "{0} stands where a layer is wanted.", "Make the layer there, with its parentheses."),
     (WRONG_VALUES, r"shape '?(\[.*\])'? is invalid for input of size (\d+)", "shapes",
-     "{1} numbers can't be laid out in the shape {0}: its lengths have another product.",
-     "See which axis has the wrong length; one of them may be -1, which is worked out."),
+     "{1} numbers can't be laid out in the shape {0}: its lengths have another product.", LENGTHS),
     (WRONG_VALUES, r"cannot reshape array of size (\d+) into shape (\(.*\))", "shapes",
-     "{0} numbers can't be laid out in the shape {1}: its lengths have another product.",
-     "See which axis has the wrong length; one of them may be -1, which is worked out."),
+     "{0} numbers can't be laid out in the shape {1}: its lengths have another product.", LENGTHS),
     (WRONG_VALUES, r"only (?:one dimension can be inferred|specify one unknown)", "shapes",
      "-1 stands for a length that is worked out from all others, so it may come only once.",
      "Write the other lengths as numbers."),

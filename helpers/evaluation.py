@@ -38,7 +38,7 @@ def confusion_matrix(labels: ArrayLike, predicted: ArrayLike) -> NDArray[np.int6
     """Count the images by their label, the row, and what was `predicted`, the column: (10, 10).
 
     Both are (N,), whole numbers from 0 to 9. Raises ValueError if they differ in shape, IndexError
-    for what is no digit.
+    for a number above 9 or a fraction.
     """
     labels, predicted = np.asarray(labels), np.asarray(predicted)
     if labels.shape != predicted.shape:
