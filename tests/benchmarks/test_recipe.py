@@ -1,4 +1,4 @@
-"""The recipe for the record: what it does to images, and that it trains what it says it trains."""
+"""The recipe for the record: that it trains what it says it trains."""
 
 import dataclasses
 from pathlib import Path
@@ -7,70 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.cnn import Net
-from helpers.mlp import MLP
-from helpers.recipe import (
+from benchmarks.recipe import (
     RECIPES,
-    Deformation,
+    Ensemble,
     Recipe,
     _rise_and_fall,
-    deform,
     perceptron,
     train_recipe,
 )
+from helpers.cnn import Net
+from helpers.deformation import Deformation
+from helpers.mlp import MLP
 from helpers.record import describe, load_record
 
 FAR = Deformation(matrix=0.12, shift=1.0, bend=0.8)
-
-
-@pytest.fixture
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def centre_of_mass(images: torch.Tensor) -> torch.Tensor:
-    """Return the mean (row, column) of the ink of each image, (B, 2)."""
-    places = torch.stack(torch.meshgrid(torch.arange(28.0), torch.arange(28.0), indexing="ij"))
-    ink = images / images.sum(dim=(2, 3), keepdim=True)
-    return (ink * places.unsqueeze(0)).sum(dim=(2, 3))
-
-
-def blob(count: int) -> torch.Tensor:
-    images = torch.zeros(count, 1, 28, 28)
-    images[:, :, 10:18, 12:16] = 1
-    return images
-
-
-def test_without_strength_images_stay_as_they_are(generator):
-    images = torch.rand(3, 1, 28, 28, generator=generator)
-    torch.testing.assert_close(deform(images, generator, FAR.scaled(0)), images, atol=1e-5, rtol=0)
-
-
-def test_every_image_is_deformed_in_its_own_way_and_stays_near_its_place(generator):
-    images = blob(200)
-    deformed = deform(images, generator, FAR)
-    assert deformed.shape == images.shape
-    assert len(torch.unique(deformed.flatten(1), dim=0)) == len(images)
-    moves = centre_of_mass(deformed) - centre_of_mass(images)
-    assert moves.mean(dim=0).abs().max() < 0.25  # to no side in particular
-    assert 0.3 < moves.std() < 1.5
-    assert moves.abs().max() < 4
-    assert deformed.min() >= 0
-    assert deformed.max() <= 1 + 1e-6
-
-
-def test_deformations_weaken_with_their_strength(generator):
-    images = blob(200)
-    weak, strong = (
-        deform(images, generator, FAR.scaled(strength)) - images for strength in (0.2, 1.0)
-    )
-    assert weak.abs().mean() < 0.5 * strong.abs().mean()
-
-
-def test_deformations_repeat_with_the_generator():
-    images = blob(4)
-    first, again = (deform(images, torch.Generator().manual_seed(7), FAR) for _ in range(2))
-    assert torch.equal(first, again)
 
 
 def test_the_perceptron_is_that_of_notebook_1():
@@ -175,6 +125,12 @@ def test_the_teacher_is_not_changed():
     train_recipe(recipe, learnable(100), teacher=teacher)
     for a, b in zip(teacher.parameters(), untouched.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_an_ensemble_says_the_mean_of_its_networks():
+    images = torch.zeros(3, 1, 28, 28)
+    both = Ensemble([constant([1.0] * 10), constant([3.0] * 10)])
+    torch.testing.assert_close(both(images), torch.full((3, 10), 2.0))
 
 
 @pytest.mark.parametrize(("temperature", "teacher"), [(0.5, None), (None, Net())])
