@@ -78,6 +78,7 @@ def read(path: Path) -> dict[str, Any]:
 def machine() -> dict[str, Any]:
     """Return where a section was measured: the cores in use and the versions of the libraries."""
     import numpy  # noqa: F401  # loads the BLAS
+    import torch
     from threadpoolctl import threadpool_info
 
     facts = {"cores": available_cores(), "system": platform.system()}
@@ -85,6 +86,8 @@ def machine() -> dict[str, Any]:
     facts |= {"python": platform.python_version()} | {
         name: installed[name] for name in LIBRARIES if name in installed
     }
+    if torch.cuda.is_available():
+        facts["GPU"] = torch.cuda.get_device_name()
     for library in threadpool_info():
         if library["user_api"] == "blas" and "numpy" in library["filepath"]:
             kernels = f"{library.get('architecture', 'unknown')} kernels"

@@ -6,7 +6,7 @@ python -m benchmarks.page_cnn    writes playground/record_cnn.json (eight minute
 import json
 
 from benchmarks.bands import digits_of
-from benchmarks.recipe import LABELS, train_recipe
+from benchmarks.recipe import RECIPES, train_recipe
 from helpers.cnn import Net, predict_probabilities, test_accuracy
 from helpers.files import atomic_write
 from playground.content import usual_belief
@@ -16,7 +16,7 @@ from playground.layers import describe_cnn
 
 def main() -> None:
     digits = digits_of("MNIST")
-    network = train_recipe(LABELS, digits.train)[0]
+    network = train_recipe(RECIPES["CNN"], digits.train)[0]
     assert isinstance(network, Net)
     beliefs = predict_probabilities(network, digits.validation.first(JUDGED).images)
     with atomic_write(RECORD_CNN) as file:

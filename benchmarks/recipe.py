@@ -8,8 +8,8 @@ Vinyals, Dean, "Distilling the knowledge in a neural network", 2015.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -48,16 +48,6 @@ def perceptron(seed: int = 0) -> nn.Sequential:
     return fully_connected(len(MLP().b1), activation=nn.Sigmoid, seed=seed)
 
 
-LABELS = Recipe(
-    lambda seed: Net(seed=seed),
-    partial(optim.AdamW, weight_decay=0.05, fused=True, capturable=True),
-    rate=0.006,
-    epochs=60,
-    deformation=STRONG,
-    final_strength=0.4,
-    label_smoothing=0.1,
-    batch_size=100,
-)  # a CNN that learns from labels: on the page, and as a teacher
 RECIPES = {
     "MLP": Recipe(
         perceptron,
@@ -70,19 +60,17 @@ RECIPES = {
         batch_size=200,
         temperature=0.5,
     ),
-    "CNN": replace(LABELS, epochs=90, final_strength=0.2, label_smoothing=0.0, temperature=0.5),
+    "CNN": Recipe(
+        lambda seed: Net(seed=seed),
+        partial(optim.AdamW, weight_decay=0.05, fused=True, capturable=True),
+        rate=0.006,
+        epochs=60,
+        deformation=STRONG,
+        final_strength=0.4,
+        label_smoothing=0.1,
+        batch_size=100,
+    ),
 }
-
-
-class Ensemble(nn.Module):
-    """Networks that are asked together: images (B, 1, 28, 28) → mean of their logits (B, 10)."""
-
-    def __init__(self, networks: Iterable[nn.Module]) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([network(x) for network in self.networks]).mean(dim=0)
 
 
 def train_recipe(

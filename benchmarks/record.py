@@ -1,44 +1,31 @@
 """Train both networks by the recipes of benchmarks/recipe.py, write helpers/record_*.json.
 
 All seeds of a network are trained at once; what each gave is kept, and only missing ones are
-trained. The MLP's teacher is the CNN on the page; the CNN's teachers are five like it.
+trained. The MLP's teacher is the CNN on the page, which benchmarks/page_cnn.py trained.
 
 python -m benchmarks.record [--seeds 5] [--networks MLP CNN]
 """
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from torch import nn
 
 from benchmarks.bands import Results, digits_of
 from benchmarks.page import network_of
-from benchmarks.recipe import LABELS, RECIPES, Ensemble, Recipe, train_recipe
+from benchmarks.recipe import RECIPES, Recipe, train_recipe
 from helpers.cnn import test_accuracy
 from helpers.files import atomic_write
 from helpers.record import describe, record_file
 from playground.export import RECORD_CNN
 
-Teacher = Callable[[], nn.Module | None]
 
-
-def page_cnn() -> nn.Module | None:
-    """Return the CNN on the page, which benchmarks/page_cnn.py trained."""
-    return network_of(json.loads(RECORD_CNN.read_text(encoding="utf-8"))["layers"])
-
-
-def five_cnns() -> nn.Module:
-    """Return five CNNs that learned from labels, trained now, as one network."""
-    return Ensemble(train_recipe(LABELS, digits_of("MNIST").train, seeds=range(5)))
-
-
-TEACHERS: dict[str, Teacher] = {"MLP": page_cnn, "CNN": five_cnns}
-
-
-def train(recipe: Recipe, seeds: Sequence[int], find_teacher: Teacher) -> list[nn.Module]:
-    """Train a network for each seed, with a teacher if the recipe wants one."""
-    teacher = None if recipe.temperature is None else find_teacher()
+def train(recipe: Recipe, seeds: Sequence[int]) -> list[nn.Module]:
+    """Train a network for each seed, with the page's CNN as the teacher if there is to be one."""
+    teacher = None
+    if recipe.temperature is not None:
+        teacher = network_of(json.loads(RECORD_CNN.read_text(encoding="utf-8"))["layers"])
     return train_recipe(recipe, digits_of("MNIST").train, seeds=seeds, teacher=teacher)
 
 
@@ -56,7 +43,7 @@ def complete(name: str, seeds: int) -> list[Results]:
     file = record_file(name)
     done = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     missing = [seed for seed in range(seeds) if str(seed) not in done]
-    networks = train(RECIPES[name], missing, TEACHERS[name]) if missing else []
+    networks = train(RECIPES[name], missing) if missing else []
     done |= {str(seed): measure(network) for seed, network in zip(missing, networks, strict=True)}
     with atomic_write(file) as out:
         out.write(json.dumps(done, indent=1).encode() + b"\n")

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.bands import digits_of
 from benchmarks.recipe import RECIPES
-from benchmarks.record import page_cnn, train
+from benchmarks.record import train
 from helpers.cnn import test_accuracy
 from helpers.files import atomic_write
 
@@ -69,7 +69,7 @@ anew.
 def measure(changes: dict[str, Any], epochs: int, seeds: int) -> Run:
     """Return validation accuracies in percent, and what an epoch took."""
     start, validation = process_time(), digits_of("MNIST").validation
-    networks = train(replace(START, epochs=epochs, **changes), range(seeds), page_cnn)
+    networks = train(replace(START, epochs=epochs, **changes), range(seeds))
     seconds = round((process_time() - start) / epochs, 1)
     accuracies = [test_accuracy(network, *validation) for network in networks]
     return {"validation": accuracies, "seconds": seconds}

@@ -11,10 +11,10 @@ The others are the course's:
     mnist, stand_in, mirrors    the digits, what takes their place offline, where they come from
     evaluation                  where networks make mistakes, and which of two makes more
     bands, record               what to expect: measured results
-    recipe                      training for the record
+    deformation                 training images turned, slanted, shifted and bent
     experiments                 the small experiments of notebook 1
     notebook                    what a notebook's cell needs: guesses, code on the page
-    files, threads              writing files whole, using few cores
+    files, threads, gpu         writing files whole, using few cores, and a GPU well
 
 Checks, figures and the page have folders of their own: checks/, plotting/, playground/.
 """

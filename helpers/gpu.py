@@ -13,13 +13,18 @@ Tensors = tuple[Tensor, ...]
 WARM_UP = 3  # steps before the recording: until then optimizer and libraries make what they keep
 
 
+def on_gpu(x: Tensor) -> bool:
+    """Tell whether `x` is where steps can be recorded."""
+    return x.is_cuda
+
+
 class recorded:  # noqa: N801  # a decorator
     """Decorate a function of one training step, which takes tensors and returns a tuple of them.
 
     On a CPU it is called as it is. On a CUDA device it is recorded after three steps and replayed
     for all others whose tensors have the same shapes: what it does to parameters, gradients and the
-    optimizer's state is done again with the new values. What a call returns is overwritten by the
-    next one. A step that can't be recorded, since it reads a value in Python on the way, say, goes
+    optimizer's state is done again with the new values, while a number of Python's, such as a step
+    size, stays what it was. What a call returns is overwritten by the next one. A step that can't be recorded, since it reads a value in Python on the way, say, goes
     on as it is.
     """
 
@@ -31,7 +36,7 @@ class recorded:  # noqa: N801  # a decorator
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, *inputs: Tensor) -> Tensors:
-        if not inputs[0].is_cuda or (self.n_steps > WARM_UP and not self._fits(inputs)):
+        if not on_gpu(inputs[0]) or (self.n_steps >= WARM_UP and not self._fits(inputs)):
             return self.step(*inputs)
         self.n_steps += 1
         if self.n_steps <= WARM_UP:

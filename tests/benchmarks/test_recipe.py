@@ -9,7 +9,6 @@ import torch
 
 from benchmarks.recipe import (
     RECIPES,
-    Ensemble,
     Recipe,
     _rise_and_fall,
     perceptron,
@@ -125,12 +124,6 @@ def test_the_teacher_is_not_changed():
     train_recipe(recipe, learnable(100), teacher=teacher)
     for a, b in zip(teacher.parameters(), untouched.parameters(), strict=True):
         assert torch.equal(a, b)
-
-
-def test_an_ensemble_says_the_mean_of_its_networks():
-    images = torch.zeros(3, 1, 28, 28)
-    both = Ensemble([constant([1.0] * 10), constant([3.0] * 10)])
-    torch.testing.assert_close(both(images), torch.full((3, 10), 2.0))
 
 
 @pytest.mark.parametrize(("temperature", "teacher"), [(0.5, None), (None, Net())])

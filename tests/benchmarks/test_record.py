@@ -7,10 +7,8 @@ import pytest
 import torch
 
 from benchmarks import record, record_trials
-from benchmarks.recipe import LABELS, RECIPES
-from benchmarks.record import TEACHERS
+from benchmarks.recipe import RECIPES
 from benchmarks.record_trials import START, VARIANTS
-from helpers.cnn import Net
 
 
 @pytest.fixture
@@ -18,7 +16,7 @@ def trained(monkeypatch, tmp_path):
     """Let a training with a seed "give" an accuracy of that seed; return the seeds trained."""
     seeds = []
     monkeypatch.setattr(record, "record_file", lambda name: tmp_path / f"{name}.json")
-    monkeypatch.setattr(record, "train", lambda _, missing, *__: seeds.extend(missing) or missing)
+    monkeypatch.setattr(record, "train", lambda recipe, missing: seeds.extend(missing) or missing)
     monkeypatch.setattr(record, "measure", lambda seed: {"validation": 90.0, "test": float(seed)})
     return seeds
 
@@ -32,18 +30,13 @@ def test_only_the_missing_seeds_are_trained(trained, tmp_path):
     assert trained == [0, 2]
 
 
-@pytest.mark.parametrize(("recipe", "teacher"), [(LABELS, None), (RECIPES["CNN"], "a teacher")])
-def test_only_a_recipe_with_a_temperature_gets_a_teacher(monkeypatch, recipe, teacher):
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_a_recipe_with_a_temperature_gets_the_cnn_of_the_page(monkeypatch, name):
     given = {}
     monkeypatch.setattr(record, "train_recipe", lambda *_, **settings: given.update(settings) or [])
     monkeypatch.setattr(record, "digits_of", lambda _: type("Digits", (), {"train": None}))
-    record.train(recipe, [0], lambda: "a teacher")
-    assert given["teacher"] == teacher
-
-
-def test_every_recipe_of_the_record_finds_its_teacher():
-    assert TEACHERS.keys() == RECIPES.keys()
-    assert isinstance(TEACHERS["MLP"](), Net)
+    record.train(RECIPES[name], [0])
+    assert (given["teacher"] is None) == (RECIPES[name].temperature is None)
 
 
 def test_each_variant_is_a_recipe_of_its_own():
