@@ -24,8 +24,8 @@ class recorded:  # noqa: N801  # a decorator
     On a CPU it is called as it is. On a CUDA device it is recorded after three steps and replayed
     for all others whose tensors have the same shapes: what it does to parameters, gradients and the
     optimizer's state is done again with the new values, while a number of Python's, such as a step
-    size, stays what it was. What a call returns is overwritten by the next one. A step that can't be recorded, since it reads a value in Python on the way, say, goes
-    on as it is.
+    size, stays what it was. What a call returns is overwritten by the next one. A step that can't
+    be recorded, since it reads a value in Python on the way, say, goes on as it is.
     """
 
     def __init__(self, step: Callable[..., Tensors]) -> None:
