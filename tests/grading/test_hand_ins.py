@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -26,9 +27,13 @@ REASON = why_unavailable()
 needs_sandbox = pytest.mark.skipif(bool(REASON), reason=f"NO SANDBOX, so NOT TESTED: {REASON}")
 
 
+everywhere = cache(Surroundings)  # each module that imports the fixture has one of its own
+
+
 @pytest.fixture(scope="session")
 def surroundings():
-    return Surroundings()
+    """The same servers for all modules: to start one means to import PyTorch."""
+    return everywhere()
 
 
 def marked(case, surroundings, seed=7):
