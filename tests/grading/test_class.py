@@ -27,7 +27,10 @@ from tests.grading.hand_ins.catalogue import modules, solution
 from tests.grading.test_grading import few, notebook, write_class
 from tests.grading.test_hand_ins import LIMITS, ROOT, needs_sandbox, surroundings
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
+pytestmark = [
+    pytest.mark.apart,
+    pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux"),
+]
 
 __all__ = ["few", "surroundings"]
 

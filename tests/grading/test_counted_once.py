@@ -18,7 +18,10 @@ from tests.grading.hand_ins.catalogue import modules, solution
 from tests.grading.hand_ins.demo_class import files_of, form
 from tests.grading.test_hand_ins import needs_sandbox, surroundings
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
+pytestmark = [
+    pytest.mark.apart,
+    pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux"),
+]
 
 __all__ = ["surroundings"]
 TASKS = load_tasks()

@@ -17,7 +17,11 @@ from grading.sandbox.remote import Session
 from grading.sandbox.watch import TimeLimit
 from tests.grading.test_hand_ins import needs_sandbox, surroundings
 
-pytestmark = [needs_sandbox, pytest.mark.skipif(sys.platform != "linux", reason="wants Linux")]
+pytestmark = [
+    pytest.mark.apart,
+    needs_sandbox,
+    pytest.mark.skipif(sys.platform != "linux", reason="wants Linux"),
+]
 
 __all__ = ["surroundings"]
 LIMITS = Limits(call_seconds=10_000, hand_in_seconds=10_000, processes=40)

@@ -8,7 +8,11 @@ from grading.sandbox.limits import Limits
 from tests.grading.hand_ins.drawn import LIMITS, drawn_hostile, drawn_right, try_class
 from tests.grading.test_hand_ins import needs_sandbox
 
-pytestmark = [needs_sandbox, pytest.mark.skipif(sys.platform != "linux", reason="wants Linux")]
+pytestmark = [
+    pytest.mark.apart,
+    needs_sandbox,
+    pytest.mark.skipif(sys.platform != "linux", reason="wants Linux"),
+]
 
 
 def test_right_ones_in_strange_clothes_get_all_points():

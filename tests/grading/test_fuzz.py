@@ -8,7 +8,10 @@ from hypothesis import seed
 from tests.grading import fuzz
 from tests.grading.test_hand_ins import needs_sandbox
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
+pytestmark = [
+    pytest.mark.apart,
+    pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux"),
+]
 
 
 @pytest.mark.parametrize("name", sorted(fuzz.TRIES))

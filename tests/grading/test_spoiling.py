@@ -13,7 +13,11 @@ from grading.marking import mark
 from tests.grading.hand_ins.catalogue import modules, solution
 from tests.grading.test_hand_ins import LIMITS, needs_sandbox, surroundings
 
-pytestmark = [needs_sandbox, pytest.mark.skipif(sys.platform != "linux", reason="wants Linux")]
+pytestmark = [
+    pytest.mark.apart,
+    needs_sandbox,
+    pytest.mark.skipif(sys.platform != "linux", reason="wants Linux"),
+]
 
 __all__ = ["surroundings"]
 TASKS = [task for task in load_tasks() if task.module != "cnn"]

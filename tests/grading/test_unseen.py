@@ -7,7 +7,11 @@ import pytest
 from tests.grading import unseen
 from tests.grading.test_hand_ins import needs_sandbox
 
-pytestmark = [needs_sandbox, pytest.mark.skipif(sys.platform != "linux", reason="wants Linux")]
+pytestmark = [
+    pytest.mark.apart,
+    needs_sandbox,
+    pytest.mark.skipif(sys.platform != "linux", reason="wants Linux"),
+]
 REASON = unseen.why_no_layouts() if sys.platform == "linux" else "no Linux"
 
 

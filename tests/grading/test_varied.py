@@ -5,25 +5,21 @@ import random
 
 import pytest
 
-from grading.sandbox.processes import why_unavailable
-from grading.sandbox.surroundings import Surroundings
 from tests.checks.mutants import MUTANTS
 from tests.grading.hand_ins.demo_class import form
 from tests.grading.hand_ins.seeds import differing, of_mutant
 from tests.grading.hand_ins.varied import lost, varied
+from tests.grading.test_hand_ins import needs_sandbox, surroundings
 
-REASON = why_unavailable()
+__all__ = ["surroundings"]
+pytestmark = pytest.mark.apart
 
 
-@pytest.mark.skipif(bool(REASON), reason=REASON)
+@needs_sandbox
 @pytest.mark.parametrize("cnn", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_varied_right_hand_in_gets_all_points(seed, cnn):
-    surroundings = Surroundings()
-    try:
-        assert lost(seed + 100 * cnn, surroundings, cnn) == []
-    finally:
-        surroundings.close()
+def test_a_varied_right_hand_in_gets_all_points(seed, cnn, surroundings):
+    assert lost(seed + 100 * cnn, surroundings, cnn) == []
 
 
 def test_variations_vary():

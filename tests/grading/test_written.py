@@ -5,6 +5,7 @@ import json
 import random
 import re
 import sys
+from functools import cache
 from html.parser import HTMLParser
 
 import pytest
@@ -48,11 +49,14 @@ EVIL = [*HOSTILE, r"$\text{<img src=x onerror=alert(1)>}$", r"$\href{javascript:
 # Found
 
 
+shipped = cache(student_edition)
+
+
 def edition():
     """The notebooks of the student edition, and the places for answers, by question."""
     found = {}
     for n, name in enumerate(["1_mlp_from_scratch", "2_cnn_pytorch"], start=1):
-        notebook = json.loads(student_edition()[f"notebooks/{name}.ipynb"])
+        notebook = json.loads(shipped()[f"notebooks/{name}.ipynb"])
         asked = ""
         for cell in notebook["cells"]:
             text = "".join(cell["source"])

@@ -91,35 +91,47 @@ def test_whatever_dies_while_saving_no_mixture_is_loaded(tmp_path_factory, death
     assert names == {"net_manifest.json", *(f"net_{name}.npy" for name in PARAMETERS)}
 
 
+# One after the other, so that PyTorch is imported once: a child that saves until it is killed.
 SAVER = """
+import os
 import sys
 from itertools import count
 sys.path.insert(0, {root!r})
 from helpers.cnn import Net, save_network
 from tests.helpers.test_files import small
 from helpers.mlp import save_weights
-print("ready", flush=True)
-for k in count():
-    save_weights(small(k % 5), sys.argv[1])
-    save_network(Net(seed=k % 2), sys.argv[1] + ".pth")
+for _ in range(4):
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+        os.wait()
+        print("ended", flush=True)
+        sys.stdin.readline()
+    for k in count() if not child else ():
+        save_weights(small(k % 5), sys.argv[1])
+        save_network(Net(seed=k % 2), sys.argv[1] + ".pth")
 """
 
 
 def test_a_process_that_is_killed_leaves_nothing_behind_for_long(tmp_path):
     rng, prefix = np.random.default_rng(0), tmp_path / "net"
+    command = [sys.executable, "-c", SAVER.format(root=str(ROOT)), str(prefix)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, **pipes)
     for _ in range(4):
-        command = [sys.executable, "-c", SAVER.format(root=str(ROOT)), str(prefix)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        process.stdout.readline()
+        child = int(process.stdout.readline())
         time.sleep(rng.uniform(0.05, 0.5))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        os.kill(child, signal.SIGKILL)
+        assert process.stdout.readline() == "ended\n"
         network = small(9)
         try:
             load_weights(network, prefix)
             assert which(network, 5) is not None
         except (ValueError, FileNotFoundError):
             pass
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert process.wait() == 0
     save_weights(small(0), prefix)
     save_network(Net(), tmp_path / "net.pth")
     assert len(list(tmp_path.iterdir())) == 6

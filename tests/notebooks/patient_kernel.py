@@ -23,15 +23,17 @@ class PatientKernel(RunningKernel):
     So a slow machine gets the time that it needs as long as its training goes on.
     """
 
+    # What it runs before the first cell.
+    FIRST = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+        "import tests.notebooks.witness; tests.notebooks.witness.watch(); "
+        "sys.path.pop(0); del sys.modules['__main__'].sys, tests"
+    )
+
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         self.shown: deque[dict[str, Any]] = deque()
         super().__init__(*arguments, **settings)
-        self.ask(
-            "None",
-            f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
-            "import tests.notebooks.witness; tests.notebooks.witness.watch(); "
-            "sys.path.pop(0); del sys.modules['__main__'].sys, tests",
-        )
+        self.ask("None", self.FIRST)
 
     def get_message(self, stream: str, timeout: float | None = None) -> dict[str, Any]:
         """Return the next message, or raise queue.Empty after `timeout` s without any.

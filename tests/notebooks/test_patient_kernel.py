@@ -8,9 +8,15 @@ import pytest
 from tests.notebooks.patient_kernel import KernelLostError, PatientKernel
 
 
+class Bare(PatientKernel):
+    """A kernel without the witness, whose imports take longer than these tests."""
+
+    FIRST = ""
+
+
 @pytest.fixture
-def kernel():
-    kernel = PatientKernel("python3")
+def kernel(request):
+    kernel = getattr(request, "param", Bare)("python3")
     yield kernel
     if kernel.is_alive():
         kernel.stop()
@@ -45,6 +51,7 @@ def test_a_dead_kernel_is_noticed_at_once(kernel, death):
     assert time.monotonic() - start < 300  # far from the limit, on any machine
 
 
+@pytest.mark.parametrize("kernel", [PatientKernel], indirect=True)
 def test_a_kernel_answers_questions_and_knows_the_witness(kernel):
     assert kernel.ask("[6 * 7, __import__('os').getpid()]")[0] == 42
     assert kernel.ask("x + 1", "x = 1") == 2

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -167,6 +167,7 @@ def test_a_convolution_by_hand_marks_a_window_and_writes_its_sum(place: tuple[in
     assert figure.get_label().endswith(f"At row {row}, column {column}: {products} = {total}.")
 
 
+@settings(max_examples=25)  # of nine products each
 @given(
     picture=st.lists(st.integers(-9, 9), min_size=25, max_size=25),
     weights=st.lists(st.integers(-9, 9), min_size=9, max_size=9),

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,6 +28,8 @@ from tests.notebooks.witness.run import ROOT, Run, png_description
 CHECKS: dict[str, list[Callable[[Run], None]]] = {"1": [], "2": []}
 NUMBER = re.compile(r"[<>+−-]?\d+(?:,\d{3})*(?:\.\d+)?")
 Numbers = list[str]
+# The figures whose curves were seen, as they were saved then: drawing them again takes long.
+SEEN: WeakKeyDictionary[Figure, bytes] = WeakKeyDictionary()
 
 
 def figure_of(
@@ -61,6 +64,7 @@ class Drawn:
         found = [figure for figure, png in run.events.figures if png == saved]
         assert found, "what was saved is no figure of this run"
         self.figure: Figure = found[-1]
+        self.png = saved
         displayed, self.alt = run.pictures()[k]
         assert displayed == saved, "what is displayed is not what was saved"
         assert png_description(saved) == self.alt, "the file has another alt text"
@@ -122,18 +126,22 @@ class Drawn:
 
     def _curves_are_seen(self) -> None:
         """Assert that each curve leaves a trace, by drawing its axes once without it."""
+        if SEEN.get(self.figure) == self.png:
+            return
+        # Where no axis is shown, lines are those of a drawing, and may lie under its frames.
+        with_lines = [ax for ax in self.all(Axes) if ax.axison and ax.lines]
         canvas = FigureCanvasAgg(self.figure)
-        canvas.draw()
-        self.figure.set_layout_engine("none")
-        for ax in self.all(Axes):
-            # Where no axis is shown, lines are those of a drawing, and may lie under its frames.
-            lines = ax.lines if ax.axison else []
-            with_all = _pixels(canvas, ax) if lines else None
-            for line in lines:
+        if with_lines:
+            canvas.draw()
+            self.figure.set_layout_engine("none")
+        for ax in with_lines:
+            with_all = _pixels(canvas, ax)
+            for line in ax.lines:
                 line.set_visible(False)
                 without = _pixels(canvas, ax)
                 line.set_visible(True)
                 assert (without != with_all).any(), f"the line {line.get_label()} can't be seen"
+        SEEN[self.figure] = self.png
 
 
 def _pixels(canvas: FigureCanvasAgg, ax: Axes) -> Array:
