@@ -8,6 +8,7 @@ A worker of Dask has threads, so it cannot fork: a process beside it does the ma
 
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from grading.archives import HandIn, fetch
-from grading.crew import Failed
+from grading.crew import Failed, die_with
 from grading.sandbox.limits import MarkerError
 
 AHEAD = 4  # how many hand-ins wait for each thread of the cluster, so that few are in memory
@@ -28,7 +29,8 @@ def results_of_cluster(
 ) -> Iterator[tuple[Any, Any]]:
     """Yield each ticket with its result, as they come from the workers of `scheduler`.
 
-    There, `mark` is called with what was handed in, the ticket, and the rules.
+    There, `mark` is called with what was handed in, the ticket, and the rules. Raises MarkerError
+    if a worker cannot mark anything as it was started.
     """
     waiting = iter(tickets)
     distributed = _distributed()
@@ -51,6 +53,8 @@ def results_of_cluster(
         running = distributed.as_completed(first, loop=client.loop)
         for future in running:
             failure = future.exception()  # as when workers of Dask were lost on it again and again
+            if isinstance(failure, MarkerError):
+                raise failure  # the cluster itself is not set up as it should be
             ticket = sent.pop(future.key)
             yield ticket, Failed(str(failure)) if failure else future.result()
             for ticket in islice(waiting, 1):
@@ -67,11 +71,15 @@ def _distributed() -> Any:
 
 
 def mark_there(mark: Mark, fetched: HandIn | bytes | Failed, *rest: Any) -> Any:
-    """Return the result of a hand-in, from the process beside this worker of Dask."""
+    """Return the result of a hand-in, from the process beside this worker of Dask.
+
+    Raises MarkerError if this worker may not have one.
+    """
     if isinstance(fetched, Failed):
         return fetched
+    beside = _beside()
     try:
-        found = _beside().submit(mark, fetched, *rest).result()
+        found = beside.submit(mark, fetched, *rest).result()
     except (BrokenProcessPool, MarkerError) as error:
         _beside.cache_clear()
         return Failed(str(error))
@@ -80,6 +88,8 @@ def mark_there(mark: Mark, fetched: HandIn | bytes | Failed, *rest: Any) -> Any:
 
 @cache
 def _beside() -> ProcessPoolExecutor:
+    """Return the process that marks, which ends together with this one."""
     if multiprocessing.current_process().daemon:
         raise MarkerError("Start Dask's worker with DASK_DISTRIBUTED__WORKER__DAEMON=False.")
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, spawn, initializer=die_with, initargs=(os.getpid(),))

@@ -121,10 +121,7 @@ def _be_disposable(parent: int, bounds: Bounds, target: int, work: Callable[[], 
         gc.freeze()  # no collection touches, and thereby copies, what its parent has
         os.setsid()  # so that Ctrl-C reaches whoever started this, and nobody else
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
+        die_with(parent)
         memory = int(psutil.Process().memory_info()[5]) + (bounds.memory_mb << 20)
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]  # stays, for workers have more
         resource.setrlimit(resource.RLIMIT_DATA, (memory, hard))
@@ -135,6 +132,14 @@ def _be_disposable(parent: int, bounds: Bounds, target: int, work: Callable[[], 
     with suppress(BaseException), os.fdopen(target, "wb") as file:
         file.write(content)
     os._exit(0)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel end this process when the thread of its `parent` that started it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _end(process: int, pipe: int) -> None:

@@ -297,13 +297,12 @@ def saving(student: Mapping[str, Any], workers: Workers) -> Student:
     def save(network: Any, prefix: str) -> None:
         session, folder = workers.get("numpy"), Path(prefix).parent
         scratch = f"{session.process.place.scratch}/saved"
-        if folder.is_file():  # then nothing can be saved below it, nor there
-            session.request("write", folder=scratch, files={folder.name: b""})
-            student["save_weights"](network, f"{scratch}/{folder.name}/{Path(prefix).name}")
-            return
-        session.request("write", folder=scratch, files={})
-        student["save_weights"](network, f"{scratch}/{Path(prefix).name}")
-        for name, content in session.request("read", folder=scratch).items():
+        # Nothing can be saved below what is a file there, nor below a file here.
+        above = {folder.name: b""} if folder.is_file() else {}
+        session.request("write", folder=scratch, files=above)
+        student["save_weights"](network, "/".join([scratch, *above, Path(prefix).name]))
+        saved = {} if above else session.request("read", folder=scratch)
+        for name, content in saved.items():
             keep(folder, name, content)
 
     def load(network: Any, prefix: str) -> None:

@@ -1,12 +1,13 @@
 """Marking on a Dask cluster: each hand-in once, whatever becomes of the workers."""
 
 import json
-import signal
+import multiprocessing
 import subprocess
 import sys
 import time
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from grading.classroom import Rules, Way, hand_ins, results, tickets_for
@@ -65,8 +66,27 @@ def test_each_hand_in_is_marked_once_though_a_worker_is_killed(
     for ticket, result in results(tickets, rules, Way(scheduler=address)):
         found.append((ticket.name, result["points"]))
         if len(found) == 4:
-            processes[1].send_signal(signal.SIGKILL)
+            worker, beside = next(
+                (each, below) for each in processes[1:]
+                if (below := psutil.Process(each.pid).children(recursive=True))
+            )  # fmt: skip
+            worker.kill()
     assert sorted(found) == [(name, 4 if int(name[1:]) % 3 else 7) for name in sorted(names)]
+    assert not psutil.wait_procs(beside, timeout=60)[1], "what it had started lives on"
+
+
+def test_a_worker_that_may_have_no_process_beside_it_ends_the_run_with_the_setting(
+    tmp_path, few, surroundings, monkeypatch
+):
+    distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+    rules = Rules(read_exam(few), 1, surroundings)
+    tickets = list(tickets_for(hand_ins(write_class(tmp_path, {"ada": "the solution"})), rules))
+    monkeypatch.setattr(multiprocessing.current_process(), "daemon", True)
+    with (
+        distributed.LocalCluster(1, processes=False, dashboard_address=None) as here,
+        pytest.raises(MarkerError, match="DASK_DISTRIBUTED__WORKER__DAEMON=False"),
+    ):
+        list(results(tickets, rules, Way(scheduler=here.scheduler_address)))
 
 
 def test_without_dask_the_extra_is_named(tmp_path, few, surroundings, monkeypatch):
