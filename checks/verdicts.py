@@ -53,7 +53,7 @@ UNKNOWN = Fault(
     "Take the smallest example that goes wrong, work it out on paper, and compare each line.",
 )
 UNFINISHED = Fault("unfinished", "", "")
-RAISED = Fault("raised", "unknown; the line above is where Python stopped.", "")
+RAISED = Fault("raised", "unknown; look at where Python stopped.", "")
 NOTHING_RETURNED = Fault(
     "nothing returned", "the function ends without `return`.", "Return the result."
 )

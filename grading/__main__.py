@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -152,6 +153,9 @@ def _told(
     if changed:
         n_students = len({name for name, *_ in changed})
         print(f"{n_students} hand-ins got other points than before: see {folder / 'changes.csv'}")
+    people = Counter(map(person_of, pages))
+    if twice := sorted({person.title for person, n in people.items() if n > 1}):
+        print(f"Here twice, so delete one of each in {folder / 'hand-ins'}: {', '.join(twice)}")
     if missing:
         print(f"{len(missing)} of the roster handed nothing in: {', '.join(missing[:20])}")
     answers = folder / "answers.html"

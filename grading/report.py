@@ -265,14 +265,17 @@ def mistakes(pages: Sequence[Page], exam: Exam) -> list[dict[str, Any]]:
                 wrong = (v for v in each["verdicts"] if v["cause"] == each["cause"])
                 told = next((v["likely"] for v in wrong), "") or f"{each['cause']}."
                 made.setdefault((each["name"], each["cause"]), []).append((told, page))
-    rows = [
-        {
-            "exercise": name, "cause": cause, "pages": [page for _, page in found],
-            "sentence": Counter(told for told, _ in found).most_common(1)[0][0],
-        }
-        for (name, cause), found in made.items()
-    ]  # fmt: skip
-    return sorted(rows, key=lambda row: -len(row["pages"]))
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for (name, cause), found in made.items():
+        sentence = Counter(told for told, _ in found).most_common(1)[0][0]
+        by = [page for _, page in found]
+        # What the same students were told in several exercises is one mistake, as a missing file.
+        row = rows.setdefault(
+            (cause, sentence, *(page["key"] for page in by)),
+            {"exercises": [], "cause": cause, "pages": by, "sentence": sentence},
+        )
+        row["exercises"].append(name)
+    return sorted(rows.values(), key=lambda row: -len(row["pages"]))
 
 
 def histogram(points: Sequence[float], maximum: float) -> list[dict[str, Any]]:
@@ -281,8 +284,8 @@ def histogram(points: Sequence[float], maximum: float) -> list[dict[str, Any]]:
     tallest = max(counts.values(), default=1)
     return [
         {
-            "low": number(round(n * maximum / BINS, 2)), "n": counts[n],
-            "high": number(round((n + 1) * maximum / BINS, 2)),
+            "low": number(round(n * maximum / BINS, 1)), "n": counts[n],
+            "high": number(round((n + 1) * maximum / BINS, 1)),
             "height": round(100 * counts[n] / tallest, 1),
         }
         for n in range(BINS)

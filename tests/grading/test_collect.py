@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from datetime import datetime
 
 import pytest
 
+from grading import __main__ as command
 from grading import archives
 from grading.collect import ABOUT, collect, find_submissions, read_collected
 from grading.collect.people import Person, Roster
@@ -267,3 +269,15 @@ def test_what_a_system_does_not_give_is_told(tmp_path):
     (tmp_path / "bob").mkdir()
     with pytest.raises(ValueError, match="nothing that moodle names so"):
         find_submissions(tmp_path, "moodle")
+
+
+def test_one_of_the_roster_who_came_under_two_names_is_told(tmp_path, capsys):
+    (tmp_path / "roster.csv").write_text("name,id\nDora Maar,104\nAda Byron,105\n", "utf-8")
+    for folder in ("first/Dora Maar_104_assignsubmission_file", "second/Dora Maar"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "essay.pdf").write_bytes(b"%PDF")
+    given = ["--roster", str(tmp_path / "roster.csv"), "--out", str(tmp_path / "m"), "--unsafe"]
+    command.main([str(tmp_path / "first"), "--from", "moodle", *given])
+    assert "twice" not in capsys.readouterr().out
+    command.main([str(tmp_path / "second"), "--from", "folders", *given])
+    assert re.search("twice.*: Dora Maar\n", capsys.readouterr().out)

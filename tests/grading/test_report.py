@@ -13,7 +13,7 @@ from grading.collect.source import functions_of
 from grading.exam import read_exam
 from grading.interview import questions_for
 from grading.marking import STUDENTS
-from grading.report import write_reports
+from grading.report import mistakes, write_reports
 from tests.grading.downloads import draw_class
 from tests.grading.hand_ins.catalogue import solution
 from tests.playground import test_playground_browser as playground
@@ -172,9 +172,23 @@ def test_each_mistake_leads_to_those_who_made_it(chromium, report):
     told = details.locator("strong").all_inner_texts()
     for n, text in enumerate(told[:10]):
         assert text == f"{details.nth(n).locator('a').count()} of {len(pages)}"
-    assert sum(int(text.split()[0]) for text in told) == sum(
+    exercises = [
+        text.split(":")[0].count(",") for text in details.locator("summary").all_inner_texts()
+    ]
+    assert sum(int(t.split()[0]) * n for t, n in zip(told, exercises, strict=True)) == sum(
         e["cause"] is not None for p in pages for e in p["exercises"]
     )
+
+
+def test_what_the_same_students_were_told_in_several_exercises_is_one_mistake():
+    def page(key, names):
+        verdicts = [{"cause": "missing", "likely": "the file is missing."}]
+        made = {"points": 0, "maximum": 1, "cause": "missing", "verdicts": verdicts}
+        return {"key": key, "exercises": [made | {"name": name} for name in names]}
+
+    pages = [page("ada", ["net", "convolve"]), page("bob", ["net", "convolve", "sigmoid"])]
+    found = {tuple(row["exercises"]): len(row["pages"]) for row in mistakes(pages, read_exam())}
+    assert found == {("net", "convolve"): 2, ("sigmoid",): 1}
 
 
 def test_a_students_page_begins_with_what_cost_most(chromium, report):
