@@ -39,7 +39,7 @@ def cluster(tmp_path):
         for each in commands
     ]  # fmt: skip
     try:
-        while not file.exists():
+        while not (file.exists() and file.read_text()):  # it is made first, and then written
             assert processes[0].poll() is None
             time.sleep(0.1)
         yield json.loads(file.read_text())["address"], processes
