@@ -1,5 +1,6 @@
 """A check: a generator of verdicts on a student's functions, and what becomes of them."""
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +42,7 @@ class Check(Generic[P]):
         """Return the verdicts with their causes, and show nothing."""
         if slip := next(filter(None, map(syntax_slip, args)), None):
             return Report([_not_readable(self.exercise, slip)])
-        with judging(self.task.writes):
+        with judging(self.task.writes), _one_thread():
             report = self.run(*args, **kwargs)
             return report if report.passed else diagnosed(self, report, args, kwargs)
 
@@ -61,7 +62,7 @@ class Check(Generic[P]):
 
     def every_part(self, *args: P.args, **kwargs: P.kwargs) -> Report:
         """Return the verdicts on all parts, also on those after a wrong one, and show nothing."""
-        with judging(self.task.writes):
+        with judging(self.task.writes), _one_thread():
             return Report(self._verdicts(lambda: self.body(*args, **kwargs)))
 
     def _verdicts(self, part: Part) -> Iterator[Verdict]:
@@ -90,6 +91,20 @@ def check(
     `stand_ins` do right what the exercise's functions, by name, should do.
     """
     return lambda body: Check(body, exercise, goes_on, stand_ins or {})
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread in the block: for small arrays, others are in the way."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    try:
+        if torch:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
 
 
 def _show(report: Report) -> None:

@@ -1,9 +1,10 @@
 """The checks of the second notebook: Net, its training loop and its evaluation."""
 
 import contextlib
+import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,7 +154,7 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
         name: values.detach().cpu()
         for name, values in ask("state_dict()", network.state_dict).items()
     }
-    yield from _layers(state, _runs(network, (1, 1, 28, 28)))
+    yield from _layers(state, network)
     yield partial(_logits, network, state, seed)
     yield partial(_walked, network)
     yield partial(_same_in_training, network, seed, plain_function(Net) is not None)
@@ -250,12 +251,11 @@ def _same_in_training(network: nn.Module, seed: int, here: bool) -> Iterator[Ver
 
 def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Iterator[Verdict]:
     """Judge the logits of weights that are drawn here, on images of random numbers."""
-    generator = torch.Generator().manual_seed(seed)
     samples = []
-    for _ in range(N_SAMPLES):
-        drawn = {name: _like(values, generator) for name, values in state.items()}
+    for number in range(N_SAMPLES):
+        form = tuple((name, tuple(v.shape), v.dtype) for name, v in state.items())
+        drawn, x, wanted = _case(form, seed + 100 * number)
         ask("load_state_dict(state)", network.load_state_dict, drawn)
-        x = torch.rand(4, 1, 28, 28, generator=generator)
         try:
             found = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, x.clone()))
         except StudentError as error:
@@ -265,17 +265,25 @@ def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Itera
             NET.halt(
                 "logits", f"the shape {found.shape}.", f"(4, {DIGITS}).", _shape_cause(found.shape)
             )
-        weights = _ordered(drawn)
-        samples.append(Sample(found, wired(weights, x, Wiring()).numpy(), (weights, x)))
+        samples.append(Sample(found, wanted, (_ordered(drawn), x)))
     yield NET.judge("logits", samples, NET_FAULTS)
 
 
-def _like(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw weights or biases of a shape, such that the numbers stay about 1 from layer to layer."""
-    if not values.is_floating_point():
-        return values
-    scale = values[0].numel() ** -0.5 if values.ndim > 1 else 0.1
-    return scale * torch.randn(values.shape, generator=generator, dtype=values.dtype)
+Form = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]  # of parameters, by name
+
+
+@lru_cache(maxsize=20)
+def _case(form: Form, seed: int) -> tuple[dict[str, Tensor], Tensor, NDArray[np.float32]]:
+    """Return parameters of this form, images, and the logits that PyTorch makes of them.
+
+    The parameters are such that the numbers stay about 1 from layer to layer.
+    """
+    generator, state = torch.Generator().manual_seed(seed), {}
+    for name, shape, dtype in form:
+        scale = math.prod(shape[1:]) ** -0.5 if len(shape) > 1 else 0.1
+        state[name] = (scale * torch.randn(shape, generator=generator)).to(dtype)
+    x = torch.rand(4, 1, 28, 28, generator=generator)
+    return state, x, wired(_ordered(state), x, Wiring()).numpy()
 
 
 def _net_error_cause(network: nn.Module) -> Fault:
@@ -308,7 +316,7 @@ def _shape_cause(shape: tuple[int, ...]) -> Fault:
     return MIXES_IMAGES if shape[-1:] == (DIGITS,) else LAYER_SIZES
 
 
-def _layers(state: Mapping[str, Tensor], runs: bool) -> Iterator[Verdict]:
+def _layers(state: Mapping[str, Tensor], network: nn.Module) -> Iterator[Verdict]:
     """Judge the shapes of the weights."""
     found = [tuple(values.shape) for values in state.values() if values.ndim > 1]
     if sorted(found) == sorted(WEIGHTS) and _biases_fit(state):
@@ -318,7 +326,7 @@ def _layers(state: Mapping[str, Tensor], runs: bool) -> Iterator[Verdict]:
         "layers",
         f"weights of the shapes {', '.join(map(str, found)) or 'none'}.",
         f"{', '.join(map(str, WEIGHTS))}, each with its biases.",
-        _layers_fault(found, runs),
+        _layers_fault(found, _runs(network, (1, 1, 28, 28))),
     )
 
 
@@ -538,10 +546,10 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     steps = net_steps(network.notes)
     yield from judge_steps(TRAIN_NN, network.notes, steps, plan)
     yield _modes(network.notes)
+    yield partial(judge_history, TRAIN_NN, history, plan, steps)
     yield partial(_seeded, trainNN, plan, seed, steps)
     yield partial(judge_many_epochs, TRAIN_NN, partial(_steps_again, trainNN, seed), plan)
     yield _memory(criterion)
-    yield partial(judge_history, TRAIN_NN, history, plan, steps)
     yield partial(_sizes, trainNN, seed)
     yield judge_stopping(TRAIN_NN, partial(_diverge, trainNN, plan, seed), seed)
 

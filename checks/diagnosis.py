@@ -7,11 +7,11 @@ that makes the function right, on inputs of other seeds as well, names the mista
 
 import ast
 import contextlib
+import gc
 import pickle
 import re
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from checks.asking import limited_to, quiet
+from checks.asking import guarded, limited_to, quiet
 from checks.edits import (
     LATER,
     OPERATORS,
@@ -40,7 +40,7 @@ from checks.source import Source, plain_function
 from checks.verdicts import SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
 
 Check = Any  # checks.check.Check, which stands on this module
-SECONDS = {True: 0.4, False: 2.5}  # of computing, for trying changes if a cause is known, or not
+SECONDS = {True: 0.3, False: 0.9}  # of computing, for trying changes if a cause is known, or not
 ANOTHER = 0.25  # for a second change, in another line, once one was found
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
@@ -207,9 +207,8 @@ class Search:
         with (
             tempfile.TemporaryDirectory() as folder,
             contextlib.chdir(folder),  # where what changed functions write doesn't matter
-            quiet(), limited_to(SHORT), without_causes(), warnings.catch_warnings(),
+            quiet(), limited_to(SHORT), without_causes(), guarded(), _few_looked_at(),
         ):  # fmt: skip
-            warnings.simplefilter("ignore")  # what is tried may be strange
             self._try_all(source, report)
         return Report(self._with_cause(verdict, Path(source.file).name) for verdict in report)
 
@@ -297,6 +296,16 @@ class Search:
             if not (self.check.goes_on and left and set(new.wrong) < set(report.wrong)):
                 return set()
         return None if all_passed else left
+
+
+@contextlib.contextmanager
+def _few_looked_at() -> Iterator[None]:
+    """Spare Python's search for garbage what is there already, as all of PyTorch, in the block."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _failed(report: Report) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -70,20 +70,18 @@ class Judge:
     ) -> Iterator[Part]:
         """Yield the parts of the check of `function`, by what is drawn for each."""
         for number, (name, draw) in enumerate(draws.items()):
-            rng = np.random.default_rng([seed, number])
-            inputs = [draw(rng) for _ in range(N_SAMPLES)]
-            yield partial(self.part, name, function, inputs)
+            yield partial(self.part, name, function, _drawn(self.oracle, draw, seed, number))
 
     def part(
-        self, name: str, function: Callable[..., Any], inputs: list[tuple[Any, ...]]
+        self, name: str, function: Callable[..., Any], drawn: list[Sample]
     ) -> Iterator[Verdict]:
-        """Judge `function` on `inputs`, and see that they stay as they were."""
+        """Judge `function` on the inputs that were drawn, and see that they stay as they were."""
         samples = []
-        for args in inputs:
-            given = [np.copy(v) if isinstance(v, np.ndarray) else v for v in args]
+        for sample in drawn:
+            given = [np.copy(v) if isinstance(v, np.ndarray) else v for v in sample.inputs]
             found = ask(f"{self.call} for {name}", function, *given)
-            samples.append(Sample(found, np.asarray(self.oracle(*args)), args))
-            for before, after in zip(args, given, strict=True):
+            samples.append(sample._replace(found=found))
+            for before, after in zip(sample.inputs, given, strict=True):
                 if not np.array_equal(before, after):
                     title = f"an argument of {self.call}, afterwards"
                     yield self.exercise.wrong(
@@ -116,6 +114,14 @@ class Judge:
             told = describe(large[0].found), describe(large[0].wanted)
             return self.exercise.wrong(name, *told, fault)
         return self.exercise.judge(name, samples, self.faults, self.near, self.close, self.facts)
+
+
+@lru_cache(maxsize=200)
+def _drawn(oracle: Callable[..., Array], draw: Draw, seed: int, number: int) -> list[Sample]:
+    """Return samples without a result: the same for every change of a function that is tried."""
+    rng = np.random.default_rng([seed, number])
+    inputs = [draw(rng) for _ in range(N_SAMPLES)]
+    return [Sample(None, np.asarray(oracle(*args)), args) for args in inputs]
 
 
 def _is_finite(sample: Sample, overflow: Fault) -> Array:

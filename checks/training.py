@@ -220,10 +220,10 @@ def check_train_network(
     steps = steps_of(spy.notes)
     yield from untouched(TRAIN_NETWORK, plan, given)
     yield from judge_steps(TRAIN_NETWORK, spy.notes, steps, plan)
+    yield partial(judge_history, TRAIN_NETWORK, history, plan, steps)
     yield partial(_seeded, train_network, plan, seed, steps)
     again = partial(_steps_again, train_network, seed)
     yield partial(judge_many_epochs, TRAIN_NETWORK, again, plan)
-    yield partial(judge_history, TRAIN_NETWORK, history, plan, steps)
     yield judge_stopping(TRAIN_NETWORK, partial(_diverge, train_network, plan, seed), seed)
 
 

@@ -299,6 +299,8 @@ class Exercise:
         worst = max(differences)
         if worst < close:
             return self.right(part, "right" if near else closeness(worst))
+        if not asked_why():
+            return self.wrong(part, "another result.", "the right one.")
         known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
         fault = known or general_fact(samples) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
@@ -326,8 +328,8 @@ def asked_why() -> bool:
 
 def find_fault(samples: Iterable[Sample], faults: Iterable[Fault], near: float = 0) -> Fault | None:
     """Return the first fault whose wrong function gives what was found in all samples, or None."""
-    samples = list(samples) if asked_why() else []
-    if not samples:
+    samples = list(samples)
+    if not (samples and asked_why()):
         return None
     return next((f for f in faults if all(_gives(f, sample, near) for sample in samples)), None)
 
@@ -379,8 +381,6 @@ def _wrong_where(side: Callable[..., Array], sample: Sample) -> bool:
 def relation(samples: Sequence[Sample]) -> Fault | None:
     """Say what is true of all results beside what was wanted: their shape, or a common factor."""
     pairs = [(sample.found, sample.wanted) for sample in samples]
-    if not asked_why():
-        return None
     if all(found.shape != wanted.shape for found, wanted in pairs):
         step = "Print the shape after each step, and see where it is no longer what you expect."
         return Fault("shape", _shape_words(pairs), step)
