@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec
 
 from checks.asking import Halt, StudentError
 from checks.diagnosis import diagnosed
-from checks.errors import judging
+from checks.errors import explain, judging
 from checks.exercises import Task, load_tasks
 from checks.source import syntax_slip
 from checks.verdicts import Exercise, Fault, Report, Verdict
@@ -129,8 +129,10 @@ def _not_readable(exercise: Exercise, slip: SyntaxError) -> Verdict:
 
 
 def _unreadable(exercise: Exercise, error: Exception) -> Verdict:
-    return exercise.wrong(
-        exercise.name,
-        f"a result that the check cannot read ({type(error).__name__}: {error}).",
-        f"what the docstring of {exercise.name} promises.",
-    )
+    wanted = f"what the docstring of {exercise.name} promises."
+    if isinstance(error, AttributeError) and error.name:  # as of a class without forward
+        told = explain(error)
+        fault = Fault(told.key, told.likely, "Define it, with the name of the docstring.")
+        return exercise.wrong(exercise.name, f"no `{error.name}`.", wanted, fault)
+    found = f"a result that the check cannot read ({type(error).__name__}: {error})."
+    return exercise.wrong(exercise.name, found, wanted)

@@ -48,6 +48,7 @@ from checks.verdicts import (
     NOTHING_RETURNED,
     RAISED,
     UNKNOWN,
+    VAGUE,
     Exercise,
     Fault,
     Sample,
@@ -67,6 +68,11 @@ EVALUATION = Exercise("evaluation", "test_accuracy")
 # What each layer's weights look like, from the table of shapes in the notebook.
 WEIGHTS = ((6, 1, 5, 5), (16, 6, 5, 5), (120, 256), (84, 120), (10, 84))
 NAMES = ("conv1", "conv2", "fc1", "fc2", "fc3")
+ALL_NAMES = "conv1 pool1 relu1 conv2 pool2 relu2 flatten fc1 relu3 fc2 relu4 fc3".split()
+KINDS: dict[str, Callable[..., nn.Module]] = {
+    "conv": nn.Conv2d, "pool": lambda: nn.MaxPool2d(2), "relu": nn.ReLU, "flatten": nn.Flatten,
+    "fc": nn.Linear,
+}  # fmt: skip
 FOLLOW = "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end."
 FLATTEN = Fault(
     "flatten size",
@@ -145,7 +151,50 @@ NET_FAULTS = (
 )  # fmt: skip
 
 
-@check(NET)
+def differences(layers: Mapping[str, nn.Module]) -> Iterator[str]:
+    """Say where layers differ from those of the docstring: by their kinds or their settings."""
+    shapes = dict(zip(NAMES, WEIGHTS, strict=True))
+    for name in filter(layers.__contains__, ALL_NAMES):
+        right = KINDS[name.rstrip("12345")](*shapes.get(name, ())[1::-1], *shapes.get(name, ())[2:3])
+        kinds = [type(layer).__name__ for layer in (layers[name], right)]
+        if kinds[0] != kinds[1]:
+            yield f"{name} is made by {kinds[0]}, and not by {kinds[1]}"
+            continue
+        settings = sorted({*right.__constants__} - {"inplace", "ceil_mode"}, key=_is_number_of)
+        for setting in settings:
+            found, wanted = (_plain(getattr(each, setting, None)) for each in (layers[name], right))
+            if found != wanted:
+                yield f"{name} has the {setting} {found}, and not {wanted}"
+    for name in layers.keys() - set(ALL_NAMES):
+        if isinstance(layers[name], RANDOM_KINDS):
+            yield f"{name}, made by {type(layers[name]).__name__}, is not in the list"
+
+
+RANDOM_KINDS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
+
+
+def _is_number_of(setting: str) -> tuple[bool, str]:
+    return setting.startswith(("in_", "out_")), setting
+
+
+def _plain(value: Any) -> Any:
+    """Return (2, 2) as 2."""
+    return value[0] if isinstance(value, tuple) and len({*value}) == 1 else value
+
+
+def _with_differences(fault: Fault, network: nn.Module) -> Fault:
+    """Add to what is told how the layers differ from the list; only that, if nothing is known."""
+    inner = getattr(network, "layers", None)
+    told = [*differences(dict(inner.named_children()))] if isinstance(inner, nn.Module) else []
+    if not told or not asked_why():
+        return fault
+    likely = f"{'; '.join(told[:4])}{' …' if len(told) > 4 else ''}."
+    if fault.key in VAGUE:
+        return Fault("other layers", likely, "Compare with the layers in the docstring of Net.")
+    return fault._replace(likely=f"{fault.likely} ({likely[:-1]}.)")
+
+
+@check(NET, goes_on=True)
 def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """Compare the layers of `Net` with the table of shapes, and its logits with PyTorch's."""
     network = ask("Net()", Net)
@@ -157,7 +206,7 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
     yield from _layers(state, network)
     yield partial(_logits, network, state, seed)
     yield partial(_walked, network)
-    yield partial(_same_in_training, network, seed, plain_function(Net) is not None)
+    yield partial(_same_in_training, network, seed)
     yield partial(_net_seeds, Net, seed)
 
 
@@ -226,24 +275,26 @@ MODE_CHANGED = Fault(
 
 
 def _learnable(network: nn.Module, logits: Tensor) -> Iterator[Verdict]:
-    """See that the logits' gradients reach all parameters."""
+    """See that the logits' gradients reach all parameters, in another process at least one."""
+    parameters = dict(network.named_parameters()) if isinstance(network, nn.Module) else {}
     if logits.requires_grad:
         logits.sum().backward()
-    left = [name for name, values in network.named_parameters() if values.grad is None]
-    if left:
-        wanted = "gradients for all parameters."
-        yield NET.wrong("gradients", f"none for {', '.join(left)}.", wanted, NO_GRADIENTS)
+    left = [name for name, values in parameters.items() if values.grad is None]
+    if left or not logits.requires_grad:
+        found = f"none for {', '.join(left) or 'any'}."
+        yield NET.wrong("gradients", found, "gradients for all parameters.", NO_GRADIENTS)
 
 
-def _same_in_training(network: nn.Module, seed: int, here: bool) -> Iterator[Verdict]:
-    """Compare both modes; gradients and mode of a network in another process aren't seen."""
+def _same_in_training(network: nn.Module, seed: int) -> Iterator[Verdict]:
+    """Compare the logits of both modes, and see what becomes of gradients and mode."""
     x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
-    evaluated = NET.numbers("logits", ask("Net()(x)", network.eval(), x))
-    logits = ask("Net()(x) in training mode", network.train(), x)
+    network.eval()
+    evaluated = NET.numbers("logits", ask("Net()(x)", network, x))
+    network.train()
+    logits = ask("Net()(x) in training mode", network, x)
     trained = NET.numbers("logits", logits)
-    if here:
-        yield from _learnable(network, logits)
-    if here and not network.training:
+    yield from _learnable(network, logits)
+    if not network.training:
         yield NET.wrong("mode", "evaluation mode.", "training mode, as before.", MODE_CHANGED)
     if not distance(trained, evaluated) < CLOSE:
         yield NET.wrong("training mode", describe(trained), describe(evaluated), RANDOM)
@@ -259,14 +310,17 @@ def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Itera
         try:
             found = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, x.clone()))
         except StudentError as error:
-            yield NET.error(error, _net_error_cause(network) if asked_why() else RAISED)
+            fault = _net_error_cause(network) if asked_why() else RAISED
+            yield NET.error(error, _with_differences(fault, network))
             return
         if found.shape != (4, DIGITS):
             NET.halt(
                 "logits", f"the shape {found.shape}.", f"(4, {DIGITS}).", _shape_cause(found.shape)
             )
         samples.append(Sample(found, wanted, (_ordered(drawn), x)))
-    yield NET.judge("logits", samples, NET_FAULTS)
+    verdict = NET.judge("logits", samples, NET_FAULTS)
+    cause = Fault(verdict.cause or "", verdict.likely, verdict.step)
+    yield verdict if verdict.passed else verdict.by(_with_differences(cause, network))
 
 
 Form = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]  # of parameters, by name
@@ -326,7 +380,7 @@ def _layers(state: Mapping[str, Tensor], network: nn.Module) -> Iterator[Verdict
         "layers",
         f"weights of the shapes {', '.join(map(str, found)) or 'none'}.",
         f"{', '.join(map(str, WEIGHTS))}, each with its biases.",
-        _layers_fault(found, _runs(network, (1, 1, 28, 28))),
+        _with_differences(_layers_fault(found, _runs(network, (1, 1, 28, 28))), network),
     )
 
 
@@ -867,5 +921,7 @@ def _test_accuracy(
     yield from _too_few_labels(test_accuracy, album)
     if any(note.state == "training" for network in spies for note in network.notes):
         yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
+    if not all(network.training and network.layer.training for network in spies):
+        yield EVALUATION.wrong("mode, afterwards", "evaluation mode.", "as before.", MODE_LOST)
     if any(network.weight.detach().any() for network in spies):
         yield EVALUATION.wrong("weights", "the weights changed.", "a test only.", TRAINS)

@@ -229,7 +229,8 @@ class Worker:
             if old is not None and (old.shape != now.shape or old.tobytes() != now.tobytes())
         }
         spies = {str(number): state_of(spy) for number, spy in self.spies.items()}
-        return {"result": result, "changed": changed, "spies": spies}
+        learns = getattr(result, "requires_grad", False) is True
+        return {"result": result, "changed": changed, "spies": spies, "learns": learns}
 
     def do_get(self, request: Request) -> Any:
         """Return an attribute; of a function or method only that it can be called."""
