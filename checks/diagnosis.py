@@ -41,6 +41,8 @@ from checks.verdicts import SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, with
 
 Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.3, False: 0.9}  # of computing, for trying changes if a cause is known, or not
+PAIRS = 0.5  # for trying two changes at once, if nothing else is known
+N_AHEAD = 4  # changes that bring the result nearer to the right one, with which a second is tried
 ANOTHER = 0.25  # for a second change, in another line, once one was found
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
@@ -197,6 +199,9 @@ class Search:
     kept: list[str]
     whole: dict[int, Fault] = field(default_factory=dict)  # by line whose change mends everything
     partly: dict[str, Fault] = field(default_factory=dict)  # by part that a change makes right
+    ahead: list["Ahead"] = field(default_factory=list)  # the furthest first
+    short: Report = field(default_factory=Report)  # of the text as it is
+    tried: Candidate | None = None  # the change that is in place
 
     def mend(self, report: Report) -> Report:
         """Return the report with the causes that were found."""
@@ -256,22 +261,48 @@ class Search:
             return  # its mistake does not show in a short check, so no change can be judged by one
         others = {name for task in load_tasks() for name in task.writes}
         theirs = source.theirs(self._judged(report), others)
+        self.short = self.check.run(*self.args, **self.kwargs)
         for candidate in candidates(source, theirs, failed):
             if time.process_time() > end or len(self._sure()) > 1:
                 break
             known_there = self._sure() if candidate.key not in MANY else self.whole
             if candidate.line in known_there:
                 continue
-            try:
-                functions = source.run_again(candidate.function, self.kept)
-            except Exception:
-                continue  # with this change it is no Python, or cannot be imported
-            mended = self._mended(functions, report)
+            mended = self._tried(source, candidate, report)
             for part in (mended or set()) - unseen:
                 self.partly.setdefault(part, _fault(candidate, file))
             if mended is None:
                 self.whole[candidate.line] = _fault(candidate, file)
                 end = min(end, time.process_time() + ANOTHER)
+        if not (known or self.whole or self.partly):
+            self._try_pairs(source, theirs, report)
+
+    def _tried(self, source: Source, candidate: Candidate, report: Report) -> set[str] | None:
+        """Return what `_mended` does of a candidate, nothing if it can't be run."""
+        try:
+            functions = source.run_again(candidate.function, self.kept)
+        except Exception:
+            return set()  # with this change it is no Python, or cannot be imported
+        self.tried = candidate
+        return self._mended(functions, report)
+
+    def _try_pairs(
+        self, source: Source, theirs: Mapping[str, ast.FunctionDef], report: Report
+    ) -> None:
+        """Try a second change beside each of those that brought the result nearer."""
+        file, end = Path(source.file).name, time.process_time() + PAIRS
+        firsts, self.ahead = self.ahead, []
+        for first in firsts:
+            function = first.candidate.function
+            held, function.body = function.body, pickle.loads(first.body)
+            try:
+                for candidate in candidates(source, theirs):
+                    if time.process_time() > end or self.whole:
+                        break
+                    if self._tried(source, candidate, report) is None:
+                        self.whole[candidate.line] = _both(first.candidate, candidate, file)
+            finally:
+                function.body = held
 
     def _judged(self, report: Report) -> list[str]:
         """Return the functions that wrong verdicts are about: all, unless one is judged by itself.
@@ -291,11 +322,22 @@ class Search:
             new = self.check.run(*functions, **self.kwargs | {"seed": seed})
             if new.passed:
                 continue
+            if not later:
+                self._note(new)
             all_passed = False
             left &= set(report.wrong) - set(new.wrong)
             if not (self.check.goes_on and left and set(new.wrong) < set(report.wrong)):
                 return set()
         return None if all_passed else left
+
+    def _note(self, report: Report) -> None:
+        """Keep a change that brings the result nearer to the right one, if it is one of the best."""
+        candidate, progress = self.tried, _progress(report)
+        if candidate is None or candidate.key in MANY or progress <= _progress(self.short):
+            return
+        if len(self.ahead) < N_AHEAD or progress > self.ahead[-1].progress:
+            self.ahead.append(Ahead(progress, candidate, pickle.dumps(candidate.function.body)))
+            self.ahead = sorted(self.ahead, key=lambda a: a.progress, reverse=True)[:N_AHEAD]
 
 
 @contextlib.contextmanager
@@ -306,6 +348,27 @@ def _few_looked_at() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+class Ahead(NamedTuple):
+    """A change that brings the result nearer to the right one, and the function's body with it."""
+
+    progress: tuple[int, float]
+    candidate: Candidate
+    body: bytes
+
+
+def _progress(report: Report) -> tuple[int, float]:
+    """Return how many parts are right, and how near the first wrong one is."""
+    first = next(verdict for verdict in report if not verdict.passed)
+    return sum(verdict.passed for verdict in report), -first.off
+
+
+def _both(first: Candidate, second: Candidate, file: str) -> Fault:
+    """Return the fault of two mistakes, of which neither alone makes it right."""
+    likely = f"{_fault(first, file).likely} Besides, {_fault(second, file).likely}"
+    step = f"Look at lines {first.line} and {second.line}: with a change in both, the check passes."
+    return Fault(first.key, likely, step)
 
 
 def _failed(report: Report) -> int:

@@ -218,6 +218,8 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (RuntimeError, r"(\w+)\(y\) came before forward", "forward missing",
      "`{0}` is called for images that did not go forward.",
      "Call `forward` with the images of the batch first."),
+    (NotImplementedError, r'missing the required "(\w+)" function', "method missing",
+     "the class has no method `{0}`.", "Define it inside the class, with just that name."),
     (ValueError, "closed file", "file closed", "a file is closed that is still written to.",
      "Leave it open: whoever opened it closes it, so `with` is wanted once, around all files."),
     (WRONG_VALUES, "does not require grad", "no gradients recorded",

@@ -13,14 +13,18 @@ from checks.special import expit, log_softmax, logsumexp
 from checks.special import softmax as exact_softmax
 from checks.verdicts import (
     CLOSE,
+    EXACT,
     INPUT_CHANGED,
     RAISED,
+    UNKNOWN,
     Array,
     Exercise,
     Fault,
     Sample,
     Verdict,
+    asked_why,
     describe,
+    distance,
     find_fault,
 )
 
@@ -78,7 +82,7 @@ class Judge:
         """Judge `function` on the inputs that were drawn, and see that they stay as they were."""
         samples = []
         for sample in drawn:
-            given = [np.copy(v) if isinstance(v, np.ndarray) else v for v in sample.inputs]
+            given = list(map(_copied, sample.inputs))
             found = ask(f"{self.call} for {name}", function, *given)
             samples.append(sample._replace(found=found))
             for before, after in zip(sample.inputs, given, strict=True):
@@ -88,6 +92,9 @@ class Judge:
                         title, describe(after), describe(before), INPUT_CHANGED
                     )
         verdict = self._verdict(name, samples)
+        if verdict.cause == UNKNOWN.key and asked_why():
+            fault = Probe(function, self, samples).fault()
+            verdict = verdict.by(fault) if fault else verdict
         yield (self._type_verdict(name, samples) if verdict.passed else None) or verdict
 
     def _type_verdict(self, name: str, samples: list[Sample]) -> Verdict | None:
@@ -114,6 +121,88 @@ class Judge:
             told = describe(large[0].found), describe(large[0].wanted)
             return self.exercise.wrong(name, *told, fault)
         return self.exercise.judge(name, samples, self.faults, self.near, self.close, self.facts)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Calls a wrong function once more, with other arguments, to see what takes part in it."""
+
+    function: Callable[..., Any]
+    judge: Judge
+    samples: list[Sample]
+
+    def fault(self) -> Fault | None:
+        """Return what is true of all samples: an order that is ignored, rows that are mixed."""
+        names = self.judge.call.partition("(")[2].rstrip(")").split(", ")
+        for number, name in enumerate(names):
+            for what, change in CHANGES.items():
+                if all(self._is_blind(sample, number, change) for sample in self.samples):
+                    likely = f"{what.format(name)}, the result is the same."
+                    return Fault("property", likely, PARTNER)
+        return ROWS_MIXED if all(map(self._is_mixed, self.samples)) else None
+
+    def _again(self, inputs: list[Any]) -> tuple[Array, Array]:
+        """Return what the function makes of other inputs, and what is right."""
+        try:
+            found = np.asarray(ask(self.judge.call, self.function, *map(_copied, inputs)))
+        except (StudentError, NotImplementedError):
+            found = np.full((), np.nan)
+        return found, np.asarray(self.judge.oracle(*inputs))
+
+    def _is_blind(
+        self, sample: Sample, number: int, change: Callable[[Array], Array | None]
+    ) -> bool:
+        """Whether a result stays the same, and should not, if an argument is changed."""
+        inputs = list(map(_copied, sample.inputs))
+        if np.ndim(inputs[number]) < 1 or (changed := change(inputs[number])) is None:
+            return False
+        inputs[number] = changed
+        found, wanted = self._again(inputs)
+        return distance(found, np.asarray(sample.found)) < EXACT < distance(wanted, sample.wanted)
+
+    def _is_mixed(self, sample: Sample) -> bool:
+        """Whether a change of the first row changes other rows, and should not."""
+        n_rows = len(sample.wanted) if sample.wanted.ndim == 2 else 0
+        inputs = list(map(_copied, sample.inputs))
+        for value in inputs:
+            if n_rows > 1 and np.shape(value)[:1] == (n_rows,):
+                value[0] = np.roll(value[0], 1)
+        found, wanted = self._again(inputs)
+        if n_rows < 2 or not found.shape == wanted.shape == np.shape(sample.found):
+            return False
+        before = np.asarray(sample.found)[1:]
+        return distance(wanted[1:], sample.wanted[1:]) < EXACT < distance(found[1:], before)
+
+
+def _copied(value: Any) -> Any:
+    return np.copy(value) if isinstance(value, np.ndarray) else value
+
+
+def _with_other(row: int) -> Callable[[Array], Array | None]:
+    """Return a change of one row, or entry, which takes the place of another."""
+
+    def change(a: Array) -> Array | None:
+        others = [other for other in a if not np.array_equal(other, a[row])]
+        if others:
+            a[row] = others[0]
+        return a if others else None
+
+    return change
+
+
+# What may be done to an argument, and the words for it.
+CHANGES: dict[str, Callable[[Array], Array | None]] = {
+    "with another last entry of `{}`": _with_other(-1),
+    "with another first entry of `{}`": _with_other(0),
+    "with the entries of `{}` in other places": lambda a: np.roll(a, 1, axis=0),
+    "with the columns of `{}` in other places": lambda a: np.roll(a, 1, axis=-1),
+}
+PARTNER = "See that each entry meets the one of the same place in the other argument."
+ROWS_MIXED = Fault(
+    "property",
+    "what comes out for one image depends on the other images of its batch.",
+    "Find the line that takes rows together, as a sum or mean over axis 0 or over all does.",
+)
 
 
 @lru_cache(maxsize=200)

@@ -103,6 +103,7 @@ class Verdict:
     likely: str = ""
     step: str = ""
     heading: str = ""  # what the message calls the part, if not by its name
+    off: float = float("inf")  # how far the numbers are from the right ones
 
     @property
     def title(self) -> str:
@@ -300,7 +301,8 @@ class Exercise:
         if worst < close:
             return self.right(part, "right" if near else closeness(worst))
         if not asked_why():
-            return self.wrong(part, "another result.", "the right one.")
+            found, wanted = "another result.", "the right one."
+            return replace(self.wrong(part, found, wanted), off=sum(differences))
         known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
         fault = known or general_fact(samples) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
@@ -362,20 +364,29 @@ def general_fact(samples: Sequence[Sample]) -> Fault | None:
     for number, word in enumerate(("first", "second", "third")[: len(samples[0].inputs)]):
         if all(np.array_equal(sample.found, sample.inputs[number]) for sample in samples):
             return Fault("property", f"the {word} argument is returned as it came.", BY_HAND)
-    for word, side in (("negative", np.less), ("positive", np.greater)):
+    for words, side in SIDES.items():
         if all(_wrong_where(side, sample) for sample in samples):
-            likely = f"{word} numbers give wrong results, and all others right ones."
+            likely = f"{words} give wrong results, and all others right ones."
             return Fault("property", likely, BY_HAND)
     return None
 
 
-def _wrong_where(side: Callable[..., Array], sample: Sample) -> bool:
-    """Whether a result is wrong just where the first argument lies on one side of 0."""
+SIDES: dict[str, Callable[[Array], Array]] = {
+    "negative numbers": lambda a: a < 0,
+    "positive numbers": lambda a: a > 0,
+    "zeros and ones": lambda a: (a == 0) | (a == 1),
+    "zeros": lambda a: a == 0,
+    "ones": lambda a: a == 1,
+}
+
+
+def _wrong_where(side: Callable[[Array], Array], sample: Sample) -> bool:
+    """Whether a result is wrong just where the first argument is of one kind."""
     found, wanted, given = sample.found, sample.wanted, np.asarray(sample.inputs[:1])
     if not found.shape == wanted.shape == given.shape[1:]:
         return False
     wrong = ~np.isclose(found.astype(float), wanted.astype(float), rtol=CLOSE, atol=0)
-    return bool(np.array_equal(wrong, side(given[0], 0)) and wrong.any() and not wrong.all())
+    return bool(np.array_equal(wrong, side(given[0])) and wrong.any() and not wrong.all())
 
 
 def relation(samples: Sequence[Sample]) -> Fault | None:
