@@ -53,17 +53,21 @@ class Check(Generic[P]):
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> Report:
         """Return the verdicts up to the first wrong one, as the check alone finds them."""
+        return self.until_wrong(self.goes_on, *args, **kwargs)
+
+    def until_wrong(self, goes_on: bool, *args: P.args, **kwargs: P.kwargs) -> Report:
+        """Return the verdicts up to the first wrong one, or all if it `goes_on`."""
         report = Report()
         for verdict in self._verdicts(lambda: self.body(*args, **kwargs)):
             report.append(verdict)
-            if not (verdict.passed or self.goes_on):
+            if not (verdict.passed or goes_on):
                 break
         return report
 
     def every_part(self, *args: P.args, **kwargs: P.kwargs) -> Report:
         """Return the verdicts on all parts, also on those after a wrong one, and show nothing."""
         with judging(self.task.writes), _one_thread():
-            return Report(self._verdicts(lambda: self.body(*args, **kwargs)))
+            return self.until_wrong(True, *args, **kwargs)
 
     def _verdicts(self, part: Part) -> Iterator[Verdict]:
         """Yield the verdicts of a part, and of the parts within."""

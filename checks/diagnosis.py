@@ -26,16 +26,18 @@ from checks.edits import (
     OPERATORS,
     Operator,
     Scope,
+    at_site,
     constants,
     fixed,
     missing,
     names,
+    put,
     scope_of,
     sites,
     too_much,
 )
 from checks.exercises import Task, load_tasks, needs_of
-from checks.lines import Lines, Rewritten, added, everywhere, left_out, rearranged, renamed
+from checks.lines import Lines, Renamed, Rewritten, added, everywhere, left_out, rearranged, renamed
 from checks.source import Source, plain_function
 from checks.verdicts import SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
 
@@ -200,7 +202,7 @@ class Search:
     whole: dict[int, Fault] = field(default_factory=dict)  # by line whose change mends everything
     partly: dict[str, Fault] = field(default_factory=dict)  # by part that a change makes right
     ahead: list["Ahead"] = field(default_factory=list)  # the furthest first
-    short: Report = field(default_factory=Report)  # of the text as it is
+    start: tuple[int, float] = (0, 0)
     tried: Candidate | None = None  # the change that is in place
 
     def mend(self, report: Report) -> Report:
@@ -261,7 +263,6 @@ class Search:
             return  # its mistake does not show in a short check, so no change can be judged by one
         others = {name for task in load_tasks() for name in task.writes}
         theirs = source.theirs(self._judged(report), others)
-        self.short = self.check.run(*self.args, **self.kwargs)
         for candidate in candidates(source, theirs, failed):
             if time.process_time() > end or len(self._sure()) > 1:
                 break
@@ -316,24 +317,28 @@ class Search:
 
     def _mended(self, functions: list[Any], report: Report) -> set[str] | None:
         """Return the parts that are right now and go on being so, None if everything is right."""
-        left, all_passed = set(report.wrong), True
+        left, all_passed, goes_on = set(report.wrong), True, self.check.goes_on and report.wrong[1:]
         for later in (0, *OTHER_SEEDS):
             seed = self.kwargs.get("seed", 0) + later
-            new = self.check.run(*functions, **self.kwargs | {"seed": seed})
+            new = self.check.until_wrong(goes_on, *functions, **self.kwargs | {"seed": seed})
             if new.passed:
                 continue
             if not later:
                 self._note(new)
             all_passed = False
             left &= set(report.wrong) - set(new.wrong)
-            if not (self.check.goes_on and left and set(new.wrong) < set(report.wrong)):
+            if not (goes_on and left and set(new.wrong) < set(report.wrong)):
                 return set()
         return None if all_passed else left
 
     def _note(self, report: Report) -> None:
-        """Keep a change that brings the result nearer to the right one, if it is one of the best."""
+        """Keep a change, if it is one of those that bring the result nearest to the right one."""
+        if self.tried is None:
+            self.start = _progress(report)  # of the text as it is
+            return
         candidate, progress = self.tried, _progress(report)
-        if candidate is None or candidate.key in MANY or progress <= _progress(self.short):
+        near = progress[0] <= self.start[0]  # no part more is right
+        if progress <= self.start or (near and candidate.key in MANY):
             return
         if len(self.ahead) < N_AHEAD or progress > self.ahead[-1].progress:
             self.ahead.append(Ahead(progress, candidate, pickle.dumps(candidate.function.body)))
@@ -400,7 +405,7 @@ def candidates(
             if (candidate.key, candidate.line) != ("too much", failed):
                 yield candidate  # without the line that fails, nothing fails: no wonder
     yield from _by_operators(scopes, OPERATORS)
-    yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
+    yield from chain.from_iterable(_renamed(n, renamed(n, scope)) for n, scope in scopes)
     if failed:
         yield from _by_operators(scopes, LATER, [failed])
     for orders in (rearranged, added):
@@ -422,9 +427,9 @@ def _changed(
     function: ast.FunctionDef, scope: Scope, operator: Operator, lines: Sequence[int] = ()
 ) -> Iterator[Candidate]:
     spared, beside = _given(function), _names_beside(function)
-    for parent, name, number in list(sites(function)):
-        held = getattr(parent, name)
-        node = held if number is None else held[number]
+    for site in list(sites(function)):
+        parent, name, _ = site
+        node = at_site(site)
         line = getattr(node, "lineno", getattr(parent, "lineno", function.lineno))
         if id(node) in spared or (name == "func" and operator is missing):
             continue
@@ -443,13 +448,11 @@ def _changed(
             new.lineno = new.end_lineno = getattr(node, "lineno", line)  # type: ignore[attr-defined]
             new.col_offset = new.end_col_offset = 0  # type: ignore[attr-defined]
             ast.fix_missing_locations(new)
-            setattr(
-                parent, name, new if number is None else [*held[:number], new, *held[number + 1 :]]
-            )
+            put(site, new)
             try:
                 yield Candidate(function, line, change.key, change.claim(ast.unparse(node)))
             finally:
-                setattr(parent, name, held)
+                put(site, node)
 
 
 def _is_order(node: ast.AST) -> bool:
@@ -495,6 +498,18 @@ def _reordered(function: ast.FunctionDef, orders: Iterator[Lines]) -> Iterator[C
         finally:
             for parent, name, old in reversed(held):
                 setattr(parent, name, old)
+
+
+def _renamed(function: ast.FunctionDef, changes: Iterator[Renamed]) -> Iterator[Candidate]:
+    for change in changes:
+        held = [(site, at_site(site)) for site, _ in change.new]
+        for site, new in change.new:
+            put(site, new)
+        try:
+            yield Candidate(function, getattr(change.at, "lineno", 0), change.key, change.claim)
+        finally:
+            for site, old in reversed(held):
+                put(site, old)
 
 
 def _rewritten(function: ast.FunctionDef, changes: Iterator[Rewritten]) -> Iterator[Candidate]:

@@ -109,8 +109,6 @@ def _encode(value: Any, other: Hook, body: bytearray, depth: int) -> Any:
         return {"dtype": value.name}
     if isinstance(value, type) and value.__name__ in SCALAR_TYPES:
         return {"scalar": value.__name__}
-    if isinstance(value, np.random.Generator):
-        return {"generator": value.bit_generator.seed_seq.entropy}  # type: ignore[attr-defined]
     return {"other": _encode(other(value), refuse, body, depth + 1)}
 
 
@@ -150,8 +148,6 @@ def _decode(value: Any, body: _Body, other: Hook, depth: int) -> Any:
         return body.take(*content)
     if kind in ("dtype", "scalar") and content in SCALAR_TYPES:
         return np.dtype(content) if kind == "dtype" else getattr(np, content)
-    if kind == "generator" and type(content) is int:
-        return np.random.default_rng(content)  # as it was when it was made
     if kind in ("array", "tensor"):
         return _decode_array(kind, content, body)
     if kind == "other":

@@ -194,6 +194,8 @@ class Session:
     def _send(self, value: Any) -> Any:
         if isinstance(value, Remote):
             return {"object": value._number}
+        if isinstance(value, np.random.Generator):  # as it was when it was made
+            return {"generator": value.bit_generator.seed_seq.entropy}  # type: ignore[attr-defined]
         number = len(self.adapters)
         self.adapters[number] = adapter_for(value)
         return {"spy": number, **self.adapters[number].introduction()}

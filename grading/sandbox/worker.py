@@ -118,6 +118,8 @@ class Worker:
         """Return the object that the marker names, or a stand-in for its spy."""
         if "object" in value:
             return self.objects[value["object"]]
+        if "generator" in value:
+            return np.random.default_rng(value["generator"])
         spy = self.spies[value["spy"]] = self.stand_in(value)
         return spy
 
