@@ -190,6 +190,12 @@ def _with_differences(fault: Fault, network: nn.Module) -> Fault:
     return fault._replace(likely=f"{fault.likely} ({likely[:-1]}.)")
 
 
+def _judged(part: str, samples: list[Sample], network: nn.Module) -> Verdict:
+    verdict = NET.judge(part, samples, NET_FAULTS if samples[0].inputs else ())
+    cause = Fault(verdict.cause or "", verdict.likely, verdict.step)
+    return verdict if verdict.passed else verdict.by(_with_differences(cause, network))
+
+
 @check(NET, goes_on=True)
 def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """Compare the layers of `Net` with the table of shapes, and its logits with PyTorch's."""
@@ -255,7 +261,7 @@ def _walked(network: nn.Module) -> Iterator[Verdict]:
     for name, layer in layers.items():
         walked = ask(f"layers.{name}(x)", layer, walked)
     sample = Sample(walked, NET.numbers("logits", whole), ())
-    yield NET.judge("layers, one by one", [sample])
+    yield _judged("layers, one by one", [sample], network)
 
 
 NO_GRADIENTS = Fault(
@@ -314,9 +320,7 @@ def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Itera
                 "logits", f"the shape {found.shape}.", f"(4, {DIGITS}).", _shape_cause(found.shape)
             )
         samples.append(Sample(found, wanted, (_ordered(drawn), x)))
-    verdict = NET.judge("logits", samples, NET_FAULTS)
-    cause = Fault(verdict.cause or "", verdict.likely, verdict.step)
-    yield verdict if verdict.passed else verdict.by(_with_differences(cause, network))
+    yield _judged("logits", samples, network)
 
 
 Form = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]  # of parameters, by name
@@ -917,7 +921,5 @@ def _test_accuracy(
     yield from _too_few_labels(test_accuracy, album)
     if any(note.state == "training" for network in spies for note in network.notes):
         yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
-    if not all(network.training and network.layer.training for network in spies):
-        yield EVALUATION.wrong("mode, afterwards", "evaluation mode.", "as before.", MODE_LOST)
     if any(network.weight.detach().any() for network in spies):
         yield EVALUATION.wrong("weights", "the weights changed.", "a test only.", TRAINS)

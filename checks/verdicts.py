@@ -302,7 +302,8 @@ class Exercise:
             return self.right(part, "right" if near else closeness(worst))
         if not asked_why():
             found, wanted = "another result.", "the right one."
-            return replace(self.wrong(part, found, wanted), off=sum(differences))
+            off = min(sum(differences), CLOSE if _has_factor(samples) else np.inf)
+            return replace(self.wrong(part, found, wanted), off=off)
         known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
         fault = known or general_fact(samples) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
@@ -415,6 +416,12 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
         return Fault("scaled", "everything is the negative of what it should be.", step)
     step = "Look for a factor that is missing or too much, or for another function."
     return Fault("scaled", f"everything is {factors[0]:.6g} times what it should be.", step)
+
+
+def _has_factor(samples: Sequence[Sample]) -> bool:
+    """Whether one and the same factor would make all results right."""
+    factors = [_factor(sample.found, sample.wanted) for sample in samples]
+    return len(factors) > 1 and bool(np.allclose(factors, factors[0], rtol=ROUGH, atol=0))
 
 
 def _n_rows(first: Any = None) -> int:

@@ -99,6 +99,16 @@ FACTS = (
     ("softmax", "def softmax(a):\n    e = np.exp(a - a.max(axis=-1, keepdims=True))\n"
      "    return e / np.linalg.norm(e, axis=-1, keepdims=True)", "don't add up to 1"),
     ("sigmoid", "def sigmoid(a):\n    return a >= 0.5", "True and False alone"),
+    ("accuracy", "def accuracy(predicted, true):\n    return 100 * np.isin(predicted, true).mean()",
+     "with the entries of `predicted` in other places, the result is the same"),
+    ("accuracy", "def accuracy(predicted, true):\n    n = len(true) - 1\n"
+     "    return float(int(100 * np.sum(predicted[:n] == true[:n]) / len(true)))",
+     "with another last entry of `predicted`, the result is the same"),
+    ("sigmoid_derivative", "def sigmoid_derivative(z):\n    s = np.exp(np.log(z / (1 - z)))\n"
+     "    return np.cos(0 * s / s) * z * (1 - z)", "zeros and ones give wrong results"),
+    ("cross_entropy_derivative", "def cross_entropy_derivative(y_hat, y):\n"
+     "    d = np.atleast_2d(y_hat - y)\n    return (d + 0.3 * (d.mean(0) - d[0])).reshape(y.shape)",
+     "what comes out for one image depends on the other images of its batch"),
     ("one_hot_encode", "def one_hot_encode(labels, n_classes=10):\n"
      "    return np.float32([[label >= k for k in range(n_classes)] for label in labels])",
      "other numbers than a single 1 and zeros"),
@@ -131,6 +141,21 @@ def test_of_two_lines_that_may_be_the_wrong_one_both_are_told():
     first, second = map(int, re.findall(r"n line (\d+) of homework", found))
     assert second == first + 1
     assert f"lines {first} and {second}: with a change in one of the two" in found
+
+
+TWICE = (
+    ("accuracy", "return 100 * np.mean(predicted == true)", "return np.mean(predicted != true)"),
+    ("sigmoid_derivative", "return z * (1 - z)", "return (z + 2) * (1 + z)"),
+)
+
+
+@pytest.mark.parametrize(("exercise", "old", "new"), TWICE)
+def test_two_slips_are_named_together(exercise, old, new):
+    text = TORCH if exercise == "convolve" else PLAIN
+    with mock.patch.dict(diagnosis.SECONDS, {False: 20}), mock.patch.object(diagnosis, "PAIRS", 20):
+        found = str(report(exercise, changed(old, new, text)))
+    assert found.count("in line") == 2, found
+    assert "Besides, in line" in found
 
 
 def test_a_right_method_stands_in_for_one_of_another_name():
