@@ -51,7 +51,7 @@ SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing",
 # Claims of large groups of changes, of which one may be right in a line that is not to blame.
 MANY = ("number", "expression", "fixed number", "fixed text", "name", "step missing",
         "factor missing", "division missing", "term missing", "index missing",
-        "argument missing")  # fmt: skip
+        "argument missing", "returned")  # fmt: skip
 SHORT = 0.25  # seconds for a call of a changed function
 OTHER_SEEDS = (7919, 7920)  # later ones: sizes depend on the seed, so a coincidence shows
 
@@ -275,7 +275,7 @@ class Search:
             if mended is None:
                 self.whole[candidate.line] = _fault(candidate, file)
                 end = min(end, time.process_time() + ANOTHER)
-        if not (known or self.whole or self.partly):
+        if not (known or self.whole or self.partly or "property" in report.causes[:1]):
             self._try_pairs(source, theirs, report)
 
     def _tried(self, source: Source, candidate: Candidate, report: Report) -> set[str] | None:
@@ -300,6 +300,8 @@ class Search:
                 for candidate in candidates(source, theirs):
                     if time.process_time() > end or self.whole:
                         break
+                    if candidate.key in MANY:
+                        continue
                     if self._tried(source, candidate, report) is None:
                         self.whole[candidate.line] = _both(first.candidate, candidate, file)
             finally:
@@ -404,13 +406,13 @@ def candidates(
         for candidate in _reordered(node, left_out(node, scope)):
             if (candidate.key, candidate.line) != ("too much", failed):
                 yield candidate  # without the line that fails, nothing fails: no wonder
+    for orders in (rearranged, added):
+        for node, scope in scopes:
+            yield from _reordered(node, orders(node, scope))
     yield from _by_operators(scopes, OPERATORS)
     yield from chain.from_iterable(_renamed(n, renamed(n, scope)) for n, scope in scopes)
     if failed:
         yield from _by_operators(scopes, LATER, [failed])
-    for orders in (rearranged, added):
-        for node, scope in scopes:
-            yield from _reordered(node, orders(node, scope))
     yield from _by_operators(scopes, LATER)
 
 
