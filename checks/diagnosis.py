@@ -39,12 +39,12 @@ from checks.edits import (
 from checks.exercises import Task, load_tasks, needs_of
 from checks.lines import Lines, Renamed, Rewritten, added, everywhere, left_out, rearranged, renamed
 from checks.source import Source, plain_function
-from checks.verdicts import SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
+from checks.verdicts import CLOSE, SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
 
 Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.3, False: 0.9}  # of computing, for trying changes if a cause is known, or not
 PAIRS = 0.5  # for trying two changes at once, if nothing else is known
-N_AHEAD = 4  # changes that bring the result nearer to the right one, with which a second is tried
+N_AHEAD = 8  # changes that bring the result nearer to the right one, with which a second is tried
 ANOTHER = 0.25  # for a second change, in another line, once one was found
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
@@ -296,11 +296,12 @@ class Search:
         for first in firsts:
             function = first.candidate.function
             held, function.body = function.body, pickle.loads(first.body)
+            any_factor = first.progress[1] >= -CLOSE  # with it, one factor is missing or too much
             try:
-                for candidate in candidates(source, theirs):
+                for candidate in candidates(source, theirs, few=not any_factor):
                     if time.process_time() > end or self.whole:
                         break
-                    if candidate.key in MANY:
+                    if candidate.key in MANY and not any_factor:
                         continue
                     if self._tried(source, candidate, report) is None:
                         self.whole[candidate.line] = _both(first.candidate, candidate, file)
@@ -392,11 +393,12 @@ def _fault(candidate: Candidate, file: str) -> Fault:
 
 
 def candidates(
-    source: Source, theirs: Mapping[str, ast.FunctionDef], failed: int = 0
+    source: Source, theirs: Mapping[str, ast.FunctionDef], failed: int = 0, few: bool = False
 ) -> Iterator[Candidate]:
     """Yield every single change of these functions, likely ones and small groups first.
 
-    Before all others come those of the line number `failed`, where an exception arose.
+    Before all others come those of the line number `failed`, where an exception arose. If only a
+    `few` are wanted, the largest groups are left out.
     """
     scopes = [(node, scope_of(node, source.tree)) for node in theirs.values()]
     if failed:
@@ -413,7 +415,7 @@ def candidates(
     yield from chain.from_iterable(_renamed(n, renamed(n, scope)) for n, scope in scopes)
     if failed:
         yield from _by_operators(scopes, LATER, [failed])
-    yield from _by_operators(scopes, LATER)
+    yield from _by_operators(scopes, () if few else LATER)
 
 
 def _by_operators(

@@ -193,8 +193,16 @@ def _with_other(row: int) -> Change:
     return change
 
 
+def _of_other_values(a: Array) -> Iterator[Array]:
+    """Yield an array in which every value is another one, twice."""
+    values, places = np.unique(a, return_inverse=True)
+    for by in (1, 2):
+        yield np.roll(values, by)[places].reshape(a.shape)
+
+
 # What may be done to an argument, and the words for it.
 CHANGES: dict[str, Change] = {
+    "whatever `{}` holds": _of_other_values,
     "with another last entry of `{}`": _with_other(-1),
     "with another first entry of `{}`": _with_other(0),
     "with the entries of `{}` in other places": lambda a: iter([np.roll(a, 1, axis=0)]),

@@ -302,8 +302,7 @@ class Exercise:
             return self.right(part, "right" if near else closeness(worst))
         if not asked_why():
             found, wanted = "another result.", "the right one."
-            off = min(sum(differences), CLOSE if _has_factor(samples) else np.inf)
-            return replace(self.wrong(part, found, wanted), off=off)
+            return replace(self.wrong(part, found, wanted), off=_off(samples))
         known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
         fault = known or general_fact(samples) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
@@ -418,10 +417,18 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
     return Fault("scaled", f"everything is {factors[0]:.6g} times what it should be.", step)
 
 
-def _has_factor(samples: Sequence[Sample]) -> bool:
-    """Whether one and the same factor would make all results right."""
-    factors = [_factor(sample.found, sample.wanted) for sample in samples]
-    return len(factors) > 1 and bool(np.allclose(factors, factors[0], rtol=ROUGH, atol=0))
+def _off(samples: Sequence[Sample]) -> float:
+    """Return how far all results are off, infinity if no number tells.
+
+    If one and the same factor would make them right, they are nearly so.
+    """
+    pairs = [(sample.found.astype(float), sample.wanted) for sample in samples]
+    if any(f.shape != w.shape or not np.isfinite(f).all() for f, w in pairs):
+        return float("inf")
+    factors = [_factor(*pair) for pair in pairs]
+    if len(factors) > 1 and np.allclose(factors, factors[0], rtol=ROUGH, atol=0):
+        return CLOSE
+    return float(sum(np.abs(f - w).sum() / (np.abs(w).sum() or 1) for f, w in pairs))
 
 
 def _n_rows(first: Any = None) -> int:

@@ -322,13 +322,14 @@ def mended(source: str, changes: Changes) -> str:
 def is_true(exercise: str, source: str, right: Any, first: Report, tried: Any) -> bool:
     """Whether what a report says of the causes holds on inputs that it has not seen."""
     wrong = [verdict for verdict in first if not verdict.passed]
-    place = re.search(r"Look at (line \d+) of", wrong[0].likely)
-    change = tried.get(wrong[0].likely) or (tried.get(place[1]) if place else None)
-    if change and len(wrong) == 1:
+    likely, _, other = wrong[0].likely.partition(" Or else, ")
+    place = re.search(r"Look at (line \d+) of", likely)
+    claims = [tried.get(likely) or (tried.get(place[1]) if place else None), tried.get(other)]
+    for change in filter(None, claims) if len(wrong) == 1 else ():
         module = student_module(mended(source, change), "mended")
         if not same(exercise, right, module, UNSEEN):
             return False
-    if wrong[0].likely in tried:
+    if likely in tried:
         return True
     if first.causes[0] in {fault.key for fault in diagnosis.ONE_SIDED.values()}:
         return True  # all parts were tried
