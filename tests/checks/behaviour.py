@@ -242,7 +242,8 @@ def _net(m: ModuleType, rng: Rng) -> Iterator[Any]:
 
 def _small_net(rng: Rng) -> Any:
     torch.manual_seed(int(rng.integers(1000)))
-    layers = (torch.nn.Flatten(), torch.nn.Dropout(0.3), torch.nn.Linear(784, 10))
+    layers = (torch.nn.Conv2d(1, 1, 1), torch.nn.Flatten(), torch.nn.Dropout(0.3),
+              torch.nn.Linear(784, 10))  # fmt: skip
     return torch.nn.Sequential(*layers)
 
 

@@ -363,6 +363,7 @@ NET = [
         ("padding", "shrinks differently", "nn.Conv2d(1, 6, 5)", "nn.Conv2d(1, 6, 5, padding=2)"),
         ("kernel 3", "layer sizes", "nn.Conv2d(6, 16, 5)", "nn.Conv2d(6, 16, 3)"),
         ("pool of 3x3", "other layers", "self.layers.pool1 = nn.MaxPool2d(2)", "self.layers.pool1 = nn.MaxPool2d(3, 2, 1)"),
+        ("super not called", "super missing", "        super().__init__()\n", ""),
         ("no method forward", "method missing", "    def forward(self, x):\n        x = F.max", "    def foward(self, x):\n        x = F.max"),
         ("not returned", "nothing returned", "        x = self.layers.fc3(x)\n        return x\n", "        x = self.layers.fc3(x)\n"),
     ),

@@ -331,6 +331,10 @@ ERRORS = (
      "along axis 0, one side has the length 23 and the other 7"),
     ("trainNN", "optimizer.param_groups[0]", "optimizer.param_groups",
      "a list is indexed by a str"),
+    ("test_network", "return accuracy(y_hat.argmax(axis=1), labels)",
+     "return accuracy(np.concatenate([]), labels)", "the list of what is to be joined is empty"),
+    ("cross_entropy", "def cross_entropy(a, y):\n", "def cross_entropy(a, y):\n"
+     "    a = np.einsum('bk,bkh->bk', a, a)\n", "has fewer axes than letters"),
     ("trainNN", "loss.backward()", "logits.backward()", "`backward` is called on many numbers"),
 )  # fmt: skip
 
