@@ -67,6 +67,7 @@ def ask(call: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> A
 
     Raises NotImplementedError as it comes, anything else as a StudentError.
     """
+    outer = _timing[0]
     try:
         with contextlib.nullcontext() if _guarded[0] else guarded():
             return _timed(function, *args, **kwargs)
@@ -76,14 +77,17 @@ def ask(call: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> A
         if isinstance(error, NotImplementedError) and not raised_by_library(error):
             raise
         raise StudentError(call, error) from error
+    finally:
+        _timing[0] = outer  # also if an alarm came just when the call had ended
 
 
 def _timed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function, and let `_stop` end it if it takes too long."""
-    outer, _timing[0] = _timing[0], True
+    outer = _timing[0]
     if not outer:  # the time of a call within a call counts with that
-        _begun[:] = time.process_time(), time.monotonic()
+        _begun[:] = time.process_time(), time.monotonic()  # first: an alarm may come at any time
     try:
+        _timing[0] = True
         return function(*args, **kwargs)
     finally:
         _timing[0] = outer

@@ -3,6 +3,7 @@
 import ast
 import re
 import signal
+import time
 from functools import cache
 from types import SimpleNamespace
 from unittest import mock
@@ -386,6 +387,22 @@ def test_an_endless_loop_ends_in_a_verdict():
         found = plain_with("sigmoid", loop)
     assert "did not come to its end within 0.3 seconds" in str(found)
     assert found.causes == ["endless"]
+
+
+def test_an_alarm_just_before_a_call_ends_nothing(monkeypatch):
+    """The time that counts is that of the call, not that since the one before."""
+    alarms, clock = iter([True]), time.monotonic
+
+    def alarmed():
+        if next(alarms, False):
+            asking._stop(0, None)
+        return clock()
+
+    monkeypatch.setattr(asking, "_begun", [-1e9, -1e9])
+    monkeypatch.setattr(asking, "_last", [-1e9])
+    monkeypatch.setattr(asking.time, "monotonic", alarmed)
+    assert asking.ask("f()", lambda: 3) == 3
+    assert not next(alarms, False)
 
 
 @pytest.mark.parametrize(("line", "words"), [
