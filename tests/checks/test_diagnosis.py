@@ -321,7 +321,7 @@ ERRORS = (
     ("train_network", "        history.record(total / len(images), train_accuracy, "
      "validation_accuracy)\n", "", "history.record"),
     ("train_network", "batch = order[start : start + batch_size]",
-     "batch = order[np.arange(start, start + batch_size)]", "so 33 is not one of its places"),
+     "batch = order[np.arange(start, start + batch_size)]", "so 39 is not one of its places"),
     ("one_hot_encode", "encoded[np.arange(len(labels)), labels] = 1", "encoded[labels] = 1",
      "axis 0 has the length 8, counted from 0, so 8 is not one of its places"),
     ("softmax", "np.sum(e, axis=-1, keepdims=True)", "np.sum(e, axis=1, keepdims=True)",
