@@ -25,6 +25,7 @@ from checks.errors import (
 SECONDS = 20.0  # for one call of a student's function, which takes milliseconds if it is right
 PAUSE = 0.02  # seconds of computing between two interruptions, in which a call can be left
 _limit: list[float | None] = [SECONDS]
+_guarded, _timing = [False], [False]  # whether a block is guarded, and a call is being timed
 _begun, _last = [0.0, 0.0], [0.0]  # a call's beginning, in seconds of computing and by the clock
 
 
@@ -66,17 +67,30 @@ def ask(call: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> A
 
     Raises NotImplementedError as it comes, anything else as a StudentError.
     """
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        try:
-            with _time_limit():
-                return function(*args, **kwargs)
-        except Halt:
+    outer = _timing[0]
+    try:
+        with contextlib.nullcontext() if _guarded[0] else guarded():
+            return _timed(function, *args, **kwargs)
+    except Halt:
+        raise
+    except (Exception, SystemExit, KeyboardInterrupt, TooLong) as error:
+        if isinstance(error, NotImplementedError) and not raised_by_library(error):
             raise
-        except (Exception, SystemExit, KeyboardInterrupt, TooLong) as error:
-            if isinstance(error, NotImplementedError) and not raised_by_library(error):
-                raise
-            raise StudentError(call, error) from error
+        raise StudentError(call, error) from error
+    finally:
+        _timing[0] = outer  # also if an alarm came just when the call had ended
+
+
+def _timed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function, and let `_stop` end it if it takes too long."""
+    outer = _timing[0]
+    if not outer:  # the time of a call within a call counts with that
+        _begun[:] = time.process_time(), time.monotonic()  # first: an alarm may come at any time
+    try:
+        _timing[0] = True
+        return function(*args, **kwargs)
+    finally:
+        _timing[0] = outer
 
 
 @contextlib.contextmanager
@@ -90,15 +104,28 @@ def limited_to(seconds: float | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _time_limit() -> Iterator[None]:
-    """Raise TooLong in the block if it takes too long; Windows has no such timer."""
+def guarded() -> Iterator[None]:
+    """Ignore warnings and watch the time of all calls in the block, as one call needs it."""
+    before, _guarded[0] = _guarded[0], True
+    with warnings.catch_warnings(), np.errstate(all="ignore"), _alarms():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            _guarded[0] = before
+
+
+@contextlib.contextmanager
+def _alarms() -> Iterator[None]:
+    """Call `_stop` again and again in the block; Windows has no such timer.
+
+    Once isn't enough: what is raised where Python ignores it, as in a __del__, is lost.
+    """
     here = threading.current_thread() is threading.main_thread()
     if not (here and _limit[0] and hasattr(signal, "setitimer")) or _is_running():
         yield
         return
     before, _last[0] = signal.signal(signal.SIGALRM, _stop), -PAUSE
-    _begun[:] = time.process_time(), time.monotonic()
-    # Again and again: what is raised where Python ignores it, as in a __del__, is lost.
     signal.setitimer(signal.ITIMER_REAL, _limit[0], 0.05)
     try:
         yield
@@ -112,6 +139,8 @@ def _is_running() -> bool:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    if not _timing[0]:
+        return
     now, limit = time.process_time(), _limit[0] or SECONDS
     waits = now - _begun[0] < limit / 2 and time.monotonic() - _begun[1] < 4 * limit
     if waits or now - _last[0] < PAUSE:  # on a busy machine, a right call waits for its turn

@@ -1,5 +1,6 @@
 """A check: a generator of verdicts on a student's functions, and what becomes of them."""
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +8,7 @@ from typing import Any, Generic, ParamSpec
 
 from checks.asking import Halt, StudentError
 from checks.diagnosis import diagnosed
-from checks.errors import judging
+from checks.errors import explain, judging
 from checks.exercises import Task, load_tasks
 from checks.source import syntax_slip
 from checks.verdicts import Exercise, Fault, Report, Verdict
@@ -41,7 +42,7 @@ class Check(Generic[P]):
         """Return the verdicts with their causes, and show nothing."""
         if slip := next(filter(None, map(syntax_slip, args)), None):
             return Report([_not_readable(self.exercise, slip)])
-        with judging(self.task.writes):
+        with judging(self.task.writes), _one_thread():
             report = self.run(*args, **kwargs)
             return report if report.passed else diagnosed(self, report, args, kwargs)
 
@@ -52,17 +53,21 @@ class Check(Generic[P]):
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> Report:
         """Return the verdicts up to the first wrong one, as the check alone finds them."""
+        return self.until_wrong(self.goes_on, *args, **kwargs)
+
+    def until_wrong(self, goes_on: bool, *args: P.args, **kwargs: P.kwargs) -> Report:
+        """Return the verdicts up to the first wrong one, or all if it `goes_on`."""
         report = Report()
         for verdict in self._verdicts(lambda: self.body(*args, **kwargs)):
             report.append(verdict)
-            if not (verdict.passed or self.goes_on):
+            if not (verdict.passed or goes_on):
                 break
         return report
 
     def every_part(self, *args: P.args, **kwargs: P.kwargs) -> Report:
         """Return the verdicts on all parts, also on those after a wrong one, and show nothing."""
-        with judging(self.task.writes):
-            return Report(self._verdicts(lambda: self.body(*args, **kwargs)))
+        with judging(self.task.writes), _one_thread():
+            return self.until_wrong(True, *args, **kwargs)
 
     def _verdicts(self, part: Part) -> Iterator[Verdict]:
         """Yield the verdicts of a part, and of the parts within."""
@@ -92,6 +97,20 @@ def check(
     return lambda body: Check(body, exercise, goes_on, stand_ins or {})
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let PyTorch compute on one thread in the block: for small arrays, others are in the way."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    try:
+        if torch:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
+
+
 def _show(report: Report) -> None:
     """Show a report in the page of a notebook, or print it."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
@@ -114,8 +133,10 @@ def _not_readable(exercise: Exercise, slip: SyntaxError) -> Verdict:
 
 
 def _unreadable(exercise: Exercise, error: Exception) -> Verdict:
-    return exercise.wrong(
-        exercise.name,
-        f"a result that the check cannot read ({type(error).__name__}: {error}).",
-        f"what the docstring of {exercise.name} promises.",
-    )
+    wanted = f"what the docstring of {exercise.name} promises."
+    if isinstance(error, AttributeError) and error.name:  # as of a class without forward
+        told = explain(error)
+        fault = Fault(told.key, told.likely, "Define it, with the name of the docstring.")
+        return exercise.wrong(exercise.name, f"no `{error.name}`.", wanted, fault)
+    found = f"a result that the check cannot read ({type(error).__name__}: {error})."
+    return exercise.wrong(exercise.name, found, wanted)

@@ -1,9 +1,10 @@
 """The checks of the second notebook: Net, its training loop and its evaluation."""
 
 import contextlib
+import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ from checks.verdicts import (
     NOTHING_RETURNED,
     RAISED,
     UNKNOWN,
+    VAGUE,
     Exercise,
     Fault,
     Sample,
@@ -66,6 +68,11 @@ EVALUATION = Exercise("evaluation", "test_accuracy")
 # What each layer's weights look like, from the table of shapes in the notebook.
 WEIGHTS = ((6, 1, 5, 5), (16, 6, 5, 5), (120, 256), (84, 120), (10, 84))
 NAMES = ("conv1", "conv2", "fc1", "fc2", "fc3")
+LIST = [*NAMES, *(f"relu{n}" for n in (1, 2, 3, 4)), "pool1", "pool2", "flatten"]
+KINDS: dict[str, Callable[..., nn.Module]] = {
+    "conv": nn.Conv2d, "pool": lambda: nn.MaxPool2d(2), "relu": nn.ReLU, "flatten": nn.Flatten,
+    "fc": nn.Linear,
+}  # fmt: skip
 FOLLOW = "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end."
 FLATTEN = Fault(
     "flatten size",
@@ -144,7 +151,55 @@ NET_FAULTS = (
 )  # fmt: skip
 
 
-@check(NET)
+def differences(layers: Mapping[str, nn.Module]) -> Iterator[str]:
+    """Say where layers differ from those of the docstring: by their kinds or their settings."""
+    sizes = {name: (*s[1::-1], *s[2:3]) for name, s in zip(NAMES, WEIGHTS, strict=True)}
+    if missing := [name for name in LIST if name not in layers]:
+        yield f"{', '.join(missing)} is missing in layers"
+    for name, layer in layers.items():
+        kind = KINDS.get(name.rstrip("1234"))
+        if kind is None or (name in NAMES) != (kind in (nn.Conv2d, nn.Linear)):
+            continue
+        right: Any = kind(*sizes.get(name, ()))
+        kinds = [type(each).__name__ for each in (layer, right)]
+        if kinds[0] != kinds[1]:
+            yield f"{name} is made by {kinds[0]}, and not by {kinds[1]}"
+            continue
+        settings = sorted({*right.__constants__} - {"inplace", "ceil_mode"}, key=_is_number_of)
+        for setting in settings:
+            found, wanted = (_plain(getattr(each, setting, None)) for each in (layer, right))
+            if found != wanted:
+                yield f"{name} has the {setting} {found}, and not {wanted}"
+
+
+def _is_number_of(setting: str) -> tuple[bool, str]:
+    return setting.startswith(("in_", "out_")), setting
+
+
+def _plain(value: Any) -> Any:
+    """Return (2, 2) as 2."""
+    return value[0] if isinstance(value, tuple) and len({*value}) == 1 else value
+
+
+def _with_differences(fault: Fault, network: nn.Module) -> Fault:
+    """Add to what is told how the layers differ from the list; only that, if nothing is known."""
+    inner = getattr(network, "layers", None)
+    told = [*differences(dict(inner.named_children()))] if isinstance(inner, nn.Module) else []
+    if not told or not asked_why():
+        return fault
+    likely = f"{'; '.join(told[:4])}{' …' if len(told) > 4 else ''}."
+    if fault.key in VAGUE:
+        return Fault("other layers", likely, "Compare with the layers in the docstring of Net.")
+    return fault._replace(likely=f"{fault.likely} ({likely[:-1]}.)")
+
+
+def _judged(part: str, samples: list[Sample], network: nn.Module) -> Verdict:
+    verdict = NET.judge(part, samples, NET_FAULTS if samples[0].inputs else ())
+    cause = Fault(verdict.cause or "", verdict.likely, verdict.step)
+    return verdict if verdict.passed else verdict.by(_with_differences(cause, network))
+
+
+@check(NET, goes_on=True)
 def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """Compare the layers of `Net` with the table of shapes, and its logits with PyTorch's."""
     network = ask("Net()", Net)
@@ -153,10 +208,12 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
         name: values.detach().cpu()
         for name, values in ask("state_dict()", network.state_dict).items()
     }
-    yield from _layers(state, _runs(network, (1, 1, 28, 28)))
-    yield partial(_logits, network, state, seed)
-    yield partial(_walked, network)
-    yield partial(_same_in_training, network, seed, plain_function(Net) is not None)
+    yield from _layers(state, network)
+    verdicts = list(_logits(network, state, seed))
+    yield from verdicts
+    if all(verdict.passed for verdict in verdicts):
+        yield partial(_walked, network)
+        yield partial(_same_in_training, network, seed)
     yield partial(_net_seeds, Net, seed)
 
 
@@ -204,12 +261,12 @@ def _walked(network: nn.Module) -> Iterator[Verdict]:
         found, wanted = f"{', '.join(layers)}.", "each name with a layer of its own."
         yield NET.wrong("names", found, wanted, SHARED_LAYER)
         return
-    x = torch.linspace(0, 1, 784).reshape(1, 1, 28, 28)
+    x = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     whole, walked = ask("Net()(x)", network, x), x
     for name, layer in layers.items():
         walked = ask(f"layers.{name}(x)", layer, walked)
     sample = Sample(walked, NET.numbers("logits", whole), ())
-    yield NET.judge("layers, one by one", [sample])
+    yield _judged("layers, one by one", [sample], network)
 
 
 NO_GRADIENTS = Fault(
@@ -225,24 +282,26 @@ MODE_CHANGED = Fault(
 
 
 def _learnable(network: nn.Module, logits: Tensor) -> Iterator[Verdict]:
-    """See that the logits' gradients reach all parameters."""
+    """See that the logits' gradients reach all parameters, in another process at least one."""
+    parameters = dict(network.named_parameters()) if isinstance(network, nn.Module) else {}
     if logits.requires_grad:
         logits.sum().backward()
-    left = [name for name, values in network.named_parameters() if values.grad is None]
-    if left:
-        wanted = "gradients for all parameters."
-        yield NET.wrong("gradients", f"none for {', '.join(left)}.", wanted, NO_GRADIENTS)
+    left = [name for name, values in parameters.items() if values.grad is None]
+    if left or not logits.requires_grad:
+        found = f"none for {', '.join(left) or 'any'}."
+        yield NET.wrong("gradients", found, "gradients for all parameters.", NO_GRADIENTS)
 
 
-def _same_in_training(network: nn.Module, seed: int, here: bool) -> Iterator[Verdict]:
-    """Compare both modes; gradients and mode of a network in another process aren't seen."""
+def _same_in_training(network: nn.Module, seed: int) -> Iterator[Verdict]:
+    """Compare the logits of both modes, and see what becomes of gradients and mode."""
     x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
-    evaluated = NET.numbers("logits", ask("Net()(x)", network.eval(), x))
-    logits = ask("Net()(x) in training mode", network.train(), x)
+    network.eval()
+    evaluated = NET.numbers("logits", ask("Net()(x)", network, x))
+    network.train()
+    logits = ask("Net()(x) in training mode", network, x)
     trained = NET.numbers("logits", logits)
-    if here:
-        yield from _learnable(network, logits)
-    if here and not network.training:
+    yield from _learnable(network, logits)
+    if not network.training:
         yield NET.wrong("mode", "evaluation mode.", "training mode, as before.", MODE_CHANGED)
     if not distance(trained, evaluated) < CLOSE:
         yield NET.wrong("training mode", describe(trained), describe(evaluated), RANDOM)
@@ -250,32 +309,40 @@ def _same_in_training(network: nn.Module, seed: int, here: bool) -> Iterator[Ver
 
 def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Iterator[Verdict]:
     """Judge the logits of weights that are drawn here, on images of random numbers."""
-    generator = torch.Generator().manual_seed(seed)
     samples = []
-    for _ in range(N_SAMPLES):
-        drawn = {name: _like(values, generator) for name, values in state.items()}
+    for number in range(N_SAMPLES):
+        form = tuple((name, tuple(v.shape), v.dtype) for name, v in state.items())
+        drawn, x, wanted = _case(form, seed + 100 * number)
         ask("load_state_dict(state)", network.load_state_dict, drawn)
-        x = torch.rand(4, 1, 28, 28, generator=generator)
         try:
             found = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, x.clone()))
         except StudentError as error:
-            yield NET.error(error, _net_error_cause(network) if asked_why() else RAISED)
+            fault = _net_error_cause(network) if asked_why() else RAISED
+            yield NET.error(error, _with_differences(fault, network))
             return
         if found.shape != (4, DIGITS):
             NET.halt(
                 "logits", f"the shape {found.shape}.", f"(4, {DIGITS}).", _shape_cause(found.shape)
             )
-        weights = _ordered(drawn)
-        samples.append(Sample(found, wired(weights, x, Wiring()).numpy(), (weights, x)))
-    yield NET.judge("logits", samples, NET_FAULTS)
+        samples.append(Sample(found, wanted, (_ordered(drawn), x)))
+    yield _judged("logits", samples, network)
 
 
-def _like(values: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw weights or biases of a shape, such that the numbers stay about 1 from layer to layer."""
-    if not values.is_floating_point():
-        return values
-    scale = values[0].numel() ** -0.5 if values.ndim > 1 else 0.1
-    return scale * torch.randn(values.shape, generator=generator, dtype=values.dtype)
+Form = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]  # of parameters, by name
+
+
+@lru_cache(maxsize=20)
+def _case(form: Form, seed: int) -> tuple[dict[str, Tensor], Tensor, NDArray[np.float32]]:
+    """Return parameters of this form, images, and the logits that PyTorch makes of them.
+
+    The parameters are such that the numbers stay about 1 from layer to layer.
+    """
+    generator, state = torch.Generator().manual_seed(seed), {}
+    for name, shape, dtype in form:
+        scale = math.prod(shape[1:]) ** -0.5 if len(shape) > 1 else 0.1
+        state[name] = (scale * torch.randn(shape, generator=generator)).to(dtype)
+    x = torch.rand(4, 1, 28, 28, generator=generator)
+    return state, x, wired(_ordered(state), x, Wiring()).numpy()
 
 
 def _net_error_cause(network: nn.Module) -> Fault:
@@ -308,7 +375,7 @@ def _shape_cause(shape: tuple[int, ...]) -> Fault:
     return MIXES_IMAGES if shape[-1:] == (DIGITS,) else LAYER_SIZES
 
 
-def _layers(state: Mapping[str, Tensor], runs: bool) -> Iterator[Verdict]:
+def _layers(state: Mapping[str, Tensor], network: nn.Module) -> Iterator[Verdict]:
     """Judge the shapes of the weights."""
     found = [tuple(values.shape) for values in state.values() if values.ndim > 1]
     if sorted(found) == sorted(WEIGHTS) and _biases_fit(state):
@@ -318,7 +385,7 @@ def _layers(state: Mapping[str, Tensor], runs: bool) -> Iterator[Verdict]:
         "layers",
         f"weights of the shapes {', '.join(map(str, found)) or 'none'}.",
         f"{', '.join(map(str, WEIGHTS))}, each with its biases.",
-        _layers_fault(found, runs),
+        _with_differences(_layers_fault(found, _runs(network, (1, 1, 28, 28))), network),
     )
 
 
@@ -538,10 +605,10 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     steps = net_steps(network.notes)
     yield from judge_steps(TRAIN_NN, network.notes, steps, plan)
     yield _modes(network.notes)
+    yield partial(judge_history, TRAIN_NN, history, plan, steps)
     yield partial(_seeded, trainNN, plan, seed, steps)
     yield partial(judge_many_epochs, TRAIN_NN, partial(_steps_again, trainNN, seed), plan)
     yield _memory(criterion)
-    yield partial(judge_history, TRAIN_NN, history, plan, steps)
     yield partial(_sizes, trainNN, seed)
     yield judge_stopping(TRAIN_NN, partial(_diverge, trainNN, plan, seed), seed)
 

@@ -7,11 +7,11 @@ that makes the function right, on inputs of other seeds as well, names the mista
 
 import ast
 import contextlib
+import gc
 import pickle
 import re
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -20,34 +20,38 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from checks.asking import limited_to, quiet
+from checks.asking import guarded, limited_to, quiet
 from checks.edits import (
     LATER,
     OPERATORS,
     Operator,
     Scope,
+    at_site,
     constants,
     fixed,
     missing,
     names,
+    put,
     scope_of,
     sites,
     too_much,
 )
 from checks.exercises import Task, load_tasks, needs_of
-from checks.lines import Lines, Rewritten, added, everywhere, left_out, rearranged, renamed
+from checks.lines import Lines, Renamed, Rewritten, added, everywhere, left_out, rearranged, renamed
 from checks.source import Source, plain_function
-from checks.verdicts import SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
+from checks.verdicts import CLOSE, SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
 
 Check = Any  # checks.check.Check, which stands on this module
-SECONDS = {True: 0.4, False: 2.5}  # of computing, for trying changes if a cause is known, or not
+SECONDS = {True: 0.3, False: 0.9}  # of computing, for trying changes if a cause is known, or not
+PAIRS = 0.5  # for trying two changes at once, if nothing else is known
+N_AHEAD = 8  # changes that bring the result nearer to the right one, with which a second is tried
 ANOTHER = 0.25  # for a second change, in another line, once one was found
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
             "exit", "nothing recorded")  # fmt: skip
 # Claims of large groups of changes, of which one may be right in a line that is not to blame.
 MANY = ("number", "expression", "fixed number", "fixed text", "name", "step missing",
         "factor missing", "division missing", "term missing", "index missing",
-        "argument missing")  # fmt: skip
+        "argument missing", "returned")  # fmt: skip
 SHORT = 0.25  # seconds for a call of a changed function
 OTHER_SEEDS = (7919, 7920)  # later ones: sizes depend on the seed, so a coincidence shows
 
@@ -197,6 +201,9 @@ class Search:
     kept: list[str]
     whole: dict[int, Fault] = field(default_factory=dict)  # by line whose change mends everything
     partly: dict[str, Fault] = field(default_factory=dict)  # by part that a change makes right
+    ahead: list["Ahead"] = field(default_factory=list)  # the furthest first
+    start: tuple[int, float] = (0, 0)
+    tried: Candidate | None = None  # the change that is in place
 
     def mend(self, report: Report) -> Report:
         """Return the report with the causes that were found."""
@@ -207,9 +214,8 @@ class Search:
         with (
             tempfile.TemporaryDirectory() as folder,
             contextlib.chdir(folder),  # where what changed functions write doesn't matter
-            quiet(), limited_to(SHORT), without_causes(), warnings.catch_warnings(),
+            quiet(), limited_to(SHORT), without_causes(), guarded(), _few_looked_at(),
         ):  # fmt: skip
-            warnings.simplefilter("ignore")  # what is tried may be strange
             self._try_all(source, report)
         return Report(self._with_cause(verdict, Path(source.file).name) for verdict in report)
 
@@ -263,16 +269,44 @@ class Search:
             known_there = self._sure() if candidate.key not in MANY else self.whole
             if candidate.line in known_there:
                 continue
-            try:
-                functions = source.run_again(candidate.function, self.kept)
-            except Exception:
-                continue  # with this change it is no Python, or cannot be imported
-            mended = self._mended(functions, report)
+            mended = self._tried(source, candidate, report)
             for part in (mended or set()) - unseen:
                 self.partly.setdefault(part, _fault(candidate, file))
             if mended is None:
                 self.whole[candidate.line] = _fault(candidate, file)
                 end = min(end, time.process_time() + ANOTHER)
+        if not (known or self.whole or self.partly or "property" in report.causes[:1]):
+            self._try_pairs(source, theirs, report)
+
+    def _tried(self, source: Source, candidate: Candidate, report: Report) -> set[str] | None:
+        """Return what `_mended` does of a candidate, nothing if it can't be run."""
+        try:
+            functions = source.run_again(candidate.function, self.kept)
+        except Exception:
+            return set()  # with this change it is no Python, or cannot be imported
+        self.tried = candidate
+        return self._mended(functions, report)
+
+    def _try_pairs(
+        self, source: Source, theirs: Mapping[str, ast.FunctionDef], report: Report
+    ) -> None:
+        """Try a second change beside each of those that brought the result nearer."""
+        file, end = Path(source.file).name, time.process_time() + PAIRS
+        firsts, self.ahead = self.ahead, []
+        for first in firsts:
+            function = first.candidate.function
+            held, function.body = function.body, pickle.loads(first.body)
+            any_factor = first.progress[1] >= -CLOSE  # with it, one factor is missing or too much
+            try:
+                for candidate in candidates(source, theirs, few=not any_factor):
+                    if time.process_time() > end or self.whole:
+                        break
+                    if candidate.key in MANY and not any_factor:
+                        continue
+                    if self._tried(source, candidate, report) is None:
+                        self.whole[candidate.line] = _both(first.candidate, candidate, file)
+            finally:
+                function.body = held
 
     def _judged(self, report: Report) -> list[str]:
         """Return the functions that wrong verdicts are about: all, unless one is judged by itself.
@@ -286,17 +320,63 @@ class Search:
 
     def _mended(self, functions: list[Any], report: Report) -> set[str] | None:
         """Return the parts that are right now and go on being so, None if everything is right."""
-        left, all_passed = set(report.wrong), True
+        left, all_passed, goes_on = set(report.wrong), True, self.check.goes_on and report.wrong[1:]
         for later in (0, *OTHER_SEEDS):
             seed = self.kwargs.get("seed", 0) + later
-            new = self.check.run(*functions, **self.kwargs | {"seed": seed})
+            new = self.check.until_wrong(goes_on, *functions, **self.kwargs | {"seed": seed})
             if new.passed:
                 continue
+            if not later:
+                self._note(new)
             all_passed = False
             left &= set(report.wrong) - set(new.wrong)
-            if not (self.check.goes_on and left and set(new.wrong) < set(report.wrong)):
+            if not (goes_on and left and set(new.wrong) < set(report.wrong)):
                 return set()
         return None if all_passed else left
+
+    def _note(self, report: Report) -> None:
+        """Keep a change, if it is one of those that bring the result nearest to the right one."""
+        if self.tried is None:
+            self.start = _progress(report)  # of the text as it is
+            return
+        candidate, progress = self.tried, _progress(report)
+        near = progress[0] <= self.start[0]  # no part more is right
+        if progress <= self.start or (near and candidate.key in MANY):
+            return
+        if len(self.ahead) < N_AHEAD or progress > self.ahead[-1].progress:
+            self.ahead.append(Ahead(progress, candidate, pickle.dumps(candidate.function.body)))
+            self.ahead = sorted(self.ahead, key=lambda a: a.progress, reverse=True)[:N_AHEAD]
+
+
+@contextlib.contextmanager
+def _few_looked_at() -> Iterator[None]:
+    """Spare Python's search for garbage what is there already, as all of PyTorch, in the block."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+class Ahead(NamedTuple):
+    """A change that brings the result nearer to the right one, and the function's body with it."""
+
+    progress: tuple[int, float]
+    candidate: Candidate
+    body: bytes
+
+
+def _progress(report: Report) -> tuple[int, float]:
+    """Return how many parts are right, and how near the first wrong one is."""
+    first = next(verdict for verdict in report if not verdict.passed)
+    return sum(verdict.passed for verdict in report), -first.off
+
+
+def _both(first: Candidate, second: Candidate, file: str) -> Fault:
+    """Return the fault of two mistakes, of which neither alone makes it right."""
+    likely = f"{_fault(first, file).likely} Besides, {_fault(second, file).likely}"
+    step = f"Look at lines {first.line} and {second.line}: with a change in both, the check passes."
+    return Fault(first.key, likely, step)
 
 
 def _failed(report: Report) -> int:
@@ -313,11 +393,12 @@ def _fault(candidate: Candidate, file: str) -> Fault:
 
 
 def candidates(
-    source: Source, theirs: Mapping[str, ast.FunctionDef], failed: int = 0
+    source: Source, theirs: Mapping[str, ast.FunctionDef], failed: int = 0, few: bool = False
 ) -> Iterator[Candidate]:
     """Yield every single change of these functions, likely ones and small groups first.
 
-    Before all others come those of the line number `failed`, where an exception arose.
+    Before all others come those of the line number `failed`, where an exception arose. If only a
+    `few` are wanted, the largest groups are left out.
     """
     scopes = [(node, scope_of(node, source.tree)) for node in theirs.values()]
     if failed:
@@ -328,13 +409,13 @@ def candidates(
             if (candidate.key, candidate.line) != ("too much", failed):
                 yield candidate  # without the line that fails, nothing fails: no wonder
     yield from _by_operators(scopes, OPERATORS)
-    yield from chain.from_iterable(_rewritten(n, renamed(n, scope)) for n, scope in scopes)
-    if failed:
-        yield from _by_operators(scopes, LATER, [failed])
     for orders in (rearranged, added):
         for node, scope in scopes:
             yield from _reordered(node, orders(node, scope))
-    yield from _by_operators(scopes, LATER)
+    yield from chain.from_iterable(_renamed(n, renamed(n, scope)) for n, scope in scopes)
+    if failed:
+        yield from _by_operators(scopes, LATER, [failed])
+    yield from _by_operators(scopes, () if few else LATER)
 
 
 def _by_operators(
@@ -350,9 +431,9 @@ def _changed(
     function: ast.FunctionDef, scope: Scope, operator: Operator, lines: Sequence[int] = ()
 ) -> Iterator[Candidate]:
     spared, beside = _given(function), _names_beside(function)
-    for parent, name, number in list(sites(function)):
-        held = getattr(parent, name)
-        node = held if number is None else held[number]
+    for site in list(sites(function)):
+        parent, name, _ = site
+        node = at_site(site)
         line = getattr(node, "lineno", getattr(parent, "lineno", function.lineno))
         if id(node) in spared or (name == "func" and operator is missing):
             continue
@@ -371,13 +452,11 @@ def _changed(
             new.lineno = new.end_lineno = getattr(node, "lineno", line)  # type: ignore[attr-defined]
             new.col_offset = new.end_col_offset = 0  # type: ignore[attr-defined]
             ast.fix_missing_locations(new)
-            setattr(
-                parent, name, new if number is None else [*held[:number], new, *held[number + 1 :]]
-            )
+            put(site, new)
             try:
                 yield Candidate(function, line, change.key, change.claim(ast.unparse(node)))
             finally:
-                setattr(parent, name, held)
+                put(site, node)
 
 
 def _is_order(node: ast.AST) -> bool:
@@ -423,6 +502,18 @@ def _reordered(function: ast.FunctionDef, orders: Iterator[Lines]) -> Iterator[C
         finally:
             for parent, name, old in reversed(held):
                 setattr(parent, name, old)
+
+
+def _renamed(function: ast.FunctionDef, changes: Iterator[Renamed]) -> Iterator[Candidate]:
+    for change in changes:
+        held = [(site, at_site(site)) for site, _ in change.new]
+        for site, new in change.new:
+            put(site, new)
+        try:
+            yield Candidate(function, getattr(change.at, "lineno", 0), change.key, change.claim)
+        finally:
+            for site, old in reversed(held):
+                put(site, old)
 
 
 def _rewritten(function: ast.FunctionDef, changes: Iterator[Rewritten]) -> Iterator[Candidate]:

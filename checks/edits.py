@@ -509,7 +509,25 @@ OPERATORS: tuple[Operator, ...] = (
 LATER: tuple[Operator, ...] = (names, more_arguments, missing)  # very large groups
 
 
-def sites(node: Node) -> Iterator[tuple[Node, str, int | None]]:
+Site = tuple[Node, str, int | None]
+
+
+def at_site(site: Site) -> Node:
+    """Return the node that stands at a site."""
+    held = getattr(site[0], site[1])
+    node: Node = held if site[2] is None else held[site[2]]
+    return node
+
+
+def put(site: Site, new: Node) -> None:
+    """Let another node stand at a site."""
+    if site[2] is None:
+        setattr(site[0], site[1], new)
+    else:
+        getattr(site[0], site[1])[site[2]] = new
+
+
+def sites(node: Node) -> Iterator[Site]:
     """Yield every place of a tree that holds a node: parent, field, and number in a list."""
     for field, value in ast.iter_fields(node):
         if field in ("decorator_list", "returns", "annotation", "type_comment"):

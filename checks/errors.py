@@ -122,9 +122,9 @@ def _is_given(place: Place) -> bool:
 def raised_by_library(error: BaseException) -> bool:
     """Whether a library raised `error`, in a frame of its own or in compiled code."""
     own = student_places(error)
-    if not own:
-        return False
-    last = places(error)[-1]
+    if not (all_places := places(error)) or not own:
+        return bool(all_places)
+    last = all_places[-1]
     return own[-1][:2] != last[:2] or bool(last.code and type(error).__name__ not in last.code)
 
 
@@ -218,6 +218,17 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (RuntimeError, r"(\w+)\(y\) came before forward", "forward missing",
      "`{0}` is called for images that did not go forward.",
      "Call `forward` with the images of the batch first."),
+    (AttributeError, r"before Module\.__init__\(\) call", "super missing",
+     "PyTorch's own part of the network is not made yet when a layer is assigned.",
+     "Let `__init__` begin with `super().__init__()`, with all its parentheses."),
+    (WRONG_VALUES, "need at least one array|expected a non-empty list", "nothing to join",
+     "the list of what is to be joined is empty.", "Print how often the loop before it is run."),
+    (ValueError, r"subscripts string contains too many subscripts for operand (\d)", "einsum",
+     "operand {0} of einsum, counted from 0, has fewer axes than letters.", SHAPES),
+    (NotImplementedError, r'missing the required "(\w+)" function', "method missing",
+     "the class has no method `{0}`.", "Define it inside the class, with just that name."),
+    (ValueError, "closed file", "file closed", "a file is closed that is still written to.",
+     "Leave it open: whoever opened it closes it, so `with` is wanted once, around all files."),
     (WRONG_VALUES, "does not require grad", "no gradients recorded",
      "the loss does not depend on the weights any more: the forward pass ran under `no_grad`, or "
      "its result was detached or turned into plain numbers.",

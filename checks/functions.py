@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,18 @@ from checks.special import expit, log_softmax, logsumexp
 from checks.special import softmax as exact_softmax
 from checks.verdicts import (
     CLOSE,
+    EXACT,
     INPUT_CHANGED,
     RAISED,
+    UNKNOWN,
     Array,
     Exercise,
     Fault,
     Sample,
     Verdict,
+    asked_why,
     describe,
+    distance,
     find_fault,
 )
 
@@ -70,26 +75,27 @@ class Judge:
     ) -> Iterator[Part]:
         """Yield the parts of the check of `function`, by what is drawn for each."""
         for number, (name, draw) in enumerate(draws.items()):
-            rng = np.random.default_rng([seed, number])
-            inputs = [draw(rng) for _ in range(N_SAMPLES)]
-            yield partial(self.part, name, function, inputs)
+            yield partial(self.part, name, function, _drawn(self.oracle, draw, seed, number))
 
     def part(
-        self, name: str, function: Callable[..., Any], inputs: list[tuple[Any, ...]]
+        self, name: str, function: Callable[..., Any], drawn: list[Sample]
     ) -> Iterator[Verdict]:
-        """Judge `function` on `inputs`, and see that they stay as they were."""
+        """Judge `function` on the inputs that were drawn, and see that they stay as they were."""
         samples = []
-        for args in inputs:
-            given = [np.copy(v) if isinstance(v, np.ndarray) else v for v in args]
+        for sample in drawn:
+            given = list(map(_copied, sample.inputs))
             found = ask(f"{self.call} for {name}", function, *given)
-            samples.append(Sample(found, np.asarray(self.oracle(*args)), args))
-            for before, after in zip(args, given, strict=True):
+            samples.append(sample._replace(found=found))
+            for before, after in zip(sample.inputs, given, strict=True):
                 if not np.array_equal(before, after):
                     title = f"an argument of {self.call}, afterwards"
                     yield self.exercise.wrong(
                         title, describe(after), describe(before), INPUT_CHANGED
                     )
         verdict = self._verdict(name, samples)
+        if verdict.cause == UNKNOWN.key and asked_why():
+            fault = Probe(function, self, samples).fault()
+            verdict = verdict.by(fault) if fault else verdict
         yield (self._type_verdict(name, samples) if verdict.passed else None) or verdict
 
     def _type_verdict(self, name: str, samples: list[Sample]) -> Verdict | None:
@@ -116,6 +122,106 @@ class Judge:
             told = describe(large[0].found), describe(large[0].wanted)
             return self.exercise.wrong(name, *told, fault)
         return self.exercise.judge(name, samples, self.faults, self.near, self.close, self.facts)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Calls a wrong function once more, with other arguments, to see what takes part in it."""
+
+    function: Callable[..., Any]
+    judge: Judge
+    samples: list[Sample]
+
+    def fault(self) -> Fault | None:
+        """Return what is true of all samples: an order that is ignored, rows that are mixed."""
+        names = self.judge.call.partition("(")[2].rstrip(")").split(", ")
+        for number, name in enumerate(names):
+            for what, change in CHANGES.items():
+                if all(self._is_blind(sample, number, change) for sample in self.samples):
+                    likely = f"{what.format(name)}, the result is the same."
+                    return Fault("property", likely, PARTNER)
+        return ROWS_MIXED if all(map(self._is_mixed, self.samples)) else None
+
+    def _again(self, inputs: list[Any]) -> tuple[Array, Array]:
+        """Return what the function makes of other inputs, and what is right."""
+        try:
+            found = np.asarray(ask(self.judge.call, self.function, *map(_copied, inputs)))
+        except (StudentError, NotImplementedError):
+            found = np.full((), np.nan)
+        return found, np.asarray(self.judge.oracle(*inputs))
+
+    def _is_blind(self, sample: Sample, number: int, change: "Change") -> bool:
+        """Whether a result stays the same, and should not, whatever becomes of an argument."""
+        before, differs = sample.inputs[number], False
+        for changed in islice(change(np.copy(before)), 5) if np.ndim(before) else ():
+            inputs = [*sample.inputs[:number], changed, *sample.inputs[number + 1 :]]
+            found, wanted = self._again(inputs)
+            if not distance(found, np.asarray(sample.found)) < EXACT:
+                return False
+            differs |= distance(wanted, sample.wanted) > EXACT
+        return differs
+
+    def _is_mixed(self, sample: Sample) -> bool:
+        """Whether a change of the first row changes other rows, and should not."""
+        n_rows = len(sample.wanted) if sample.wanted.ndim == 2 else 0
+        inputs = list(map(_copied, sample.inputs))
+        for value in inputs:
+            if n_rows > 1 and np.shape(value)[:1] == (n_rows,):
+                value[0] = np.roll(value[0], 1)
+        found, wanted = self._again(inputs)
+        if n_rows < 2 or not found.shape == wanted.shape == np.shape(sample.found):
+            return False
+        before = np.asarray(sample.found)[1:]
+        return distance(wanted[1:], sample.wanted[1:]) < EXACT < distance(found[1:], before)
+
+
+def _copied(value: Any) -> Any:
+    return np.copy(value) if isinstance(value, np.ndarray) else value
+
+
+Change = Callable[[Array], Iterator[Array]]
+
+
+def _with_other(row: int) -> Change:
+    """Return changes of one row, or entry: others take its place."""
+
+    def change(a: Array) -> Iterator[Array]:
+        for other in np.unique(a, axis=0):
+            a[row] = other
+            yield a.copy()
+
+    return change
+
+
+def _of_other_values(a: Array) -> Iterator[Array]:
+    """Yield an array in which every value is another one, twice."""
+    values, places = np.unique(a, return_inverse=True)
+    for by in (1, 2):
+        yield np.roll(values, by)[places].reshape(a.shape)
+
+
+# What may be done to an argument, and the words for it.
+CHANGES: dict[str, Change] = {
+    "whatever `{}` holds": _of_other_values,
+    "with another last entry of `{}`": _with_other(-1),
+    "with another first entry of `{}`": _with_other(0),
+    "with the entries of `{}` in other places": lambda a: iter([np.roll(a, 1, axis=0)]),
+    "with the columns of `{}` in other places": lambda a: iter([np.roll(a, 1, axis=-1)]),
+}
+PARTNER = "See that each entry meets the one of the same place in the other argument."
+ROWS_MIXED = Fault(
+    "property",
+    "what comes out for one image depends on the other images of its batch.",
+    "Find the line that takes rows together, as a sum or mean over axis 0 or over all does.",
+)
+
+
+@lru_cache(maxsize=200)
+def _drawn(oracle: Callable[..., Array], draw: Draw, seed: int, number: int) -> list[Sample]:
+    """Return samples without a result: the same for every change of a function that is tried."""
+    rng = np.random.default_rng([seed, number])
+    inputs = [draw(rng) for _ in range(N_SAMPLES)]
+    return [Sample(None, np.asarray(oracle(*args)), args) for args in inputs]
 
 
 def _is_finite(sample: Sample, overflow: Fault) -> Array:

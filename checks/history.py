@@ -45,12 +45,6 @@ ACCURACY_FAULTS = (
     Fault("rounded down", "the decimals were cut off.",
           "Divide with `/`, and leave rounding to those who print.",
           lambda p, t: 100 * (p == t).sum() // len(t)),
-    Fault("order ignored", "how often each label comes is compared, not image by image.",
-          "Compare the label of each image with its own prediction.",
-          lambda p, t: 100 * (np.sort(p) == np.sort(t)).mean()),
-    Fault("order ignored", "the labels that come in both are counted, not the images.",
-          "Compare the label of each image with its own prediction.",
-          lambda p, t: 100 * len({*p} & {*t}) / len(t)),
     Fault("wrong total", "it was divided by a fixed number.", "Divide by the number of labels.",
           lambda p, t: 10 * (p == t).sum()),
 )  # fmt: skip
@@ -119,10 +113,10 @@ class Epoch(NamedTuple):
         probabilities = self.plan.album.probabilities(numbers, n_steps)
         return percent_right(probabilities.argmax(axis=1), self.plan.album.labels[numbers])
 
-    def accuracy_along(self) -> Array:
-        """Return the accuracy on the images of each step, just before it is taken, else nan."""
+    def accuracy_along(self, late: int = 0) -> Array:
+        """Return the accuracy on each step's images just before it, or `late` steps later."""
         right = [
-            len(step.images) * self.accuracy(np.array(step.images), self.n_before + number)
+            len(step.images) * self.accuracy(np.array(step.images), self.n_before + number + late)
             for number, step in enumerate(self.steps)
         ] or [np.asarray(np.nan)]
         return np.asarray(sum(right) / max(1, sum(len(step.images) for step in self.steps)))
@@ -184,6 +178,9 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
               lambda e: e.accuracy(e.validation, e.n_after)),
         Fault("before the epoch", "the training accuracy is taken before the steps of the epoch.",
               AT_THE_END, lambda e: e.accuracy(e.training, e.n_before)),
+        Fault("after each step", "each batch is judged after the step that it was used for.",
+              "Count with the logits of the step itself, from before the weights change.",
+              lambda e: e.accuracy_along(late=1)),
         Fault("last batch only", "the training accuracy is that of the last batch.",
               "Count the right ones in all batches, and divide by the number of all images.",
               lambda e: e.accuracy(np.array(e.steps[-1].images), e.n_after - 1)),

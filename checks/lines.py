@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from checks.edits import KINDS, Node, Scope, expression, is_dotted, is_own
+from checks.edits import KINDS, Node, Scope, Site, at_site, expression, is_dotted, is_own, sites
 
 Statements = list[ast.stmt]
 Place = tuple[Node, str, int]  # what holds statements: parent, field, and depth of nesting
@@ -158,16 +158,43 @@ def everywhere(function: ast.FunctionDef) -> Iterator[Rewritten]:
             yield Rewritten(_Signs(operator).visit, signed[0], "sign", claim)
 
 
-def renamed(function: ast.FunctionDef, scope: Scope) -> Iterator[Rewritten]:
+class Renamed(NamedTuple):
+    """New nodes for some sites of a function, and the claim about the first of them."""
+
+    new: list[tuple[Site, Node]]
+    at: Node
+    key: str
+    claim: str
+
+
+def renamed(function: ast.FunctionDef, scope: Scope) -> Iterator[Renamed]:
     """Yield the function with one name replaced in all its lines, or two exchanged."""
-    used = {ast.unparse(n): n for n in ast.walk(function) if is_dotted(n) or _is_numbered(n)}
+    used: dict[str, Node] = {}
+    places: dict[str, list[Site]] = {}
+    for site in sites(function):
+        node = at_site(site)
+        if is_dotted(node) or _is_numbered(node):
+            text = ast.unparse(node)
+            used[text] = node
+            places.setdefault(text, []).append(site)
     for old, node in used.items():
         for new in (*_namesakes(old, scope), *_siblings(old, used)):
             if new in used:
                 key, claim = "changed places", f"`{old}` and `{new}` have changed places."
             else:
                 key, claim = "name", f"`{old}` is the wrong one, here and in other lines."
-            yield Rewritten(_Renaming(old, new).visit, node, key, claim)
+            pairs = (
+                ((site, new) for site in places[old]),
+                ((site, old) for site in places.get(new, ())),
+            )
+            yield Renamed([_named(*pair) for each in pairs for pair in each], node, key, claim)
+
+
+def _named(site: Site, text: str) -> tuple[Site, Node]:
+    """Return a site, and what is written `text` to stand there."""
+    new, old = expression(text), at_site(site)
+    new.ctx = getattr(old, "ctx", ast.Load())  # type: ignore[attr-defined]
+    return site, ast.fix_missing_locations(ast.copy_location(new, old))
 
 
 def _namesakes(text: str, scope: Scope) -> Iterator[str]:
@@ -192,20 +219,6 @@ def _siblings(text: str, used: Mapping[str, Node]) -> Iterator[str]:
     if isinstance(node, ast.Subscript):
         whole = ast.unparse(node.value)
         yield from (each for each in used if each != text and each.startswith(f"{whole}["))
-
-
-class _Renaming(ast.NodeTransformer):
-    def __init__(self, old: str, new: str) -> None:
-        self.pairs = {old: new, new: old}
-
-    def visit(self, node: Node) -> Any:  # as in ast
-        kinds = (ast.Name, ast.Attribute, ast.Subscript)
-        if isinstance(node, kinds) and ast.unparse(node) in self.pairs:
-            new = expression(self.pairs[ast.unparse(node)])
-            assert isinstance(new, kinds)
-            new.ctx = node.ctx
-            return ast.copy_location(new, node)
-        return self.generic_visit(node)
 
 
 class _Sums(ast.NodeTransformer):

@@ -20,7 +20,6 @@ from checks.small_networks import (
     right_reset_grad,
     right_update_params,
 )
-from checks.source import plain_function
 from checks.special import ndtr
 from checks.verdicts import (
     CLOSE,
@@ -281,8 +280,7 @@ def _seeds(
             "seed", "the same weights for different seeds.", "different weights.", SEED_IGNORED
         )
     else:
-        if plain_function(make):  # to a class in another process, no generator can be given
-            yield from _generators(make, seed)
+        yield from _generators(make, seed)
         yield INITIALIZATION.right("seed")
 
 

@@ -1,6 +1,7 @@
 """Small random networks to judge a student's MLP by, and what a right one makes of an input."""
 
 from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,14 @@ ACTIVATIONS: dict[str | None, Callable[[Array], Array]] = {
 }
 
 
+@cache
 def random_sizes(seed: int) -> Sizes:
     """Return three different small layer sizes."""
     n_in, n_hidden, n_out = np.random.default_rng(seed).permutation([3, 4, 5, 6])[:3].tolist()
     return n_in, n_hidden, n_out
 
 
+@lru_cache(maxsize=50)
 def random_parameters(sizes: Sizes, seed: int) -> dict[str, Array]:
     """Return weights and biases of a network of these sizes, in float64."""
     n_in, n_hidden, n_out = sizes

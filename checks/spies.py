@@ -62,9 +62,9 @@ class Album:
     def probabilities(self, numbers: ArrayLike, n_steps: int = 0) -> Array:
         """Return what a spy says (B, 10) of images after so many steps of training."""
         numbers = np.asarray(numbers) % SCALE
-        rows = self._table[(numbers + 131 * n_steps) % SCALE]
+        rows = (numbers + 131 * n_steps) % SCALE
         columns = (np.arange(DIGITS) - self.labels[numbers][:, None]) % DIGITS
-        return np.take_along_axis(rows, columns, axis=1)
+        return self._table[rows[:, None], columns]
 
     def loss(self, numbers: ArrayLike, n_steps: int = 0) -> float:
         """Return the cross-entropy, in nats, summed over images."""
@@ -353,7 +353,8 @@ def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
         return None
     found = f"steps with the gradient of {', '.join(map(str, sorted(sizes)[:4]))} images."
     rest_only = sizes == {plan.n_images % plan.batch_size} and len(steps) == plan.n_epochs
-    fault = ONCE_AN_EPOCH if rest_only else ALL_AT_ONCE if sizes == {plan.n_images} else UNKNOWN
+    fault = ONCE_AN_EPOCH if rest_only else ALL_AT_ONCE if sizes == {plan.n_images} else OTHER_SIZES
+    fault = EACH_IMAGE if sizes == {1} else fault
     return Finding(found, f"{plan.batch_size}, and the rest at the end.", fault)
 
 
@@ -368,6 +369,16 @@ ALL_AT_ONCE = Fault(
     "property",
     "one step is taken in each epoch, with the gradient of all its images.",
     "See that each batch of batch_size images has its own gradient and its own step.",
+)
+EACH_IMAGE = Fault(
+    "property",
+    "a step is taken for each image.",
+    "Take one step for each batch, with the gradient of all its images.",
+)
+OTHER_SIZES = Fault(
+    "property",
+    "not every step but the last of an epoch has the gradient of batch_size images.",
+    "Follow the first batch: which images go forward in it, and when is its step taken?",
 )
 LAST_DROPPED = Fault(
     "last batch dropped",

@@ -103,6 +103,7 @@ class Verdict:
     likely: str = ""
     step: str = ""
     heading: str = ""  # what the message calls the part, if not by its name
+    off: float = float("inf")  # how far the numbers are from the right ones
 
     @property
     def title(self) -> str:
@@ -299,6 +300,9 @@ class Exercise:
         worst = max(differences)
         if worst < close:
             return self.right(part, "right" if near else closeness(worst))
+        if not asked_why():
+            found, wanted = "another result.", "the right one."
+            return replace(self.wrong(part, found, wanted), off=_off(samples))
         known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
         fault = known or general_fact(samples) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
@@ -326,8 +330,8 @@ def asked_why() -> bool:
 
 def find_fault(samples: Iterable[Sample], faults: Iterable[Fault], near: float = 0) -> Fault | None:
     """Return the first fault whose wrong function gives what was found in all samples, or None."""
-    samples = list(samples) if asked_why() else []
-    if not samples:
+    samples = list(samples)
+    if not (samples and asked_why()):
         return None
     return next((f for f in faults if all(_gives(f, sample, near) for sample in samples)), None)
 
@@ -360,27 +364,34 @@ def general_fact(samples: Sequence[Sample]) -> Fault | None:
     for number, word in enumerate(("first", "second", "third")[: len(samples[0].inputs)]):
         if all(np.array_equal(sample.found, sample.inputs[number]) for sample in samples):
             return Fault("property", f"the {word} argument is returned as it came.", BY_HAND)
-    for word, side in (("negative", np.less), ("positive", np.greater)):
+    for words, side in SIDES.items():
         if all(_wrong_where(side, sample) for sample in samples):
-            likely = f"{word} numbers give wrong results, and all others right ones."
+            likely = f"{words} give wrong results, and all others right ones."
             return Fault("property", likely, BY_HAND)
     return None
 
 
-def _wrong_where(side: Callable[..., Array], sample: Sample) -> bool:
-    """Whether a result is wrong just where the first argument lies on one side of 0."""
+SIDES: dict[str, Callable[[Array], Array]] = {
+    "negative numbers": lambda a: a < 0,
+    "positive numbers": lambda a: a > 0,
+    "zeros and ones": lambda a: (a == 0) | (a == 1),
+    "zeros": lambda a: a == 0,
+    "ones": lambda a: a == 1,
+}
+
+
+def _wrong_where(side: Callable[[Array], Array], sample: Sample) -> bool:
+    """Whether a result is wrong just where the first argument is of one kind."""
     found, wanted, given = sample.found, sample.wanted, np.asarray(sample.inputs[:1])
     if not found.shape == wanted.shape == given.shape[1:]:
         return False
     wrong = ~np.isclose(found.astype(float), wanted.astype(float), rtol=CLOSE, atol=0)
-    return bool(np.array_equal(wrong, side(given[0], 0)) and wrong.any() and not wrong.all())
+    return bool(np.array_equal(wrong, side(given[0])) and wrong.any() and not wrong.all())
 
 
 def relation(samples: Sequence[Sample]) -> Fault | None:
     """Say what is true of all results beside what was wanted: their shape, or a common factor."""
     pairs = [(sample.found, sample.wanted) for sample in samples]
-    if not asked_why():
-        return None
     if all(found.shape != wanted.shape for found, wanted in pairs):
         step = "Print the shape after each step, and see where it is no longer what you expect."
         return Fault("shape", _shape_words(pairs), step)
@@ -404,6 +415,20 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
         return Fault("scaled", "everything is the negative of what it should be.", step)
     step = "Look for a factor that is missing or too much, or for another function."
     return Fault("scaled", f"everything is {factors[0]:.6g} times what it should be.", step)
+
+
+def _off(samples: Sequence[Sample]) -> float:
+    """Return how far all results are off, infinity if no number tells.
+
+    If one and the same factor would make them right, they are nearly so.
+    """
+    pairs = [(sample.found.astype(float), sample.wanted) for sample in samples]
+    if any(f.shape != w.shape or not np.isfinite(f).all() for f, w in pairs):
+        return float("inf")
+    factors = [_factor(*pair) for pair in pairs]
+    if len(factors) > 1 and np.allclose(factors, factors[0], rtol=ROUGH, atol=0):
+        return CLOSE
+    return float(sum(np.abs(f - w).sum() / (np.abs(w).sum() or 1) for f, w in pairs))
 
 
 def _n_rows(first: Any = None) -> int:

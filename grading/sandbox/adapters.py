@@ -60,8 +60,9 @@ class NetAdapter(Adapter):
         return self.spy(images).detach()
 
     def update(self, state: Mapping[str, Any]) -> None:
-        """Take over the weights and the mode."""
+        """Take over the weights, whether they can learn, and the mode."""
         self.spy.weight.data.copy_(state["weight"])
+        self.spy.weight.requires_grad_(state["learns"] is True)
         self.spy.train(state["training"] is True)
 
 

@@ -30,7 +30,8 @@ class Net(nn.Module):
 
     def state_of(self) -> dict[str, Any]:
         """Return what the marker wants to see afterwards."""
-        return {"weight": self.weight.detach().clone(), "training": self.training}
+        weight = self.weight.detach().clone()
+        return {"weight": weight, "training": self.training, "learns": self.weight.requires_grad}
 
 
 class Loss:

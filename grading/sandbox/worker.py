@@ -118,6 +118,8 @@ class Worker:
         """Return the object that the marker names, or a stand-in for its spy."""
         if "object" in value:
             return self.objects[value["object"]]
+        if "generator" in value:
+            return np.random.default_rng(value["generator"])
         spy = self.spies[value["spy"]] = self.stand_in(value)
         return spy
 
@@ -229,7 +231,8 @@ class Worker:
             if old is not None and (old.shape != now.shape or old.tobytes() != now.tobytes())
         }
         spies = {str(number): state_of(spy) for number, spy in self.spies.items()}
-        return {"result": result, "changed": changed, "spies": spies}
+        learns = getattr(result, "requires_grad", False) is True
+        return {"result": result, "changed": changed, "spies": spies, "learns": learns}
 
     def do_get(self, request: Request) -> Any:
         """Return an attribute; of a function or method only that it can be called."""

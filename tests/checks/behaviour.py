@@ -89,6 +89,12 @@ def _hidden(rng: Rng) -> Any:
     return rng.normal(size=(B, K)), rng.normal(size=(K, H)), rng.uniform(0, 1, (B, H))
 
 
+def _hidden_values(rng: Rng) -> Any:
+    values = rng.uniform(size=(3, 2))
+    values.flat[rng.integers(6, size=2)] = 0, 1  # the sigmoid is saturated
+    return values
+
+
 def _layer(rng: Rng) -> Any:
     B, K, H = rng.integers(1, 6, 3)
     return rng.normal(size=(B, K)), rng.normal(size=(B, H))
@@ -165,6 +171,7 @@ def _images(rng: Rng, n: int) -> tuple[np.ndarray, np.ndarray]:
 def _test_network(m: ModuleType, rng: Rng) -> Iterator[Any]:
     for n in (1, 9, 130):
         network = m.MLP(784, 5, 10, seed=n)
+        network.forward(_images(rng, n)[0])  # whose probabilities are no longer wanted
         yield attempt(m.test_network, network, *_images(rng, n))
         yield states(network, PARAMETERS)
 
@@ -209,6 +216,7 @@ def _saving(m: ModuleType, rng: Rng) -> Iterator[Any]:
             yield states(other, PARAMETERS)
             yield [str(getattr(other, name).dtype) for name in PARAMETERS]
         attempt(m.save_weights, m.MLP(*map(int, sizes), dtype=np.float64), prefix)
+        yield [str(np.load(f"{prefix}_{name}.npy").dtype) for name in PARAMETERS]
         yield attempt(m.load_weights, other, prefix)
 
 
@@ -234,7 +242,8 @@ def _net(m: ModuleType, rng: Rng) -> Iterator[Any]:
 
 def _small_net(rng: Rng) -> Any:
     torch.manual_seed(int(rng.integers(1000)))
-    layers = (torch.nn.Flatten(), torch.nn.Dropout(0.3), torch.nn.Linear(784, 10))
+    layers = (torch.nn.Conv2d(1, 1, 1), torch.nn.Flatten(), torch.nn.Dropout(0.3),
+              torch.nn.Linear(784, 10))  # fmt: skip
     return torch.nn.Sequential(*layers)
 
 
@@ -253,6 +262,7 @@ def _evaluation(m: ModuleType, rng: Rng) -> Iterator[Any]:
             network, (images, labels) = _small_net(rng).train(training), _images(rng, n)
             yield attempt(m.evaluate, network, images)
             yield [each.training for each in network.modules()]
+            yield [values.requires_grad for values in network.parameters()]
             yield attempt(m.test_accuracy, network.train(), images, labels)
     broken = _Fails()
     yield [attempt(m.evaluate, broken, images), broken.training]
@@ -291,7 +301,7 @@ OBSERVERS: dict[str, Callable[[ModuleType, Rng], Any]] = {
     "cross_entropy": _functions(_with_targets, "cross_entropy"),
     "cross_entropy_derivative": _functions(_probabilities, "cross_entropy_derivative"),
     "weight_gradient": _functions(_layer, "weight_gradient"),
-    "sigmoid_derivative": _functions(lambda rng: (rng.uniform(size=(3, 2)),), "sigmoid_derivative"),
+    "sigmoid_derivative": _functions(lambda rng: (_hidden_values(rng),), "sigmoid_derivative"),
     "hidden_delta": _functions(_hidden, "hidden_delta"),
     "update_grad": _network,
     "update_params": _network,

@@ -3,8 +3,8 @@
 `python -m tests.checks.machine_mutants` tells what the checks say of them: how many do what the
 form does (equivalent), how many of the others they let pass (missed), name, name wrongly, leave
 vague, and how many they refuse that do what the form does. Options: names of exercises;
-`--count 200` draws so many of each exercise; `--pairs` makes two mistakes at once; `--seed 1` draws
-others; `-v KIND` shows each of that kind.
+`--count 200` draws so many of each exercise; `--pairs 15` makes so many of two mistakes at once;
+`--seed 1` draws others; `-v KIND` shows each of that kind.
 
 A name is wrong if other random inputs don't lead to the same one, or if undoing the mistake that it
 names does not make the function do what the form does, on inputs that no check has drawn.
@@ -277,43 +277,59 @@ FRESH = (101, 102)  # seeds of checks, which other inputs come of
 UNSEEN = (7, 8, 9, 10)  # seeds of inputs that no check draws
 
 
+Changes = list[tuple[int, str]]  # where functions begin, and their new texts
+
+
 @contextlib.contextmanager
-def tried_changes() -> Iterator[dict[str, tuple[int, str]]]:
-    """Give, by the claim, the line and the text of each function that a claimed change made."""
-    tried: dict[str, tuple[int, str]] = {}
-    told = diagnosis._fault
+def tried_changes() -> Iterator[dict[str, Changes]]:
+    """Give, by the claim, each function that a claimed change made, or two."""
+    tried: dict[str, Changes] = {}
+    told, told_of_both = diagnosis._fault, diagnosis._both
+
+    def changes(*candidates: diagnosis.Candidate) -> Changes:
+        functions = {each.function.lineno: each.function for each in candidates}
+        return [(line, ast.unparse(function)) for line, function in functions.items()]
 
     def noted(candidate: diagnosis.Candidate, file: str) -> Any:
         fault = told(candidate, file)
-        text = ast.unparse(candidate.function)
-        tried.setdefault(fault.likely, (candidate.function.lineno, text))
-        tried.setdefault(f"line {candidate.line}", (candidate.function.lineno, text))
+        tried.setdefault(fault.likely, changes(candidate))
+        tried.setdefault(f"line {candidate.line}", changes(candidate))
         return fault
 
-    with mock.patch.object(diagnosis, "_fault", noted):
+    def both(first: diagnosis.Candidate, second: diagnosis.Candidate, file: str) -> Any:
+        fault = told_of_both(first, second, file)
+        tried[fault.likely] = changes(first, second)
+        return fault
+
+    with (
+        mock.patch.object(diagnosis, "_fault", noted),
+        mock.patch.object(diagnosis, "_both", both),
+    ):
         yield tried
 
 
-def mended(source: str, line: int, text: str) -> str:
-    """Return a source text in which `text` replaces the function that begins in a line."""
-    tree, new = ast.parse(source), ast.parse(text).body[0]
+def mended(source: str, changes: Changes) -> str:
+    """Return a source text in which new texts replace the functions that begin in their lines."""
+    tree, new = ast.parse(source), {line: ast.parse(text).body[0] for line, text in changes}
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.lineno == line:
-            assert isinstance(new, ast.FunctionDef)
-            node.args, node.body = new.args, new.body
+        if isinstance(node, ast.FunctionDef) and node.lineno in new:
+            function = new[node.lineno]
+            assert isinstance(function, ast.FunctionDef)
+            node.args, node.body = function.args, function.body
     return ast.unparse(ast.fix_missing_locations(tree))
 
 
 def is_true(exercise: str, source: str, right: Any, first: Report, tried: Any) -> bool:
     """Whether what a report says of the causes holds on inputs that it has not seen."""
     wrong = [verdict for verdict in first if not verdict.passed]
-    place = re.search(r"Look at (line \d+) of", wrong[0].likely)
-    change = tried.get(wrong[0].likely) or (tried.get(place[1]) if place else None)
-    if change and len(wrong) == 1:
-        module = student_module(mended(source, *change), "mended")
+    likely, _, other = wrong[0].likely.partition(" Or else, ")
+    place = re.search(r"Look at (line \d+) of", likely)
+    claims = [tried.get(likely) or (tried.get(place[1]) if place else None), tried.get(other)]
+    for change in filter(None, claims) if len(wrong) == 1 else ():
+        module = student_module(mended(source, change), "mended")
         if not same(exercise, right, module, UNSEEN):
             return False
-    if wrong[0].likely in tried:
+    if likely in tried:
         return True
     if first.causes[0] in {fault.key for fault in diagnosis.ONE_SIDED.values()}:
         return True  # all parts were tried
@@ -348,12 +364,12 @@ def forms_of(exercise: str) -> tuple[str, ...]:
 
 
 def outcomes(
-    exercise: str, n: int | None = None, seed: int = 0, pairs: bool = False
+    exercise: str, n: int | None = None, seed: int = 0, pairs: int = 0
 ) -> Iterator[Outcome]:
-    """Judge all mutants of an exercise, or `n` that are drawn at random, one after the other."""
+    """Judge all mutants of an exercise, or `n` that are drawn at random, or so many `pairs`."""
     rng, forms = random.Random(seed), forms_of(exercise)
     if pairs:
-        each = -(-(n or 100) // len(forms))
+        n, each = pairs, -(-pairs // len(forms))
         texts = [(form, text) for form in forms for text in drawn_pairs(exercise, form, each, rng)]
     else:
         texts = [(form, text) for form in forms for text in sources(exercise, form)]
@@ -374,7 +390,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("exercises", nargs="*", choices=[*TASKS, []])
     parser.add_argument("--count", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--pairs", action="store_true")
+    parser.add_argument("--pairs", type=int, default=0)
     parser.add_argument("-v", dest="shown", choices=KINDS, action="append", default=[])
     options = parser.parse_args(arguments)
     total: Counter[str] = Counter()

@@ -150,6 +150,7 @@ A1_LINE, A2_LINE = "self.a1 = x @ self.W1.T + self.b1", "self.a2 = self.z1 @ sel
 FORWARD = edits(
     "forward",
     ("nothing returned", "nothing returned", "        return self.y_hat\n", ""),
+    ("misspelled", "unknown attribute", "    def forward(self, x):", "    def foward(self, x):"),
     ("x in place", "input changed", "        self.x = x\n", "        x -= x.mean()\n        self.x = x\n"),
 )  # fmt: skip
 
@@ -342,6 +343,7 @@ SAVING = [
         ("half precision", "rounded", SAVE, SAVE.replace("name))", "name).astype(np.float16))")),
         ("prefix ignored", "files missing", SAVE, SAVE.replace("{filename_prefix}", "mlp")),
         ("prefix ignored in load", "no such file", READ, READ.replace('.npy")', '.npy".replace("second", "first"))')),
+        ("file closed", "file closed", SAVE, SAVE.replace("np.save(open_file", "with open_file").replace(", getattr", " as file:\n                np.save(file, getattr")),
         ("past the manifest", "manifest without the files", SAVE, 'np.save(f"{filename_prefix}_{name}.npy", getattr(network, name))'),
         ("double precision", "type of numbers", SAVE, SAVE.replace("name))", "name).astype(float))")),
         ("manifest not asked", "manifest not asked", '    require_together(Path(f"{filename_prefix}_manifest.json"), files)\n', ""),
@@ -360,6 +362,9 @@ NET = [
         ("layer forgotten", "layer sizes", "self.layers.fc2 = nn.Linear(120, 84)", "self.layers.fc2 = nn.Linear(120, 84, bias=False)"),
         ("padding", "shrinks differently", "nn.Conv2d(1, 6, 5)", "nn.Conv2d(1, 6, 5, padding=2)"),
         ("kernel 3", "layer sizes", "nn.Conv2d(6, 16, 5)", "nn.Conv2d(6, 16, 3)"),
+        ("pool of 3x3", "other layers", "self.layers.pool1 = nn.MaxPool2d(2)", "self.layers.pool1 = nn.MaxPool2d(3, 2, 1)"),
+        ("super not called", "super missing", "        super().__init__()\n", ""),
+        ("no method forward", "method missing", "    def forward(self, x):\n        x = F.max", "    def foward(self, x):\n        x = F.max"),
         ("not returned", "nothing returned", "        x = self.layers.fc3(x)\n        return x\n", "        x = self.layers.fc3(x)\n"),
     ),
 ]  # fmt: skip
@@ -401,6 +406,7 @@ TRAIN_NN = [
     ("always mini", "full_data ignored", "    if not full_data:\n", "    if True:\n"),
     ("full_data inverted", "full_data ignored", "    if not full_data:\n", "    if full_data:\n"),
     ("history not returned", "nothing returned", "    return history\n", ""),
+    ("judged after the step", "after each step", "correct += (logits.argmax(1)", "correct += (network(images[batch]).argmax(1)"),
     ("arguments swapped", "arguments swapped", "loss = criterion(logits, labels[batch])", "loss = criterion(labels[batch], logits)"),
     ),
 ]  # fmt: skip
@@ -468,7 +474,7 @@ SEEN = [
         ("exp of a sum", "parentheses", "def sigmoid(a):\n    return 1 / np.exp(-a + 1)")),
     *functions("softmax",
         ("largest of the batch", "shift of whole batch", "def softmax(a):\n    e = np.exp(a - a.max())\n    return e / e.sum(axis=-1, keepdims=True)"),
-        ("of the sigmoid", "unknown", "def softmax(a):\n    e = np.exp(sigmoid(a) - sigmoid(a).max(axis=-1, keepdims=True))\n    return e / e.sum(axis=-1, keepdims=True)")),
+        ("of the sigmoid", "too much", "def softmax(a):\n    e = np.exp(sigmoid(a) - sigmoid(a).max(axis=-1, keepdims=True))\n    return e / e.sum(axis=-1, keepdims=True)")),
     *functions("cross_entropy",
         ("not shifted", "log 0", "def cross_entropy(a, y):\n    return -np.sum(y * (a - np.log(np.sum(np.exp(a), axis=-1, keepdims=True))))"),
         ("keeps an axis", "shape", "def cross_entropy(a, y):\n    p = softmax(a)\n    return -np.sum(y * np.log(p), axis=-1, keepdims=True)")),

@@ -3,6 +3,7 @@
 import ast
 import re
 import signal
+import time
 from functools import cache
 from types import SimpleNamespace
 from unittest import mock
@@ -99,6 +100,16 @@ FACTS = (
     ("softmax", "def softmax(a):\n    e = np.exp(a - a.max(axis=-1, keepdims=True))\n"
      "    return e / np.linalg.norm(e, axis=-1, keepdims=True)", "don't add up to 1"),
     ("sigmoid", "def sigmoid(a):\n    return a >= 0.5", "True and False alone"),
+    ("accuracy", "def accuracy(predicted, true):\n    return 100 * np.isin(predicted, true).mean()",
+     "with the entries of `predicted` in other places, the result is the same"),
+    ("accuracy", "def accuracy(predicted, true):\n    n = len(true) - 1\n"
+     "    return float(int(100 * np.sum(predicted[:n] == true[:n]) / len(true)))",
+     "with another last entry of `predicted`, the result is the same"),
+    ("sigmoid_derivative", "def sigmoid_derivative(z):\n    s = np.exp(np.log(z / (1 - z)))\n"
+     "    return np.cos(0 * s / s) * z * (1 - z)", "zeros and ones give wrong results"),
+    ("cross_entropy_derivative", "def cross_entropy_derivative(y_hat, y):\n"
+     "    d = np.atleast_2d(y_hat - y)\n    return (d + 0.3 * (d.mean(0) - d[0])).reshape(y.shape)",
+     "what comes out for one image depends on the other images of its batch"),
     ("one_hot_encode", "def one_hot_encode(labels, n_classes=10):\n"
      "    return np.float32([[label >= k for k in range(n_classes)] for label in labels])",
      "other numbers than a single 1 and zeros"),
@@ -131,6 +142,21 @@ def test_of_two_lines_that_may_be_the_wrong_one_both_are_told():
     first, second = map(int, re.findall(r"n line (\d+) of homework", found))
     assert second == first + 1
     assert f"lines {first} and {second}: with a change in one of the two" in found
+
+
+TWICE = (
+    ("accuracy", "return 100 * np.mean(predicted == true)", "return np.mean(predicted != true)"),
+    ("sigmoid_derivative", "return z * (1 - z)", "return (z + 2) * (1 + z)"),
+)
+
+
+@pytest.mark.parametrize(("exercise", "old", "new"), TWICE)
+def test_two_slips_are_named_together(exercise, old, new):
+    text = TORCH if exercise == "convolve" else PLAIN
+    with mock.patch.dict(diagnosis.SECONDS, {False: 20}), mock.patch.object(diagnosis, "PAIRS", 20):
+        found = str(report(exercise, changed(old, new, text)))
+    assert found.count("in line") == 2, found
+    assert "Besides, in line" in found
 
 
 def test_a_right_method_stands_in_for_one_of_another_name():
@@ -295,7 +321,7 @@ ERRORS = (
     ("train_network", "        history.record(total / len(images), train_accuracy, "
      "validation_accuracy)\n", "", "history.record"),
     ("train_network", "batch = order[start : start + batch_size]",
-     "batch = order[np.arange(start, start + batch_size)]", "so 27 is not one of its places"),
+     "batch = order[np.arange(start, start + batch_size)]", "so 39 is not one of its places"),
     ("one_hot_encode", "encoded[np.arange(len(labels)), labels] = 1", "encoded[labels] = 1",
      "axis 0 has the length 8, counted from 0, so 8 is not one of its places"),
     ("softmax", "np.sum(e, axis=-1, keepdims=True)", "np.sum(e, axis=1, keepdims=True)",
@@ -306,6 +332,10 @@ ERRORS = (
      "along axis 0, one side has the length 23 and the other 7"),
     ("trainNN", "optimizer.param_groups[0]", "optimizer.param_groups",
      "a list is indexed by a str"),
+    ("test_network", "return accuracy(y_hat.argmax(axis=1), labels)",
+     "return accuracy(np.concatenate([]), labels)", "the list of what is to be joined is empty"),
+    ("cross_entropy", "def cross_entropy(a, y):\n", "def cross_entropy(a, y):\n"
+     "    a = np.einsum('bk,bkh->bk', a, a)\n", "has fewer axes than letters"),
     ("trainNN", "loss.backward()", "logits.backward()", "`backward` is called on many numbers"),
 )  # fmt: skip
 
@@ -357,6 +387,22 @@ def test_an_endless_loop_ends_in_a_verdict():
         found = plain_with("sigmoid", loop)
     assert "did not come to its end within 0.3 seconds" in str(found)
     assert found.causes == ["endless"]
+
+
+def test_an_alarm_just_before_a_call_ends_nothing(monkeypatch):
+    """The time that counts is that of the call, not that since the one before."""
+    alarms, clock = iter([True]), time.monotonic
+
+    def alarmed():
+        if next(alarms, False):
+            asking._stop(0, None)
+        return clock()
+
+    monkeypatch.setattr(asking, "_begun", [-1e9, -1e9])
+    monkeypatch.setattr(asking, "_last", [-1e9])
+    monkeypatch.setattr(asking.time, "monotonic", alarmed)
+    assert asking.ask("f()", lambda: 3) == 3
+    assert not next(alarms, False)
 
 
 @pytest.mark.parametrize(("line", "words"), [
