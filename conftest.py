@@ -25,6 +25,9 @@ LONGEST = (
 )
 FOLDER = pytest.StashKey[tempfile.TemporaryDirectory]()
 
+# A GPU rounds otherwise, and replays steps that the witness has to see.
+os.environ.setdefault("DIGITS_DEVICE", "cpu")
+
 # A slow example on a crowded machine is no failure.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")

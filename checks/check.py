@@ -2,9 +2,11 @@
 
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, ParamSpec
+from unittest import mock
 
 from checks.asking import Halt, StudentError
 from checks.diagnosis import diagnosed
@@ -42,7 +44,7 @@ class Check(Generic[P]):
         """Return the verdicts with their causes, and show nothing."""
         if slip := next(filter(None, map(syntax_slip, args)), None):
             return Report([_not_readable(self.exercise, slip)])
-        with judging(self.task.writes), _one_thread():
+        with judging(self.task.writes), _on_one_core():
             report = self.run(*args, **kwargs)
             return report if report.passed else diagnosed(self, report, args, kwargs)
 
@@ -66,7 +68,7 @@ class Check(Generic[P]):
 
     def every_part(self, *args: P.args, **kwargs: P.kwargs) -> Report:
         """Return the verdicts on all parts, also on those after a wrong one, and show nothing."""
-        with judging(self.task.writes), _one_thread():
+        with judging(self.task.writes), _on_one_core():
             return self.until_wrong(True, *args, **kwargs)
 
     def _verdicts(self, part: Part) -> Iterator[Verdict]:
@@ -98,14 +100,18 @@ def check(
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let PyTorch compute on one thread in the block: for small arrays, others are in the way."""
+def _on_one_core() -> Iterator[None]:
+    """Let PyTorch compute on one thread of the CPU in the block, as suits small arrays.
+
+    On a GPU a step may be replayed, and nobody could watch it.
+    """
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch else 1
     try:
         if torch:
             torch.set_num_threads(1)
-        yield
+        with mock.patch.dict(os.environ, DIGITS_DEVICE="cpu"):
+            yield
     finally:
         if torch:
             torch.set_num_threads(before)

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -98,6 +99,11 @@ MIXES_IMAGES = Fault(
 )
 FLATTENED_BATCH = Fault(
     "batch flattened", "the batch axis is flattened with the others.", KEEP_FIRST
+)
+TOO_MANY = Fault(
+    "layer too many",
+    "all layers of the table are here, and others besides.",
+    "Leave out what is not in the table: its weights would be saved and counted, too.",
 )
 LAYER_SIZES = Fault(
     "layer sizes",
@@ -341,7 +347,8 @@ def _case(form: Form, seed: int) -> tuple[dict[str, Tensor], Tensor, NDArray[np.
     for name, shape, dtype in form:
         scale = math.prod(shape[1:]) ** -0.5 if len(shape) > 1 else 0.1
         state[name] = (scale * torch.randn(shape, generator=generator)).to(dtype)
-    x = torch.rand(4, 1, 28, 28, generator=generator)
+    largest = torch.tensor([1, 1, 10, 10]).view(4, 1, 1, 1)  # 10 shows what cuts off large values
+    x = largest * torch.rand(4, 1, 28, 28, generator=generator)
     return state, x, wired(_ordered(state), x, Wiring()).numpy()
 
 
@@ -391,8 +398,8 @@ def _layers(state: Mapping[str, Tensor], network: nn.Module) -> Iterator[Verdict
 
 def _layers_fault(found: Sequence[tuple[int, ...]], runs: bool) -> Fault:
     """Say what is wrong with the weights of a network, which `runs` for a picture or not."""
-    missing = [shape for shape in WEIGHTS if shape not in found]
-    others = [shape for shape in found if shape not in WEIGHTS]
+    missing = [*(Counter(WEIGHTS) - Counter(found)).elements()]
+    others = [*(Counter(found) - Counter(WEIGHTS)).elements()]
     if not found:
         return NOT_REGISTERED
     if not missing and not others:
@@ -400,9 +407,11 @@ def _layers_fault(found: Sequence[tuple[int, ...]], runs: bool) -> Fault:
     if missing == [(120, 256)] and len(others) == 1 and others[0][0] == 120:
         side = (others[0][1] / 16) ** 0.5
         return _other_side(f"{side:g} x {side:g}") if runs and side.is_integer() else FLATTEN
+    if not missing:
+        return TOO_MANY
     named = [NAMES[WEIGHTS.index(shape)] for shape in missing]
     likely = f"no layer has the weights that {', '.join(named)} should have by the table."
-    return Fault("layer sizes", likely if missing else LAYER_SIZES.likely, LAYER_SIZES.step)
+    return Fault("layer sizes", likely, LAYER_SIZES.step)
 
 
 def _other_side(pixels: str) -> Fault:

@@ -43,6 +43,11 @@ TRUTH_VALUES = Fault(
     "a comparison is returned as it is, and True and False are no numbers to compute with.",
     "Convert it: `.astype(np.float32)`.",
 )
+UNSIGNED = Fault(
+    "unsigned",
+    "numbers of this type can't be negative: with them, 0 - 1 is a large number.",
+    "Convert it: `.astype(np.float32)`.",
+)
 SHORTENED = Fault(
     "float32",
     "numbers are cut to fewer bits than the arguments have, so digits are lost.",
@@ -106,6 +111,8 @@ class Judge:
             widest = max(given, key=lambda dtype: dtype.itemsize, default=kind)
             if kind.kind == "b" != wanted.dtype.kind:
                 return self.exercise.wrong(name, "True and False.", "numbers.", TRUTH_VALUES)
+            if kind.kind == "u":
+                return self.exercise.wrong(name, f"{kind} numbers.", "floats.", UNSIGNED)
             if kind.kind == "f" and kind.itemsize < widest.itemsize:
                 return self.exercise.wrong(name, f"{kind} numbers.", f"{widest}.", SHORTENED)
         return None

@@ -84,7 +84,7 @@ ROUNDED_NUMBERS = Fault(
 )
 OTHER_TYPE = Fault(
     "type of numbers",
-    "the values are right, and the numbers have another type than in the network.",
+    "the numbers have another type than in the network.",
     "Leave the arrays as they are.",
 )
 GRADIENT_SAVED = Fault(
@@ -352,5 +352,5 @@ def _held(
     if any(np.array_equal(found, getattr(saved, each)) for each in PARAMETERS):
         causes.append(MIXED_UP)
     if distance(found, wanted) < 1e-2:
-        causes.append(ROUNDED_NUMBERS)
+        causes.append(ROUNDED_NUMBERS if found.dtype == wanted.dtype else OTHER_TYPE)
     return exercise.wrong(part, *told, (*causes, UNKNOWN)[0])

@@ -191,12 +191,19 @@ IMAGES_LEFT_OUT = Fault(
 )
 
 
+NOT_ASKED = Fault(
+    "not asked",
+    "the network is not asked about these images.",
+    "Let them go forward through the network that was passed in, and use what comes out.",
+)
+
+
 def require_all_seen(exercise: Exercise, notes: Iterable[Note], n: int) -> None:
     """End the check unless `n` images went forward, whatever was done to them before."""
     seen = sum(len(note.images) for note in notes)
     if seen < n:
         found = f"{seen} of {n} images were looked at."
-        exercise.halt("images", found, "all of them.", IMAGES_LEFT_OUT)
+        exercise.halt("images", found, "all of them.", IMAGES_LEFT_OUT if seen else NOT_ASKED)
 
 
 @dataclass(frozen=True)
@@ -498,13 +505,23 @@ NO_GRADIENT = Fault(
 )
 
 
+CRITERION_UNUSED = Fault(
+    "criterion not used",
+    "the criterion that was passed in is not called, so its loss is not what is made smaller.",
+    "Compute each batch's loss by the argument: criterion(logits, labels).",
+)
+
+
 def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
     """The network was never changed, or not by a gradient."""
     if any(step.images for step in steps):
         return None
+    calls = {note.call for note in notes}
+    if {"forward", "step"} <= calls and "criterion" not in calls:
+        return Finding("steps without the criterion.", "its loss for each.", CRITERION_UNUSED)
     if steps:
         return Finding("steps without a gradient.", "a gradient before each step.", NO_GRADIENT)
-    if {note.call for note in notes} & {"update_grad", "criterion"}:
+    if calls & {"update_grad", "criterion"}:
         return Finding("no step at all.", "a step for each batch.", NEVER_UPDATED)
     return Finding("no gradient and no step.", "both for each batch.", NOT_REACHED)
 

@@ -290,7 +290,7 @@ def feature_maps(network: Net, picture: ArrayLike) -> dict[str, NDArray[np.float
 def test_accuracy(
     network: nn.Module, images: ArrayLike | Tensor, labels: ArrayLike | Tensor
 ) -> float:
-    """Return the accuracy in percent, to two decimals, on `images` with `labels` (N,).
+    """Return the accuracy in percent on `images` with `labels` (N,).
 
     `images` as in predict_probabilities. Raises ValueError unless there is one label an image.
     """

@@ -44,7 +44,7 @@ def sigmoid_derivative(z: Array) -> Array:
 
 
 def softmax(a: Array) -> Array:
-    """Turn logits `a` (..., K) into probabilities (..., K) that sum to 1 along the last axis."""
+    """Turn logits `a`, (K,) or (B, K), into probabilities that sum to 1 along the last axis."""
     ### BEGIN SOLUTION
     e = np.exp(a - a.max(axis=-1, keepdims=True))  # the shift cancels out and prevents overflow
     return e / e.sum(axis=-1, keepdims=True)
