@@ -28,7 +28,7 @@ NEIGHBOURS = ("mlp", "training")
 STUDENTS = ("mlp.py", "training.py", "cnn.py")
 PACKAGES = ("helpers", "checks", "plotting", "playground")  # what a hand-in finds around it
 # What a student's modules may import of ours beside each other.
-OURS = ("__init__.py", "files.py", "threads.py", "mnist.py", "mirrors.py", "stand_in.py")
+OURS = ("__init__.py", "files.py", "gpu.py", "mirrors.py", "mnist.py", "stand_in.py", "threads.py")
 # In place of our other modules: whoever imports a check or a figure gets what does nothing.
 NOTHING = b'''"""Stands in for a module of the course that is not needed for marking."""
 

@@ -31,7 +31,10 @@ def alike(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(alike, one, other))
     if isinstance(one, str) or isinstance(other, str) or one is None or other is None:
         return bool(type(one) is type(other) and one == other)
-    a, b = np.asarray(one), np.asarray(other)
+    try:
+        a, b = np.asarray(one), np.asarray(other)
+    except ValueError:  # rows of different lengths, which an array never has
+        return False
     if a.shape != b.shape or (a.dtype.kind == "b") != (b.dtype.kind == "b"):
         return False
     return bool(np.allclose(a, b, rtol=1e-6, atol=1e-12, equal_nan=True))
