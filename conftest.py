@@ -84,6 +84,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GuardedNot
     return None
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put a witness after the last cell of each of the two notebooks; say what runs together."""
     for notebook in dict.fromkeys(item.parent for item in items if isinstance(item, IPyNbCell)):
