@@ -63,7 +63,7 @@ test: data
 	$(BIN)/lint-imports
 	@if command -v npm >/dev/null && npm install --silent --no-package-lock; then npm run check; \
 	    else echo "npm or its packages can't be had: the page's JavaScript is not checked for types and style."; fi
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 3 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 3 --dist loadfile --no-loadscope-reorder
 	OMP_NUM_THREADS=1 $(OLDER_CPU) $(BIN)/python -m pytest -n 2 --dist loadfile $(ROUNDED)
 
 # What trains, once more in the arithmetic of an older CPU, from weights nudged in their last digits.

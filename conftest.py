@@ -84,36 +84,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> GuardedNot
     return None
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put a witness after the last cell of each of the two notebooks; say what runs together."""
+    """Put a witness after the last cell of each of the two notebooks; put the longest first."""
     for notebook in dict.fromkeys(item.parent for item in items if isinstance(item, IPyNbCell)):
         if notebook.path.parent == ROOT / "notebooks":
             last = max(k for k, item in enumerate(items) if item.parent is notebook)
             items.insert(last + 1, Witness.from_parent(notebook, name="witness"))
-    for item in items:
-        if group := group_of(item):
-            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=turn_of)
 
 
-def group_of(item: pytest.Item) -> str:
-    """Return what the tests have in common that one process must run; "" if any process may.
-
-    These are the tests of a file, and of those on notebooks the ones on the same notebook: they
-    share what took long to make ready. Tests marked as `apart` share nothing.
-    """
-    if item.get_closest_marker("apart"):
-        return ""
-    values = item.callspec.params if hasattr(item, "callspec") else {}
-    return f"{item.path.relative_to(ROOT)} {values.get('notebook', '')}"
-
-
 def turn_of(item: pytest.Item) -> int:
-    """Return when a test begins: long groups first; last what may be spread over all processes."""
+    """Return when a test begins: those of long files before all others."""
     place = item.path.relative_to(ROOT).as_posix()
-    longest = (k for k, start in enumerate(LONGEST) if place.startswith(start))
-    return next(longest, len(LONGEST) + bool(item.get_closest_marker("apart")))
+    return next((k for k, start in enumerate(LONGEST) if place.startswith(start)), len(LONGEST))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -90,7 +90,6 @@ def test_messages_say_what_was_found_and_what_to_do(mutant):
     assert max(map(len, text.splitlines())) < 400
 
 
-@pytest.mark.apart
 @pytest.mark.parametrize("exercise", TASKS)
 def test_right_solutions_pass_whatever_the_seed(exercise):
     """200 seeds, which also choose the sizes of the layers, shared among the forms."""

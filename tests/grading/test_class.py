@@ -28,7 +28,6 @@ from tests.grading.test_grading import few, notebook, write_class
 from tests.grading.test_hand_ins import LIMITS, ROOT, needs_sandbox, surroundings
 
 pytestmark = [
-    pytest.mark.apart,
     pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux"),
 ]
 

@@ -19,7 +19,6 @@ from tests.grading.hand_ins.demo_class import files_of, form
 from tests.grading.test_hand_ins import needs_sandbox, surroundings
 
 pytestmark = [
-    pytest.mark.apart,
     pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux"),
 ]
 

@@ -18,7 +18,6 @@ from grading.sandbox.watch import TimeLimit
 from tests.grading.test_hand_ins import needs_sandbox, surroundings
 
 pytestmark = [
-    pytest.mark.apart,
     needs_sandbox,
     pytest.mark.skipif(sys.platform != "linux", reason="wants Linux"),
 ]

@@ -9,7 +9,6 @@ from tests.grading.hand_ins.drawn import LIMITS, drawn_hostile, drawn_right, try
 from tests.grading.test_hand_ins import needs_sandbox
 
 pytestmark = [
-    pytest.mark.apart,
     needs_sandbox,
     pytest.mark.skipif(sys.platform != "linux", reason="wants Linux"),
 ]

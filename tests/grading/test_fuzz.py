@@ -9,7 +9,6 @@ from tests.grading import fuzz
 from tests.grading.test_hand_ins import needs_sandbox
 
 pytestmark = [
-    pytest.mark.apart,
     pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux"),
 ]
 

@@ -21,7 +21,6 @@ from grading.sandbox.surroundings import Surroundings
 from tests.grading.hand_ins.catalogue import CASES, HOSTILE, modules, solution
 
 pytestmark = [
-    pytest.mark.apart,
     pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux"),
 ]
 

@@ -14,7 +14,6 @@ from tests.grading.hand_ins.catalogue import modules, solution
 from tests.grading.test_hand_ins import LIMITS, needs_sandbox, surroundings
 
 pytestmark = [
-    pytest.mark.apart,
     needs_sandbox,
     pytest.mark.skipif(sys.platform != "linux", reason="wants Linux"),
 ]

@@ -8,7 +8,6 @@ from tests.grading import unseen
 from tests.grading.test_hand_ins import needs_sandbox
 
 pytestmark = [
-    pytest.mark.apart,
     needs_sandbox,
     pytest.mark.skipif(sys.platform != "linux", reason="wants Linux"),
 ]

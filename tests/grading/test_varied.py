@@ -12,7 +12,6 @@ from tests.grading.hand_ins.varied import lost, varied
 from tests.grading.test_hand_ins import needs_sandbox, surroundings
 
 __all__ = ["surroundings"]
-pytestmark = pytest.mark.apart
 
 
 @needs_sandbox

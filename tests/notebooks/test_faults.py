@@ -51,7 +51,6 @@ def run_nbval(project: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.apart
 @pytest.mark.parametrize("fault", FAULTS)
 def test_nbval_goes_red(fault, tmp_path):
     file, right, wrong = FAULTS[fault]
