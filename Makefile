@@ -68,8 +68,8 @@ test: data
 
 # What trains, once more in the arithmetic of an older CPU, from weights nudged in their last digits.
 OLDER_CPU := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem NUDGE_WEIGHTS=1
-ROUNDED := tests/checks/test_checks.py \
-    $(patsubst %,tests/helpers/test_%.py,cnn mlp training recipe comparison)
+ROUNDED := tests/checks/test_checks.py tests/benchmarks/test_recipe.py \
+    $(patsubst %,tests/helpers/test_%.py,cnn mlp training comparison)
 
 site: $(READY)
 	$(BIN)/python -m tools.site
