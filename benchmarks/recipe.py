@@ -98,6 +98,8 @@ def train_recipe(
         )
     networks = nn.ModuleList(recipe.make_network(seed) for seed in seeds).train()
     device = place(networks)
+    if teacher is not None:
+        place(teacher)
     data = as_tensors(train, None, device)
     generator = torch.Generator(device).manual_seed(seeds[0])
     rate = torch.tensor(recipe.rate, device=device)
@@ -133,7 +135,6 @@ def _lessons(
     parts = [deform(images[rows], generator, deformation) for rows in order.split(PART)]
     if teacher is None or recipe.temperature is None:
         return torch.cat(parts), labels[order]
-    place(teacher)
     logits = torch.cat([evaluate(teacher, part) for part in parts])
     return torch.cat(parts), (logits / recipe.temperature).softmax(dim=1)
 
