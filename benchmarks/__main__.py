@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import environment, keep_to_cores
-from helpers.threads import available_cores
+from machine.threads import available_cores
 
 ROUNDS = {"mlp": 9, "cnn": 5, "gpu": 5, "size": 5, "neighbour": 5, "waiting": 3}
 N_CORES = 2  # what everything is measured on, also where there are more
@@ -43,7 +43,7 @@ def main() -> None:
 def publish(folder: Path, name: str, measured: dict[str, Any]) -> None:
     """Put a section on file, and write report, figure and README anew."""
     from benchmarks import report
-    from helpers.files import atomic_write
+    from machine.files import atomic_write
 
     results = read(folder / "results.json") | {name: {"machine": machine()} | measured}
     text = json.dumps(results)

@@ -28,7 +28,6 @@ from helpers import cnn
 from helpers.bands import BANDS_FILE, Band, load_bands
 from helpers.evaluation import confusion_matrix, hardest_digits, permute_pixels, shift_accuracies
 from helpers.experiments import SoftmaxLayer, WeightDecay, train_watching_losses
-from helpers.files import atomic_write
 from helpers.mlp import MLP
 from helpers.mnist import DATA_SETS, Digits, Split, load_mnist
 from helpers.training import (
@@ -40,6 +39,7 @@ from helpers.training import (
     test_network,
     train_network,
 )
+from machine.files import atomic_write
 
 Results = dict[str, float]
 Training = tuple[History, NDArray[np.integer]]  # the history, and what was predicted on test images

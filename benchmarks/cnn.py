@@ -13,7 +13,7 @@ from torch import Tensor, nn, optim
 from benchmarks.measure import Timed
 from helpers import cnn
 from helpers.mnist import DATA, load_mnist
-from helpers.threads import few_threads, on_fastest_threads
+from machine.threads import few_threads, on_fastest_threads
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from benchmarks.measure import Timed
 from helpers.mlp import MLP, PARAMETERS, Array, cross_entropy, sigmoid, sigmoid_derivative, softmax
 from helpers.mnist import Split, load_mnist
-from helpers.threads import few_threads
 from helpers.training import one_hot_encode, test_network, train_epoch
+from machine.threads import few_threads
 
 Jax = Any  # an array of JAX, or a list of them
 

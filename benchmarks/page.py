@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from helpers.cnn import Net, predict_probabilities
-from helpers.files import atomic_write
 from helpers.mlp import MLP, PARAMETERS
+from machine.files import atomic_write
 from playground.handwriting import as_mnist
 
 ROOT = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ import json
 from benchmarks.bands import digits_of
 from benchmarks.recipe import RECIPES, train_recipe
 from helpers.cnn import Net, predict_probabilities, test_accuracy
-from helpers.files import atomic_write
+from machine.files import atomic_write
 from playground.content import usual_belief
 from playground.export import JUDGED, RECORD_CNN
 from playground.layers import describe_cnn

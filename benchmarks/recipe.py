@@ -20,10 +20,10 @@ from tqdm.auto import tqdm
 
 from helpers.cnn import Net, as_tensors, evaluate, fully_connected, place
 from helpers.deformation import STRONG, Deformation, deform
-from helpers.gpu import recorded
 from helpers.mlp import MLP
-from helpers.threads import few_threads, on_fastest_threads
 from helpers.training import LabelledImages, stop_if_diverged
+from machine.gpu import recorded
+from machine.threads import few_threads, on_fastest_threads
 
 PART = 2000  # images that are deformed at once: what lies between then stays within the cache
 

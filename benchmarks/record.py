@@ -16,8 +16,8 @@ from benchmarks.bands import Results, digits_of
 from benchmarks.page import network_of
 from benchmarks.recipe import RECIPES, Recipe, train_recipe
 from helpers.cnn import test_accuracy
-from helpers.files import atomic_write
 from helpers.record import describe, record_file
+from machine.files import atomic_write
 from playground.export import RECORD_CNN
 
 

@@ -22,7 +22,7 @@ from benchmarks.bands import digits_of
 from benchmarks.recipe import RECIPES
 from benchmarks.record import train
 from helpers.cnn import test_accuracy
-from helpers.files import atomic_write
+from machine.files import atomic_write
 
 RESULTS = Path(__file__).with_name("record_trials.json")
 REPORT = Path(__file__).with_name("record.md")

@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import cnn, mlp, waiting
 from benchmarks.measure import Contestant, Timed, environment, take_turns
-from helpers.threads import available_cores
+from machine.threads import available_cores
 
 Entries = Mapping[str, Callable[[int], Timed]]  # who takes part, given a number of images
 

@@ -27,7 +27,7 @@ from grading.sandbox.processes import limits_told, why_unavailable
 from grading.sandbox.surroundings import Surroundings
 from grading.written import FILE as WRITTEN
 from grading.written import Written, exam_with, read_written, with_written
-from helpers.files import atomic_write
+from machine.files import atomic_write
 
 UNSAFE = """\
 WITHOUT A SANDBOX: the code of these hand-ins runs with your rights. It can read and delete your

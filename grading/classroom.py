@@ -31,8 +31,8 @@ from grading.sandbox.limits import HAND_IN_WALL_FACTOR, MarkerError
 from grading.sandbox.processes import START_SECONDS, can_nest
 from grading.sandbox.surroundings import Surroundings
 from grading.typeset import typeset
-from helpers.files import atomic_write
-from helpers.threads import available_cores
+from machine.files import atomic_write
+from machine.threads import available_cores
 
 PROJECT = HELPERS.parent
 ROOMS = ("grading", "notebooks", *PACKAGES)

@@ -29,7 +29,7 @@ from grading.exam import Exam, read_exam
 from grading.late import read_late
 from grading.report import table
 from grading.results import Page, person_of, read_marks
-from helpers.files import atomic_write
+from machine.files import atomic_write
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 TITLED = re.compile(r"(?P<title>.+) \(\d+\)")

@@ -26,9 +26,11 @@ from grading.sandbox.watch import TimeLimit, WorkerError
 HELPERS = Path(helpers.__file__).parent
 NEIGHBOURS = ("mlp", "training")
 STUDENTS = ("mlp.py", "training.py", "cnn.py")
-PACKAGES = ("helpers", "checks", "plotting", "playground")  # what a hand-in finds around it
+# What a hand-in finds around it.
+PACKAGES = ("helpers", "machine", "checks", "plotting", "playground")
 # What a student's modules may import of ours beside each other.
-OURS = ("__init__.py", "files.py", "gpu.py", "mirrors.py", "mnist.py", "stand_in.py", "threads.py")
+OURS = [HELPERS / name for name in ("__init__.py", "mnist.py", "stand_in.py")]
+OURS += HELPERS.with_name("machine").glob("*.py")
 # In place of our other modules: whoever imports a check or a figure gets what does nothing.
 NOTHING = b'''"""Stands in for a module of the course that is not needed for marking."""
 
@@ -123,7 +125,7 @@ def layout(hand_in: HandIn) -> dict[str, bytes]:
         for package in PACKAGES
         for path in HELPERS.with_name(package).glob("*.py")
     }
-    files |= {f"helpers/{name}": (HELPERS / name).read_bytes() for name in OURS}
+    files |= {f"{path.parent.name}/{path.name}": path.read_bytes() for path in OURS}
     ours = {path.name for path in HELPERS.glob("*.py")} - set(STUDENTS)
     own = {name: content for name, content in hand_in.modules.items() if name not in ours}
     for name in STUDENTS:

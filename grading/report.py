@@ -29,7 +29,7 @@ from grading.results import DEFAULTS, Page
 from grading.typeset import typeset
 from grading.written import MAXIMUM, NOTHING, Written, answers_by_question
 from grading.written import digest as digest_of
-from helpers.files import atomic_write
+from machine.files import atomic_write
 
 Result = dict[str, Any]
 HERE = Path(__file__).parent

@@ -8,13 +8,13 @@ The exercises are in three modules:
 
 The others are the course's:
 
-    mnist, stand_in, mirrors    the digits, what takes their place offline, where they come from
+    mnist, stand_in             the digits, and what takes their place offline
     evaluation                  where networks make mistakes, and which of two makes more
     bands, record               what to expect: measured results
     deformation                 training images turned, slanted, shifted and bent
     experiments                 the small experiments of notebook 1
     notebook                    what a notebook's cell needs: guesses, code on the page
-    files, threads, gpu         writing files whole, using few cores, and a GPU well
 
-Checks, figures and the page have folders of their own: checks/, plotting/, playground/.
+Checks, figures and the page have folders of their own: checks/, plotting/, playground/. What all of
+them stand on, files, the network, threads and the GPU, is in machine/.
 """

@@ -21,11 +21,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from helpers.files import atomic_write, read_file, require_undamaged, sealed
-from helpers.gpu import recorded
 from helpers.mnist import load_mnist
-from helpers.threads import few_threads, on_fastest_threads
 from helpers.training import History, LabelledImages, accuracy, epochs_of, stop_if_diverged
+from machine.files import atomic_write, read_file, require_undamaged, sealed
+from machine.gpu import recorded
+from machine.threads import few_threads, on_fastest_threads
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 

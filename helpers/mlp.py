@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from helpers.files import read_file, require_together, write_together
+from machine.files import read_file, require_together, write_together
 
 Array = NDArray[np.floating]
 

@@ -27,8 +27,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from helpers.files import atomic_write, read_file
-from helpers.mirrors import DataError, OutOfReachError, fetch
+from machine.files import atomic_write, read_file
+from machine.mirrors import DataError, OutOfReachError, fetch
 
 __all__ = ["DIGITS", "Classes", "DataError", "Digits", "Split", "check_idx", "load_mnist"]
 

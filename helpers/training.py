@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
 from helpers.mlp import MLP, Array, load_weights
-from helpers.threads import few_threads
+from machine.threads import few_threads
 
 Labels = NDArray[np.integer]
 LabelledImages = tuple[Array, Labels]

@@ -24,9 +24,9 @@ import numpy as np
 from IPython.display import HTML, display
 from numpy.typing import NDArray
 
-from helpers.files import atomic_write
 from helpers.mlp import MLP, PARAMETERS
 from helpers.mnist import Digits, Split
+from machine.files import atomic_write
 from playground.content import Json, pack, usual_belief
 from plotting.figures import checked
 

@@ -23,8 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
-from helpers.files import atomic_write
 from helpers.mnist import DIGITS, Classes
+from machine.files import atomic_write
 
 # Okabe and Ito's palette: told apart with any colour vision. Line styles, markers and hatches
 # differ as well, so that a print in grey says the same.

@@ -9,12 +9,13 @@ import stat
 import zipfile
 from pathlib import Path
 
-from helpers.files import atomic_write
+from machine.files import atomic_write
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = (
-    "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "helpers/*", "checks/*",
-    "plotting/*", "playground/*.py", "playground/page/*", "grading/**/*", "notebooks/*.ipynb",
+    "pyproject.toml", "requirements.txt", "README.md", "LICENSE", "helpers/*", "machine/*",
+    "checks/*", "plotting/*", "playground/*.py", "playground/page/*", "grading/**/*",
+    "notebooks/*.ipynb",
 )  # fmt: skip
 SETUP = """\
 #!/usr/bin/env bash

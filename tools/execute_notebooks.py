@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
-from helpers.files import atomic_write
+from machine.files import atomic_write
 from tools.digest import code_digest
 from tools.page import to_html
 

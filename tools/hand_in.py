@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from helpers.files import atomic_write
+from machine.files import atomic_write
 
 ROOT = Path(__file__).parent.parent
 TARGET = "hand-in.zip"

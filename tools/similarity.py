@@ -22,7 +22,7 @@ from grading.collect.source import functions_of
 from grading.marking import STUDENTS
 from grading.report import rendered
 from grading.results import read_marks
-from helpers.files import atomic_write
+from machine.files import atomic_write
 from tools.student_edition import student_edition
 
 SMALLEST, SURE = 25, 30  # characters of code (names count as one) that are and must be found

@@ -20,8 +20,8 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor, ClearOutputPrepro
 
 from checks.exercises import Task, load_tasks
 from grading.answers import ANSWER
-from helpers.files import atomic_write
 from helpers.notebook import YOURS_TO_WRITE
+from machine.files import atomic_write
 
 ROOT = Path(__file__).parent.parent
 FOLDER = "digits-by-hand"  # in the zip
@@ -38,6 +38,7 @@ SHIPPED = (
     "helpers/*.json",
     "helpers/*.py",
     "light.txt",
+    "machine/*.py",
     "notebooks/*.ipynb",
     "playground/*.json",
     "playground/*.py",

@@ -28,7 +28,7 @@ from grading.collect.people import Person, Roster
 from grading.collect.source import functions_of
 from grading.collect.systems import BY_NAME, Label, labels, recognized
 from grading.crew import Bounds, Failed, in_processes
-from helpers.files import atomic_write
+from machine.files import atomic_write
 
 NAMES = ("auto", *BY_NAME)
 READING = Bounds(seconds=60)

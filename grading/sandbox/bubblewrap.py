@@ -26,7 +26,7 @@ FIRST_USER, N_USERS = 0x70000000, 0x0FFFFFFF  # users that no system hands out
 USER = 1000
 SYSTEM = ("bin", "sbin", "lib", "lib64")
 # Packages of this project that may be installed among the libraries.
-INSTALLED = ("helpers", "checks", "plotting", "playground", "grading", "tests")
+INSTALLED = ("helpers", "machine", "checks", "plotting", "playground", "grading", "tests")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from benchmarks import __main__, goals, measure, mlp, report, sections, waiting
 from benchmarks.sections import BUSY, CNN, DEFAULT, MLP, ONE_CORE, OURS, OURS_THREADED, QUIET
 from helpers.mlp import PARAMETERS
 from helpers.mnist import Split
-from helpers.threads import available_cores
 from helpers.training import one_hot_encode, train_epoch
+from machine.threads import available_cores
 from tests.benchmarks import toy_tasks
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from benchmarks.measure import THREAD_VARIABLES
-from helpers.threads import available_cores
+from machine.threads import available_cores
 
 
 def count_runs(path):

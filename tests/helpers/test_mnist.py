@@ -21,10 +21,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from helpers import mirrors, mnist, stand_in
+from helpers import mnist, stand_in
 from helpers.mnist import DataError, Digits, IdxFile, Split, check_idx, load_mnist
 from helpers.stand_in import make_stand_in
-from tests.helpers.test_files import NO_FILES, dies_within
+from machine import mirrors
+from tests.machine.test_files import NO_FILES, dies_within
 
 REAL_MIRROR = os.environ.get("MNIST_MIRROR", "stand-in")
 NAMES = [file.name for file in mnist.DATA_SETS[0].files]

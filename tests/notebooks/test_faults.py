@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from grading.marking import PACKAGES
+
 ROOT = Path(__file__).parents[2]
 
 # What is wrong: the file, the text that is right, the text that takes its place.
@@ -30,7 +32,7 @@ FAULTS = {
 
 
 def copy_project(target: Path) -> None:
-    for name in ("helpers", "checks", "plotting", "playground", "notebooks", "tests", "tools"):
+    for name in (*PACKAGES, "notebooks", "tests", "tools"):
         shutil.copytree(ROOT / name, target / name)
     for name in ("conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, target)

@@ -116,7 +116,7 @@ def test_students_get_their_own_readme_and_no_grading_material(edition):
     assert edition["README.md"] == (ROOT / "tools" / "STUDENT_README.md").read_bytes()
     assert {name.partition("/")[0] for name in edition} == {
         ".devcontainer", ".gitignore", "AGENTS.md", "LICENSE", "Makefile", "README.md", "checks",
-        "environment.yml", "helpers", "light.txt", "notebooks", "playground", "plotting",
+        "environment.yml", "helpers", "light.txt", "machine", "notebooks", "playground", "plotting",
         "pyproject.toml", "requirements.txt", "tools",
     }  # fmt: skip
     assert {Path(name).suffix for name in edition} <= {

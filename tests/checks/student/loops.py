@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.files import read_file, require_together, write_together
 from helpers.training import History, stop_if_diverged
+from machine.files import read_file, require_together, write_together
 
 
 def sigmoid(a):

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from helpers.cnn import Net, load_network, load_network_if_any, save_network
-from helpers.files import atomic_write, read_file
 from helpers.mlp import MLP, PARAMETERS, load_weights, save_weights
+from machine.files import atomic_write, read_file
 
 ROOT = Path(__file__).parents[2]
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

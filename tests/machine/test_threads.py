@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import threads
 from helpers.cnn import Net, predict
-from helpers.threads import TRIAL, few_threads, on_fastest_threads
+from machine import threads
+from machine.threads import TRIAL, few_threads, on_fastest_threads
 
 NUMBERS = (1, 2, 4)
 RACE = len(NUMBERS) * (TRIAL + 1)  # the most steps that a race has

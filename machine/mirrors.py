@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, url2pathname, urlopen
 
-from helpers.files import read_file
+from machine.files import read_file
 
 SMALLEST_FILE = "t10k-labels-idx1-ubyte.gz"
 PROBE_SECONDS = 5.0  # all mirrors together have this long to show that they are there

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn, optim
 
-from helpers import cnn, gpu
+from helpers import cnn
 from helpers.cnn import train_epoch
-from helpers.gpu import WARM_UP, recorded
+from machine import gpu
+from machine.gpu import WARM_UP, recorded
 
 
 class MadeUpGpu:
