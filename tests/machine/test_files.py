@@ -98,7 +98,7 @@ import sys
 from itertools import count
 sys.path.insert(0, {root!r})
 from helpers.cnn import Net, save_network
-from tests.helpers.test_files import small
+from tests.machine.test_files import small
 from helpers.mlp import save_weights
 for _ in range(4):
     child = os.fork()
