@@ -204,12 +204,7 @@ def shift_curves(
     ax = figure.subplots()
     ax.axhline(GUESSING, color=GREY, linewidth=1)
     ax.annotate(f"guessing: {GUESSING:g} %", (pixels[0], GUESSING), (0, -4), va="top", **POINTS)
-    higher = max(curves, key=lambda name: curves[name][-1])
-    for name, values in curves.items():
-        ax.plot(pixels, values, label=name, markersize=6, **NETWORKS[name])
-        style = {"color": NETWORKS[name]["color"], "va": "bottom" if name == higher else "top"}
-        text, end = f"{name} {values[-1]:.1f} %", (pixels[-1], values[-1])
-        ax.annotate(text, end, (10, 0), **POINTS | style)
+    _draw_shift_curves(ax, pixels, curves)
     for name, (shift, low, high) in (spread or {}).items():
         middle, half = (low + high) / 2, (high - low) / 2
         ax.errorbar(shift, middle, half, color=NETWORKS[name]["color"], capsize=6, fmt="none")
@@ -225,6 +220,16 @@ def shift_curves(
         f"{title}: accuracy in % at shifts of {_listed(pixels, 'g')} pixels. {' '.join(told)}"
     )
     return figure
+
+
+def _draw_shift_curves(ax: Axes, pixels: NDArray[Any], curves: Mapping[str, NDArray[Any]]) -> None:
+    """Draw each network's curve, with its name and last accuracy at its end."""
+    higher = max(curves, key=lambda name: curves[name][-1])
+    for name, values in curves.items():
+        ax.plot(pixels, values, label=name, markersize=6, **NETWORKS[name])
+        style = {"color": NETWORKS[name]["color"], "va": "bottom" if name == higher else "top"}
+        text, end = f"{name} {values[-1]:.1f} %", (pixels[-1], values[-1])
+        ax.annotate(text, end, (10, 0), **POINTS | style)
 
 
 def permutation_bars(

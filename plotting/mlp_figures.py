@@ -151,12 +151,7 @@ def back_propagation_diagram(network: MLP, y: ArrayLike) -> Figure:
     along it, and at each line a weight with the slope along that. The shapes stand on the arrows.
     Raises ValueError for a network that has seen nothing or a batch, or is too large to be drawn.
     """
-    sizes = (*network.W1.shape[::-1], len(network.b2))
-    if max(sizes) > MOST_UNITS or np.ndim(getattr(network, "y_hat", 0)) != 1:
-        raise ValueError(
-            f"network: got {'-'.join(map(str, sizes))}; wanted at most {MOST_UNITS} units in each "
-            "layer, after forward(x) of a single x."
-        )
+    sizes = _sizes_to_draw(network)
     delta2 = cross_entropy_derivative(network.y_hat, np.asarray(y))
     sent = delta2 @ network.W2
     delta1 = sent * network.z1 * (1 - network.z1)
@@ -183,6 +178,17 @@ def back_propagation_diagram(network: MLP, y: ArrayLike) -> Figure:
         f"delta1 {_listed(delta1)}."
     )
     return figure
+
+
+def _sizes_to_draw(network: MLP) -> tuple[int, ...]:
+    """Return the number of units in each layer of a network that can be drawn."""
+    sizes = (*network.W1.shape[::-1], len(network.b2))
+    if max(sizes) > MOST_UNITS or np.ndim(getattr(network, "y_hat", 0)) != 1:
+        raise ValueError(
+            f"network: got {'-'.join(map(str, sizes))}; wanted at most {MOST_UNITS} units in each "
+            "layer, after forward(x) of a single x."
+        )
+    return sizes
 
 
 PLACES = (0.0, 2.2, 3.5, 5.7, 7.1)  # of the columns
