@@ -53,7 +53,7 @@ RECIPES = {
         perceptron,
         partial(optim.SGD, momentum=0.9, nesterov=True, weight_decay=1e-5, fused=True),
         rate=0.5,
-        epochs=400,
+        epochs=800,
         deformation=Deformation(matrix=0.12, shift=1.0, bend=0.8),
         final_strength=0.5,
         label_smoothing=0.0,

@@ -15,6 +15,7 @@ from torch import nn
 from benchmarks.bands import Results, digits_of
 from benchmarks.page import network_of
 from benchmarks.recipe import RECIPES, Recipe, train_recipe
+from benchmarks.views import FiveViews
 from helpers.cnn import test_accuracy
 from helpers.record import describe, record_file
 from machine.files import atomic_write
@@ -30,11 +31,13 @@ def train(recipe: Recipe, seeds: Sequence[int]) -> list[nn.Module]:
 
 
 def measure(network: nn.Module) -> Results:
-    """Return the network's accuracies in percent."""
-    digits = digits_of("MNIST")
+    """Return the network's accuracies in percent, with one look at each image and with five."""
+    digits, views = digits_of("MNIST"), FiveViews(network)
     return {
         "validation": test_accuracy(network, *digits.validation),
         "test": test_accuracy(network, *digits.test),
+        "validation, five views": test_accuracy(views, *digits.validation),
+        "test, five views": test_accuracy(views, *digits.test),
     }
 
 

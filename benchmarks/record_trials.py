@@ -8,6 +8,7 @@ python -m benchmarks.record_trials [--seeds 2]
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,13 @@ from statistics import mean
 from time import process_time
 from typing import Any
 
-from torch import optim
+from torch import nn, optim
 from tqdm import tqdm
 
 from benchmarks.bands import digits_of
 from benchmarks.recipe import RECIPES
 from benchmarks.record import train
+from benchmarks.views import FiveViews
 from helpers.cnn import test_accuracy
 from machine.files import atomic_write
 
@@ -32,6 +34,7 @@ Run = dict[str, Any]
 START = replace(RECIPES["MLP"], rate=0.4, batch_size=100, final_strength=1.0, temperature=None)
 WIDE = START.deformation
 ADAM = partial(optim.Adam, fused=True, capturable=True)
+BEST = {"temperature": 0.5, "rate": 0.5, "batch_size": 200, "final_strength": 0.5}
 # What a variant changes, by the number of epochs in which it is tried.
 VARIANTS: dict[int, dict[str, dict[str, Any]]] = {
     16: {
@@ -54,15 +57,19 @@ VARIANTS: dict[int, dict[str, dict[str, Any]]] = {
         "weight decay 0.0001": {"make_optimizer": partial(START.make_optimizer, weight_decay=1e-4)},
         "a teacher, temperature 0.7": {"temperature": 0.7},
     },
+    400: {"all four that gained most": BEST},
+    800: {"all four that gained most": BEST},
 }
+DISTANCES = (0.25, 0.5, 0.75, 1.0)  # pixels, of five views
 INTRODUCTION = """# The record: what was tried for the MLP
 
 Written by `python -m benchmarks.record_trials`: validation accuracies in percent, for each seed
 (which trains together with the others), and processor seconds of one epoch of all seeds. Each line
-changes one thing of `START` in [record_trials.py](record_trials.py): SGD at rate 0.4, labels as
-targets. The test images were not looked at. Lines without seconds are from a program that took the
-same steps for all of them side by side, on the same deformed images; the command measures them
-anew.
+changes what it names in `START` in [record_trials.py](record_trials.py): SGD at rate 0.4, labels as
+targets. The test images were not looked at. Where an image was looked at five times, as it is and
+moved each way ([views.py](views.py)), the means for four distances in pixels follow. Lines without
+seconds are from a program that took the same steps for all of them side by side, on the same
+deformed images; the command measures them anew.
 """
 
 
@@ -71,8 +78,12 @@ def measure(changes: dict[str, Any], epochs: int, seeds: int) -> Run:
     start, validation = process_time(), digits_of("MNIST").validation
     networks = train(replace(START, epochs=epochs, **changes), range(seeds))
     seconds = round((process_time() - start) / epochs, 1)
-    accuracies = [test_accuracy(network, *validation) for network in networks]
-    return {"validation": accuracies, "seconds": seconds}
+
+    def accuracies(readers: Sequence[nn.Module]) -> list[float]:
+        return [test_accuracy(reader, *validation) for reader in readers]
+
+    views = {f"{d:g}": accuracies([FiveViews(each, d) for each in networks]) for d in DISTANCES}
+    return {"validation": accuracies(networks), "views": views, "seconds": seconds}
 
 
 def table(epochs: int, runs: dict[str, Run]) -> str:
@@ -80,11 +91,18 @@ def table(epochs: int, runs: dict[str, Run]) -> str:
     ranked = sorted(runs.items(), key=lambda item: -mean(item[1]["validation"]))
     rows = [
         f"{name} | {mean(run['validation']):.2f} | "
-        f"{', '.join(f'{value:.2f}' for value in run['validation'])} | {run.get('seconds', '–')}"
+        f"{', '.join(f'{value:.2f}' for value in run['validation'])} | {_views(run)} | "
+        f"{run.get('seconds', '–')}"
         for name, run in ranked
     ]
-    head = f"\nafter {epochs} epochs | mean | each seed | seconds\n---|---|---|---"
-    return "\n".join([head, *rows, ""])
+    distances = ", ".join(f"{distance:g}" for distance in DISTANCES)
+    head = f"\nafter {epochs} epochs | mean | each seed | five views at {distances} | seconds"
+    return "\n".join([head, "---|---|---|---|---", *rows, ""])
+
+
+def _views(run: Run) -> str:
+    means = [f"{mean(values):.2f}" for values in run.get("views", {}).values()]
+    return ", ".join(means) or "–"
 
 
 def main() -> None:

@@ -43,10 +43,20 @@ def deform(images: Tensor, generator: torch.Generator, deformation: Deformation)
     maps = torch.eye(2, 3, device=device) + noise * torch.tensor(reach, device=device)
     moves = torch.randn(n, 2, CONTROLS**2, generator=generator, device=device)
     places = torch.cat([maps, deformation.bend * PIXEL * moves], dim=2) @ _surfaces(device)
-    grid = places.view(n, 2, SIDE, SIDE).permute(0, 2, 3, 1)
+    return _drawn_at(images, places.view(n, 2, SIDE, SIDE).permute(0, 2, 3, 1))
+
+
+def moved(images: Tensor, right: float, down: float) -> Tensor:
+    """Return `images` (B, 1, 28, 28), each moved by so many pixels to the `right` and `down`."""
+    way = torch.tensor([[0, 0, right], [0, 0, down]], device=images.device)
+    maps = (torch.eye(2, 3, device=images.device) - way * PIXEL).expand(len(images), 2, 3)
+    return _drawn_at(images, F.affine_grid(maps, [*images.shape], align_corners=False))
+
+
+def _drawn_at(images: Tensor, grid: Tensor) -> Tensor:
+    """Return the images whose pixels are those of `images` at the places `grid` (B, 28, 28, 2)."""
     # Bicubic keeps strokes as sharp as they are in the images that the network will read.
-    deformed = F.grid_sample(images, grid, mode="bicubic", align_corners=False)
-    return deformed.clamp(0, 1)
+    return F.grid_sample(images, grid, mode="bicubic", align_corners=False).clamp(0, 1)
 
 
 @cache

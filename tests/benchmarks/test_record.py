@@ -52,10 +52,10 @@ def test_each_variant_is_a_recipe_of_its_own():
 
 def test_the_best_variant_stands_first():
     runs = {
-        "a": {"validation": [98.0, 98.2], "seconds": 1.5},
+        "a": {"validation": [98.0, 98.2], "views": {"0.5": [98.0, 98.4]}, "seconds": 1.5},
         "b": {"validation": [98.4], "seconds": 2.0},
     }
     assert record_trials.table(36, runs).splitlines()[3:] == [
-        "b | 98.40 | 98.40 | 2.0",
-        "a | 98.10 | 98.00, 98.20 | 1.5",
+        "b | 98.40 | 98.40 | – | 2.0",
+        "a | 98.10 | 98.00, 98.20 | 98.20 | 1.5",
     ]
