@@ -14,7 +14,7 @@ def load_record(name: str) -> list[dict[str, float]]:
     """Return the accuracies in percent of each run: "validation" and "test".
 
     Both are there with ", five views", too: the network is asked about an image five times, as it
-    is and moved up, down, left and right by 0.75 pixels, and its logits are added up.
+    is and moved up, down, left and right by one pixel, and its logits are added up.
     Raises FileNotFoundError if no network of that name was measured.
     """
     return list(json.loads(record_file(name).read_text(encoding="utf-8")).values())
