@@ -64,12 +64,6 @@ test: data
 	@if command -v npm >/dev/null && npm install --silent --no-package-lock; then npm run check; \
 	    else echo "npm or its packages can't be had: the page's JavaScript is not checked for types and style."; fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 3 --dist loadfile --no-loadscope-reorder
-	OMP_NUM_THREADS=1 $(OLDER_CPU) $(BIN)/python -m pytest -n 2 --dist loadfile $(ROUNDED)
-
-# What trains, once more in the arithmetic of an older CPU, from weights nudged in their last digits.
-OLDER_CPU := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 OPENBLAS_CORETYPE=Nehalem NUDGE_WEIGHTS=1
-ROUNDED := tests/checks/test_checks.py tests/benchmarks/test_recipe.py \
-    $(patsubst %,tests/helpers/test_%.py,cnn mlp training comparison)
 
 site: $(READY)
 	$(BIN)/python -m tools.site

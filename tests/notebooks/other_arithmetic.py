@@ -3,7 +3,7 @@
 CPUs round differently, so trainings drift apart from the first step on. `NUDGE_WEIGHTS=seed` in the
 environment starts them apart: each initial weight is multiplied by 1 plus about a millionth. What a
 test or a notebook asserts has to hold for every seed. (Real arithmetics of one CPU are chosen by
-ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA and OPENBLAS_CORETYPE; see the Makefile.)
+ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA and OPENBLAS_CORETYPE; see test_older_cpu.py.)
 """
 
 import functools
@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
 
 SIZE = 1e-6  # eight times the distance between neighbouring 32-bit numbers around 1
 
@@ -46,6 +45,8 @@ def _nudge_mlp(network: Any, rng: np.random.Generator) -> None:
 
 
 def _nudge_net(network: Any, rng: np.random.Generator) -> None:
+    import torch  # only here: whoever starts pytest for one notebook, or its workers, does without
+
     with torch.no_grad():
         for weights in network.parameters():
             factors = 1 + SIZE * rng.standard_normal(tuple(weights.shape))

@@ -9,6 +9,7 @@ import sys
 import tomllib
 import zipfile
 from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -68,14 +69,17 @@ def edition():
 
 @pytest.fixture(scope="module")
 def folder(edition, tmp_path_factory):
-    """The edition, unzipped as a student does it, with the data set of the project."""
-    target = tmp_path_factory.mktemp("build") / "student"
+    return unzipped(edition, tmp_path_factory.mktemp("build") / "student")
+
+
+def unzipped(edition: dict[str, bytes], target: Path) -> Path:
+    """Return the edition, unzipped as a student does it, with the data set of the project."""
     write_edition(edition, target)
     with zipfile.ZipFile(target.with_suffix(".zip")) as archive:
         archive.extractall(target.parent / "unzipped")
-    unzipped = target.parent / "unzipped" / FOLDER
-    unzipped.joinpath("data").symlink_to(ROOT / "data", target_is_directory=True)
-    return unzipped
+    root = target.parent / "unzipped" / FOLDER
+    root.joinpath("data").symlink_to(ROOT / "data", target_is_directory=True)
+    return root
 
 
 def source(name: str) -> str:
@@ -225,40 +229,56 @@ def strings(value) -> list[str]:
     return [text for each in value for text in strings(each)] if isinstance(value, list) else []
 
 
-def run_checks(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Import every helper of the edition, then run all checks."""
-    code = (
-        "import checks, helpers, playground, plotting, importlib, pkgutil\n"
-        "for package in (helpers, checks, playground, plotting):\n"
-        "    for module in pkgutil.iter_modules(package.__path__, f'{package.__name__}.'):\n"
-        "        importlib.import_module(module.name)\n"
-        "importlib.import_module('checks.__main__').main()\n"
-    )
-    return subprocess.run(
-        [sys.executable, "-B", "-c", code],
-        cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False,
-    )  # fmt: skip
+# Imports every module of the edition, hands in, which runs all checks, and exits as these did.
+HAND_IN = """
+import importlib, pkgutil, subprocess, sys
+import checks, helpers, machine, playground, plotting
+from tools import hand_in
+
+for package in (checks, helpers, machine, playground, plotting):
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        importlib.import_module(module.name)
+run, status = subprocess.run, []
+subprocess.run = lambda *args, **kwargs: status.append(run(*args, **kwargs).returncode)
+hand_in.main()
+sys.exit(*status)
+"""
 
 
-def test_unsolved_exercises_are_not_done_yet(folder):
-    result = run_checks(folder)
+@pytest.fixture(scope="module")
+def handing_in(edition, tmp_path_factory):
+    """Returns the folder, unsolved or solved, in which `make hand-in` was run, and what it said."""
+
+    @cache
+    def hand_in(solution: bool) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        root = unzipped(edition, tmp_path_factory.mktemp("handed-in") / "student")
+        for name in MODULES if solution else ():
+            assert len(stubs(name, edition)) > 4
+            (root / name).write_text(solved(name), encoding="utf-8")
+        (root / "helpers" / "mine.py").write_text("x = 1\n")
+        return root, subprocess.run(
+            [sys.executable, "-B", "-c", HAND_IN],
+            cwd=root, capture_output=True, text=True, encoding="utf-8", check=False,
+        )  # fmt: skip
+
+    return hand_in
+
+
+def test_unsolved_exercises_are_not_done_yet(handing_in):
+    _, result = handing_in(solution=False)
     assert (result.returncode, result.stderr) == (1, "")
     assert result.stdout.count(": not done yet\n") == N_TASKS
     assert result.stdout.count(" is yours to write. It is explained in notebook ") == len(
         load_tasks()
     )
-    assert result.stdout.endswith(f"0 of {N_TASKS} exercises are right.\n")
+    assert f"\n0 of {N_TASKS} exercises are right.\n" in result.stdout
     assert "Traceback" not in result.stdout
 
 
-def test_with_the_solutions_put_back_all_checks_pass(edition, tmp_path):
-    write_edition(edition, tmp_path / "student")
-    for name in MODULES:
-        assert len(stubs(name, edition)) > 4
-        tmp_path.joinpath("student", name).write_text(solved(name), encoding="utf-8")
-    result = run_checks(tmp_path / "student")
-    assert result.stdout.endswith(f"{N_TASKS} of {N_TASKS} exercises are right.\n")
-    assert result.returncode == 0
+def test_with_the_solutions_put_back_all_checks_pass(handing_in):
+    _, result = handing_in(solution=True)
+    assert f"\n{N_TASKS} of {N_TASKS} exercises are right.\n" in result.stdout
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("function", EXERCISES)
@@ -493,16 +513,8 @@ def test_solutions_in_the_code_of_a_notebook_are_refused(project):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="marking wants Linux")
 @pytest.mark.parametrize("solution", [False, True])
-def test_the_file_to_hand_in_is_what_marking_reads(edition, tmp_path, solution):
-    write_edition(edition, tmp_path / "student")
-    root = tmp_path / "student"
-    for name in MODULES if solution else ():
-        (root / name).write_text(solved(name), encoding="utf-8")
-    (root / "helpers" / "mine.py").write_text("x = 1\n")
-    code = "from tools import hand_in\nhand_in.main()\n"
-    command = [sys.executable, "-B", "-c", code]
-    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    assert f"{N_TASKS if solution else 0} of {N_TASKS} exercises are right." in result.stdout
+def test_the_file_to_hand_in_is_what_marking_reads(handing_in, solution):
+    root, _ = handing_in(solution=solution)
     hand_in = read_hand_in(root / "hand-in.zip")
     assert hand_in.problems == []
     assert {"mlp.py", "training.py", "cnn.py", "mine.py"} <= set(hand_in.modules)

@@ -64,6 +64,7 @@ class Drawn:
         found = [figure for figure, png in run.events.figures if png == saved]
         assert found, "what was saved is no figure of this run"
         self.figure: Figure = found[-1]
+        self.artists = self.figure.findobj()  # once: each walk places all ticks anew
         self.png = saved
         displayed, self.alt = run.pictures()[k]
         assert displayed == saved, "what is displayed is not what was saved"
@@ -73,8 +74,9 @@ class Drawn:
 
     def all(self, kind: type, inside: Any = None) -> list[Any]:
         """Every visible artist of a kind, in the order of drawing."""
-        artists = (inside or self.figure).findobj(kind)
-        return [artist for artist in artists if artist.get_visible() and _opaque(artist)]
+        artists = inside.findobj() if inside else self.artists
+        found = (artist for artist in artists if isinstance(artist, kind))
+        return [artist for artist in found if artist.get_visible() and _opaque(artist)]
 
     def texts(self, inside: Any = None) -> list[str]:
         return [text.get_text() for text in self.all(Text, inside) if text.get_text()]
