@@ -22,6 +22,9 @@ LONGEST = (
     "tests/checks/test_mutants.py",
     "tests/notebooks/test_witness.py",
     "tests/notebooks/test_faults.py",
+    "tests/test_older_cpu.py",
+    "tests/tools/",
+    "tests/playground/test_playground_browser.py",
 )
 FOLDER = pytest.StashKey[tempfile.TemporaryDirectory]()
 
