@@ -380,10 +380,28 @@ def _forward_part(
     verdict = FORWARD.judge(
         part, [sample for sample, _, _ in found], FORWARD_FAULTS, facts=(SUM_NOT_1,)
     )
-    yield verdict
+    fault = _first_wrong(found) if verdict.cause in (UNKNOWN.key, "property") else None
+    yield verdict.by(fault) if fault else verdict
     if verdict.passed:
         for sample, _, network in found:
             yield from _kept(network, part, layers(*sample.inputs[:2]))
+
+
+def _first_wrong(found: list[tuple[Sample, Array, Network]]) -> Fault | None:
+    """Return which of the values that forward keeps is the first wrong one in all samples."""
+    firsts = set()
+    for sample, _, network in found:
+        wanted = layers(*sample.inputs[:2])
+        kept = {name: np.asarray(getattr(network, name, None)) for name in wanted}
+        numbers = [name for name, values in kept.items() if values.dtype.kind in "biuf"]
+        off = [name for name in numbers if not distance(kept[name], wanted[name]) < CLOSE]
+        firsts.add((*numbers[: numbers.index(off[0])], off[0]) if off else ())
+    *right, first = firsts.pop() if len(firsts) == 1 else ("",)
+    if not first:
+        return None
+    told = f"{' and '.join(right)} {'are' if right[1:] else 'is'} right, and " if right else ""
+    step = f"Look at the line that computes {first}."
+    return Fault("property", f"{told}{first} is the first value that is not.", step)
 
 
 def _kept(network: Network, part: str, wanted: Mapping[str, Array]) -> Iterator[Verdict]:
@@ -441,13 +459,16 @@ def _forward_error(
 
 RESETS = (
     Fault("not reset", "reset_grad leaves this gradient as it was.",
-          "Set all four gradients to zero.", lambda gradient: gradient),
+          "Set all four gradients to zero.", lambda gradient, parameter: gradient),
+    Fault("the parameter", "the gradient holds the parameter's own numbers.",
+          "Make an array of zeros in the shape of the parameter: np.zeros_like(self.W1).",
+          lambda gradient, parameter: parameter),
     Fault("a number", "a plain number stands where an array of zeros should.",
           "Make arrays of zeros in the shapes of the parameters: np.zeros_like(self.W1).",
-          lambda gradient: 0.0),
+          lambda gradient, parameter: 0.0),
     Fault("times 0", "what is no number stays one: NaN times 0 is NaN.",
           "Make new arrays of zeros, np.zeros_like(self.W1), in place of the old ones.",
-          lambda gradient: 0 * gradient),
+          lambda gradient, parameter: 0 * gradient),
 )  # fmt: skip
 RESETS_PARAMETERS = Fault(
     "parameters reset",
@@ -465,15 +486,59 @@ PARAMETER_TYPE = Fault(
     "Use lr as it is, or change the array in place: `self.W1 -= …`.",
 )
 STEP = "See in the section which way a step goes, and how long it is."
-# From a parameter p, its right step d and the learning rate.
+NEVER_THERE = (
+    "See that the line is reached, that the gradient is not zero by then, and that the new numbers "
+    "get into the network's own array, as by `self.W1 -= …`."
+)
+# From a parameter p, its right step d, the learning rate and the step d0 of the call before.
 STEPS = (
-    Fault("plus", "the step goes uphill: the sign is wrong.", STEP, lambda p, d, lr: p - d),
-    Fault("not updated", "this parameter is not updated.",
-          "Change the network's own array, as `self.W1 -= …` does: a name that is bound anew, in a "
-          "loop for example, leaves it as it was.", lambda p, d, lr: p),
-    Fault("lr ignored", "the learning rate is not used.", STEP, lambda p, d, lr: p + d / lr),
+    Fault("plus", "the step goes uphill: the sign is wrong.", STEP, lambda p, d, lr, d0: p - d),
+    Fault("not updated", "this parameter is not updated.", NEVER_THERE, lambda p, d, lr, d0: p),
+    Fault("lr ignored", "the learning rate is not used.", STEP, lambda p, d, lr, d0: p + d / lr),
+    Fault("lr ignored", "only the sign of the gradient counts: all steps have the length lr.", STEP,
+          lambda p, d, lr, d0: p + lr * np.sign(d)),
+    Fault("lr ignored", "the gradient is divided by its length, so that only its direction counts.",
+          STEP, lambda p, d, lr, d0: p + lr * d / np.linalg.norm(d)),
+    Fault("lr ignored", "the gradient is divided by its largest number.", STEP,
+          lambda p, d, lr, d0: p + lr * d / np.abs(d).max()),
     Fault("parameter lost", "the old value is lost, as by `=-` in place of `-=`.", STEP,
-          lambda p, d, lr: d),
+          lambda p, d, lr, d0: d),
+)  # fmt: skip
+
+
+def _is_along(*vectors: Array) -> bool:
+    """Whether the first array is a sum of multiples of the others, and of them in no simpler way.
+
+    Such sums of a few arrays are no coincidence: these have more numbers.
+    """
+    first, *others = (vector.ravel() for vector in vectors)
+    if first.size <= len(others) or not first.any():
+        return False
+    base = np.stack(others, axis=1)
+    fit = base @ np.linalg.lstsq(base, first, rcond=None)[0]
+    return bool(np.allclose(fit, first, rtol=0, atol=1e-9 * np.abs(first).max()))
+
+
+def _taken(found: Array, p: Array) -> Array:
+    """Return the step that was taken, nothing if the shape is another one."""
+    return found - p if found.shape == p.shape else np.zeros(())
+
+
+# What may be true of all steps: their `wrong` gets the new numbers, and what STEPS get.
+STEP_FACTS = (
+    Fault("property", "the step goes along the gradient, and its length is not lr times the "
+          "gradient, but another multiple each time.", STEP,
+          lambda found, p, d, lr, d0: _is_along(_taken(found, p), d)),
+    Fault("property", "besides the gradient, the parameter itself takes part in the step, as by "
+          "weight decay or a factor before it.", STEP,
+          lambda found, p, d, lr, d0: _is_along(_taken(found, p), d, p)),
+    Fault("property", "the first step is right, and in the later ones something of the gradient "
+          "before is left, as with momentum.", STEP,
+          lambda found, p, d, lr, d0: _is_along(_taken(found, p), d, d0)
+          or np.allclose(found, p + d)),
+    Fault("property", "each number goes the right way, but not as far as it should: the gradient "
+          "is changed before it is used.", STEP,
+          lambda found, p, d, lr, d0: np.array_equal(np.sign(_taken(found, p)), np.sign(d))),
 )  # fmt: skip
 
 
@@ -489,30 +554,33 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
     samples: dict[str, list[Sample]] = {name: [] for name in PARAMETERS}
     for number, lr in enumerate((0.3, 0.07)):
         network = random_network(UPDATE_PARAMS, MLP, sizes, seed + number)
-        before = random_parameters(sizes, seed + number)
+        before, rng = random_parameters(sizes, seed + number), np.random.default_rng([seed, number])
+        last = {name: np.zeros_like(values) for name, values in before.items()}
         for _ in range(2):  # the second step starts where the first one ended
-            gradients = _set_random_gradients(network, before, np.random.default_rng(seed + 1))
+            gradients = _set_random_gradients(network, before, rng)
             right_forward(network, np.ones((BATCH, sizes[0])))
             ask(f"update_params({lr})", network.update_params, lr)
             for name in PARAMETERS:
-                inputs = (before[name], -lr * gradients[name], lr)
+                step = -lr * gradients[name]
+                inputs = (before[name], step, lr, last[name])
                 found = UPDATE_PARAMS.attribute(network, name)
-                samples[name].append(Sample(found, before[name] - lr * gradients[name], inputs))
+                samples[name].append(Sample(found, before[name] + step, inputs))
+                last[name] = step
             before = read_parameters(network)
     for name in PARAMETERS:
         faults = (*STEPS, _other_length(samples[name][0]))
-        yield UPDATE_PARAMS.judge(name, samples[name], faults, close=1e-9)
+        yield UPDATE_PARAMS.judge(name, samples[name], faults, close=1e-9, facts=STEP_FACTS)
 
 
 def _other_length(sample: Sample) -> Fault:
     """Suspect a step of another length, the one that the first number took."""
-    start, step, _ = sample.inputs
+    start, step, *_ = sample.inputs
     if sample.found.shape != start.shape:
-        return UNKNOWN._replace(wrong=lambda p, d, lr: np.nan)
+        return UNKNOWN._replace(wrong=lambda p, d, lr, d0: np.nan)
     with np.errstate(all="ignore"):  # what came may be anything
         factor = ((sample.found - start) / step).flat[0]
     likely = f"the step is {abs(factor):.4g} times as long as lr * gradient."
-    return Fault("lr ignored", likely, STEP, lambda p, d, lr: p + factor * d)
+    return Fault("lr ignored", likely, STEP, lambda p, d, lr, d0: p + factor * d)
 
 
 def _reset_part(
@@ -568,7 +636,8 @@ def _reset_verdicts(
     for name in PARAMETERS:
         part = f"{name}_grad, after reset_grad"
         found = UPDATE_PARAMS.attribute(network, f"{name}_grad")
-        sample = Sample(found, np.zeros(parameters[name].shape), (gradients[name],))
+        inputs = gradients[name], parameters[name]
+        sample = Sample(found, np.zeros(parameters[name].shape), inputs)
         verdict = UPDATE_PARAMS.judge(part, [sample], RESETS)
         if not verdict.passed:
             all_zero = False

@@ -73,7 +73,7 @@ def stepping_with(fault):
         def update_params(self, lr):
             for name in PARAMETERS:
                 parameter, gradient = getattr(self, name), getattr(self, f"{name}_grad")
-                setattr(self, name, fault.wrong(parameter, -lr * gradient, lr))
+                setattr(self, name, fault.wrong(parameter, -lr * gradient, lr, 0 * gradient))
 
     return Wrong
 
