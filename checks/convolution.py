@@ -1,6 +1,7 @@
 """The check of the convolution in NumPy."""
 
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import numpy as np
 import torch
@@ -33,6 +34,44 @@ EVERY_CHANNEL = "A filter has weights for every channel; all the products go int
 ONE_BIAS = "Add biases[o] once to each value of map o, after the sum."
 FRAME = "Lay `padding` zeros around the picture, on all four sides, and nowhere else."
 STEPS = "The window of map value [i, j] begins at row i * stride and column j * stride."
+Two = tuple[int, int]  # how many times `padding` is laid above and below, or left and right
+PADDED: tuple[Two, ...] = ((1, 1), (0, 0), (1, 0), (0, 1), (2, 0), (0, 2))
+
+
+def _frame(rows: Two, columns: Two) -> Fault:
+    """Return the fault of a frame of other widths."""
+    words, sides = ("no zeros", "`padding`", "2 * `padding`"), ("above", "below", "left", "right")
+    told = [f"{words[n]} {side}" for n, side in zip((*rows, *columns), sides, strict=True)]
+
+    def wrong(x: Array, w: Array, b: Array, s: int, p: int) -> Array:
+        widths = (0, 0), tuple(p * n for n in rows), tuple(p * n for n in columns)
+        return _maps(np.pad(x, widths), w, b, s, 0)
+
+    return Fault("frame", f"the frame has {', '.join(told)}.", FRAME, wrong)
+
+
+FRAMES = tuple(
+    _frame(rows, columns)
+    for rows, columns in product(PADDED, repeat=2)
+    if rows == columns or {rows, columns} & {*PADDED[:2]}
+)[1:]  # the first one is right
+STRIDES = tuple(
+    Fault("stride one way", f"the window moves by the stride only {words}.", STEPS,
+          lambda x, w, b, s, p, step=step: _maps(x, w, b, 1, p)[:, :: step(s)[0], :: step(s)[1]])
+    for words, step in (("down", lambda s: (s, 1)), ("to the right", lambda s: (1, s)))
+)  # fmt: skip
+FLIPS = tuple(
+    Fault("flipped", f"the filter is turned {words}.", LAID_ON,
+          lambda x, w, b, s, p, turn=turn: _maps(x, turn(w), b, s, p))
+    for words, turn in (
+        ("upside down and left to right", lambda w: w[..., ::-1, ::-1]),
+        ("upside down", lambda w: w[..., ::-1, :]),
+        ("left to right", lambda w: w[..., ::-1]),
+        ("on its side: rows and columns have changed places", lambda w: np.swapaxes(w, -1, -2)),
+        ("by a quarter", lambda w: np.rot90(w, 1, (-2, -1))),
+        ("by a quarter", lambda w: np.rot90(w, -1, (-2, -1))),
+    )
+)  # fmt: skip
 # First what shows only with a stride, padding, or several channels: of two mistakes that give the
 # same there, the one that would have been seen before has been ruled out.
 FAULTS = (
@@ -40,10 +79,7 @@ FAULTS = (
           lambda x, w, b, s, p: _maps(x, w, b, 1, p)),
     Fault("stride in the size only", "the maps have the right size, but the window moves by one "
           "pixel.", STEPS, lambda x, w, b, s, p: _cut(_maps(x, w, b, 1, p), _maps(x, w, b, s, p))),
-    Fault("padding ignored", "no zeros are laid around the picture.", FRAME,
-          lambda x, w, b, s, p: _maps(x, w, b, s, 0)),
-    Fault("padding on one side", "zeros are laid above and on the left only.", FRAME,
-          lambda x, w, b, s, p: _maps(np.pad(x, ((0, 0), (p, 0), (p, 0))), w, b, s, 0)),
+    *FRAMES, *STRIDES,
     Fault("padding doubled", "twice as many zeros are laid around the picture.", FRAME,
           lambda x, w, b, s, p: _maps(x, w, b, s, 2 * p)),
     Fault("cut to whole numbers", "what stands behind the point is cut off, as in an array "
@@ -58,8 +94,7 @@ FAULTS = (
           lambda x, w, b, s, p: _maps(x, np.broadcast_to(w[:1], w.shape), b, s, p)),
     Fault("one bias", "all maps get the first bias.", "Map o is made with weights[o], biases[o].",
           lambda x, w, b, s, p: _maps(x, w, np.full_like(b, b[0]), s, p)),
-    Fault("flipped", "the filter is turned upside down and left to right.", LAID_ON,
-          lambda x, w, b, s, p: _maps(x, w[..., ::-1, ::-1], b, s, p)),
+    *FLIPS,
     Fault("not multiplied", "the pixels of the window are summed, without the weights.",
           "Multiply each pixel by its weight before you sum.",
           lambda x, w, b, s, p: _maps(x, np.ones_like(w), b, s, p)),

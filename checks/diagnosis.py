@@ -375,7 +375,9 @@ def _progress(report: Report) -> tuple[int, float]:
 def _both(first: Candidate, second: Candidate, file: str) -> Fault:
     """Return the fault of two mistakes, of which neither alone makes it right."""
     likely = f"{_fault(first, file).likely} Besides, {_fault(second, file).likely}"
-    step = f"Look at lines {first.line} and {second.line}: with a change in both, the check passes."
+    lines = sorted({first.line, second.line})
+    where = f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} and {lines[1]}"
+    step = f"Look at {where}: with both changes, the check passes."
     return Fault(first.key, likely, step)
 
 

@@ -267,7 +267,9 @@ def exchanged(node: Node, scope: Scope) -> Iterator[Change]:
         for parts in _exchanged(node.elts):
             yield Change(ast.Tuple(parts, node.ctx), "order of parts")
     if isinstance(node, ast.Call):
-        for args in _exchanged(node.args):
+        first = 1 if ast.unparse(node.func) == "np.where" else 0  # a condition stays one
+        for args in _exchanged(node.args[first:]):
+            args = [*node.args[:first], *args]
             yield Change(ast.Call(node.func, args, node.keywords), "order of arguments")
 
 
@@ -332,7 +334,10 @@ def signs(node: Node, scope: Scope) -> Iterator[Change]:
     if isinstance(node, ast.BinOp):
         for left, right in ((_minus(node.left), node.right), (node.left, _minus(node.right))):
             yield Change(ast.BinOp(left, node.op, right), "sign")
-    if isinstance(node, ast.Call) and node.args and not isinstance(node.args[0], ast.Constant):
+    if (
+        isinstance(node, ast.Call) and node.args and not isinstance(node.args[0], ast.Constant)
+        and not ast.unparse(node.func).endswith(("sqrt", "log", "abs", "norm"))
+    ):  # fmt: skip
         args = [_minus(node.args[0]), *node.args[1:]]
         yield Change(ast.Call(node.func, args, node.keywords), "sign")
     if isinstance(node, ast.Return) and node.value is not None:
@@ -503,7 +508,7 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
 OPERATORS: tuple[Operator, ...] = (
-    statements, selves, fixed, axes, slices, operators, powers, signs, too_much, parentheses,
+    statements, selves, fixed, axes, slices, too_much, operators, powers, signs, parentheses,
     transposes, functions, exchanged, constants, keywords,
 )  # fmt: skip
 LATER: tuple[Operator, ...] = (names, more_arguments, missing)  # very large groups

@@ -98,8 +98,9 @@ class Judge:
                         title, describe(after), describe(before), INPUT_CHANGED
                     )
         verdict = self._verdict(name, samples)
-        if verdict.cause == UNKNOWN.key and asked_why():
-            fault = Probe(function, self, samples).fault()
+        if verdict.cause in (UNKNOWN.key, "property") and asked_why():
+            probe = Probe(function, self, samples)
+            fault = probe.mixed() or (probe.blind() if verdict.cause == UNKNOWN.key else None)
             verdict = verdict.by(fault) if fault else verdict
         yield (self._type_verdict(name, samples) if verdict.passed else None) or verdict
 
@@ -139,15 +140,21 @@ class Probe:
     judge: Judge
     samples: list[Sample]
 
-    def fault(self) -> Fault | None:
-        """Return what is true of all samples: an order that is ignored, rows that are mixed."""
+    def blind(self) -> Fault | None:
+        """Return which change of an argument leaves all results as they were."""
         names = self.judge.call.partition("(")[2].rstrip(")").split(", ")
         for number, name in enumerate(names):
             for what, change in CHANGES.items():
                 if all(self._is_blind(sample, number, change) for sample in self.samples):
                     likely = f"{what.format(name)}, the result is the same."
                     return Fault("property", likely, PARTNER)
-        return ROWS_MIXED if all(map(self._is_mixed, self.samples)) else None
+        return None
+
+    def mixed(self) -> Fault | None:
+        """Say if rows, or numbers, that have nothing to do with each other are mixed."""
+        if not all(map(self._is_mixed, self.samples)):
+            return None
+        return ROWS_MIXED if self.samples[0].wanted.ndim > 1 else NUMBERS_MIXED
 
     def _again(self, inputs: list[Any]) -> tuple[Array, Array]:
         """Return what the function makes of other inputs, and what is right."""
@@ -169,12 +176,12 @@ class Probe:
         return differs
 
     def _is_mixed(self, sample: Sample) -> bool:
-        """Whether a change of the first row changes other rows, and should not."""
-        n_rows = len(sample.wanted) if sample.wanted.ndim == 2 else 0
+        """Whether a change of the first row, or number, changes others, and should not."""
+        n_rows = len(sample.wanted) if sample.wanted.ndim in (1, 2) else 0
         inputs = list(map(_copied, sample.inputs))
         for value in inputs:
             if n_rows > 1 and np.shape(value)[:1] == (n_rows,):
-                value[0] = np.roll(value[0], 1)
+                value[0] = np.roll(value[0], 1) if value.ndim > 1 else value[0] + 1
         found, wanted = self._again(inputs)
         if n_rows < 2 or not found.shape == wanted.shape == np.shape(sample.found):
             return False
@@ -220,6 +227,11 @@ ROWS_MIXED = Fault(
     "property",
     "what comes out for one image depends on the other images of its batch.",
     "Find the line that takes rows together, as a sum or mean over axis 0 or over all does.",
+)
+NUMBERS_MIXED = Fault(
+    "property",
+    "what comes out for one number depends on the numbers beside it.",
+    "Find the line that takes all numbers together, as a sum, a mean or a largest number does.",
 )
 
 
@@ -306,9 +318,48 @@ NOT_BETWEEN = Fault(
     "Put in a large number, its negative, and 0: it must give almost 1, almost 0, and 0.5.",
     lambda found, a: not ((found >= 0) & (found <= 1)).all(),
 )
-JUDGE_SIGMOID = Judge(
-    SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW}, facts=(NOT_BETWEEN,)
+OTHER_CURVE = "Put in 1 and 2, and compare with the formula above the exercise by a calculator."
+
+
+def _is_straight(found: Array, a: Array) -> bool:
+    inside = (found > 0) & (found < 1)
+    if found.shape != a.shape or inside.sum() < 4:
+        return False
+    line = np.polyfit(a[inside], found[inside], 1)
+    return bool(np.allclose(np.polyval(line, a[inside]), found[inside], rtol=1e-6))
+
+
+STRAIGHT = Fault(
+    "property",
+    "between 0 and 1 all values lie on a straight line, so no exp takes part in them.",
+    OTHER_CURVE,
+    _is_straight,
 )
+
+
+def _is_of_multiple(found: Array, a: Array) -> bool:
+    with np.errstate(all="ignore"):
+        factors = np.log(found / (1 - found)) / a if found.shape == a.shape else np.array(np.nan)
+    return bool(np.allclose(factors, factors.flat[0], rtol=1e-6, atol=0))
+
+
+OF_MULTIPLE = Fault(
+    "property",
+    "these are values of the sigmoid, but of another multiple of `a`: a sign or a factor is wrong.",
+    "Put in 1: it must give 0.7311; and -1: it must give 0.2689.",
+    _is_of_multiple,
+)
+OTHER_S = Fault(
+    "property",
+    "the values rise from 0 to 1 as they should, but along another curve: another function stands "
+    "in the place of 1 / (1 + exp(-a)).",
+    OTHER_CURVE,
+    lambda found, a: found.shape == a.shape and (np.diff(found.flat[np.argsort(a.flat)]) > 0).all(),
+)
+JUDGE_SIGMOID = Judge(
+    SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW},
+    facts=(NOT_BETWEEN, STRAIGHT, OF_MULTIPLE, OTHER_S),
+)  # fmt: skip
 
 
 @check(SIGMOID, stand_ins={"sigmoid": expit})

@@ -512,7 +512,7 @@ def _is_along(*vectors: Array) -> bool:
     Such sums of a few arrays are no coincidence: these have more numbers.
     """
     first, *others = (vector.ravel() for vector in vectors)
-    if first.size <= len(others) or not first.any():
+    if first.size <= len(others) or not np.abs(first).max() > 1e-9:
         return False
     base = np.stack(others, axis=1)
     fit = base @ np.linalg.lstsq(base, first, rcond=None)[0]
@@ -526,6 +526,10 @@ def _taken(found: Array, p: Array) -> Array:
 
 # What may be true of all steps: their `wrong` gets the new numbers, and what STEPS get.
 STEP_FACTS = (
+    Fault("property", "every number of this parameter takes the same step: the gradient takes no "
+          "part in it.", STEP, lambda found, p, d, lr, d0: np.ptp(_taken(found, p)) < 1e-9),
+    Fault("property", "the step goes along the parameter itself, as if it stood where its gradient "
+          "should.", STEP, lambda found, p, d, lr, d0: _is_along(_taken(found, p), p)),
     Fault("property", "the step goes along the gradient, and its length is not lr times the "
           "gradient, but another multiple each time.", STEP,
           lambda found, p, d, lr, d0: _is_along(_taken(found, p), d)),

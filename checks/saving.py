@@ -109,6 +109,16 @@ TAKES_ANYTHING = Fault(
     "files that don't fit are not refused as the docstring promises.",
     READ_FIRST,
 )
+CONVERTED = Fault(
+    "converted",
+    "the numbers of the files were converted to the type of the network's own.",
+    "Compare the dtype of what was read with the network's array, and raise the error.",
+)
+TAKEN_OVER = Fault(
+    "takes anything",
+    "what the files hold was given to the network without a look at its shape and type.",
+    READ_FIRST,
+)
 HALF_LOADED = Fault(
     "half loaded",
     "the network is changed before all files were found to fit.",
@@ -314,15 +324,25 @@ def _refused_with(load_weights: Callable[..., None], part: str, name: str, seed:
             ask("load_weights(network, prefix)", load_weights, network, prefix)
         except StudentError as error:
             found, refused = f"{error}.", isinstance(error.error, kind)
+        taken = _taken_over(network, prefix)
     same = all(np.array_equal(getattr(network, n), getattr(before, n)) for n in PARAMETERS)
     if refused and same:
         return LOAD.right(part)
     found += "" if same else " The network has changed."
     found += f" (It is {name} that doesn't fit.)" if name != "b2" else ""
-    fault = TWO_SAVINGS if part == "files of two savings" else TAKES_ANYTHING
+    fault = TWO_SAVINGS if part == "files of two savings" else taken
     fault = HALF_LOADED if refused else fault
     wanted = f"a {kind.__name__}, and the network as it was."
     return LOAD.wrong(part, found, wanted, fault)
+
+
+def _taken_over(network: Parameters, prefix: Path) -> Fault:
+    """Return how the network came to its numbers, if they are those of the files."""
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        pairs = [(getattr(network, n), np.load(f"{prefix}_{n}.npy")) for n in PARAMETERS]
+        if all(np.array_equal(now, values.astype(now.dtype)) for now, values in pairs):
+            return CONVERTED if pairs[0][0].dtype != pairs[0][1].dtype else TAKEN_OVER
+    return TAKES_ANYTHING
 
 
 # Both.

@@ -218,6 +218,8 @@ DELTA_1_FAULTS = (
           _sent_back(lambda z: expit(z) * expit(-z))),
     Fault("one factor", "of the slope only the factor z1 is there.",
           "Multiply by z1 and by 1 - z1.", _sent_back(lambda z: z)),
+    Fault("tanh", "this is the slope of tanh, 1 - z1².", "Use the slope of the sigmoid.",
+          _sent_back(lambda z: 1 - z**2)),
     Fault("not transposed", "W2 is used the wrong way round.",
           "Going back, each hidden unit sums over the outputs: δ2 times W2, as rows.",
           lambda delta2, W2, z1: (delta2 @ W2.T) * z1 * (1 - z1)),

@@ -363,13 +363,30 @@ def general_fact(samples: Sequence[Sample]) -> Fault | None:
         likely = "the result holds True and False alone: a comparison is returned as it is."
         return Fault("property", likely, "Use the comparison to choose between two values.")
     for number, word in enumerate(("first", "second", "third")[: len(samples[0].inputs)]):
-        if all(np.array_equal(sample.found, sample.inputs[number]) for sample in samples):
-            return Fault("property", f"the {word} argument is returned as it came.", BY_HAND)
+        for words, change in OF_ARGUMENT.items():
+            if all(_is_of_argument(sample, number, change) for sample in samples):
+                likely = f"the result is {words} the {word} argument, and nothing else.".replace(
+                    "  ", " "
+                )
+                return Fault("property", likely, BY_HAND)
     for words, side in SIDES.items():
         if all(_wrong_where(side, sample) for sample in samples):
             likely = f"{words} give wrong results, and all others right ones."
             return Fault("property", likely, BY_HAND)
     return _sizes_fact(samples) or _places_fact(samples)
+
+
+OF_ARGUMENT: dict[str, Callable[[Array], Array]] = {
+    "": lambda a: a, "the negative of": np.negative, "exp of": np.exp, "the logarithm of": np.log,
+    "the sigmoid of": lambda a: 1 / (1 + np.exp(-a)), "the square of": np.square,
+    "the sum of": np.sum, "the mean of": np.mean,
+}  # fmt: skip
+
+
+def _is_of_argument(sample: Sample, number: int, change: Callable[[Array], Array]) -> bool:
+    argument = np.asarray(sample.inputs[number])
+    with np.errstate(all="ignore"):
+        return argument.ndim > 0 and distance(sample.found, np.asarray(change(argument))) < EXACT
 
 
 def _sizes_fact(samples: Sequence[Sample]) -> Fault | None:
@@ -482,9 +499,10 @@ OF_RIGHT: dict[str, Callable[[Array], Array]] = {
     "the logarithm of what it should be": np.log,
     "1 divided by what it should be": lambda w: 1 / w,
     "what it should be, with 0 for what is negative": lambda w: np.maximum(w, 0),
+    "what it should be, rounded to whole numbers": np.rint,
     "what it should be, cut off to whole numbers": np.trunc,
     **{f"what it should be, rounded to {n} digits behind the point": partial(np.round, decimals=n)
-       for n in range(6)},
+       for n in range(1, 6)},
     "what it should be, but from the last to the first row": lambda w: w[::-1],
     "what it should be, but from the last to the first column": lambda w: w[..., ::-1],
     "the running sum of what it should be": lambda w: np.cumsum(w, axis=-1),
@@ -557,11 +575,11 @@ def _axes(number: int) -> str:
 
 # What may have become of the shape of a right result, and the words for it.
 OF_SHAPE: dict[str, Callable[[Array], Array]] = {
-    "an axis of length 1 stands in front, as of a batch of one.": lambda w: w[None],
-    "an axis of length 1 stands at the end, as of a column.": lambda w: w[..., None],
-    "the batch of one has lost its axis, as by `squeeze`, or by the index 0.":
+    ": an axis of length 1 stands in front, as of a batch of one.": lambda w: w[None],
+    ": an axis of length 1 stands at the end, as of a column.": lambda w: w[..., None],
+    ": the batch of one has lost its axis, as by `squeeze`, or by the index 0.":
         lambda w: w[0] if len(w) == 1 else w,
-    "all axes are laid out in one row.": np.ravel,
+    ": all axes are laid out in one row.": np.ravel,
 }  # fmt: skip
 SUMMED: dict[str, Callable[..., Array]] = {
     "summed up": np.sum, "averaged": np.mean, "searched for the largest number": np.max,
@@ -570,21 +588,13 @@ SUMMED: dict[str, Callable[..., Array]] = {
 
 def _shape_words(pairs: Sequence[tuple[Array, Array]]) -> str:
     found, wanted = pairs[0]
-
-    def are(change: Callable[[Array], Array]) -> bool:
-        return all(w.ndim and distance(f, change(w)) < CLOSE for f, w in pairs)
-
-    for words, change in OF_SHAPE.items():
-        if are(change):
-            return f"the numbers are right, and only their shape is not: {words}"
     if all(distance(f.ravel(), w.ravel()) < CLOSE for f, w in pairs):
-        return "the numbers are right, and only their shape is not."
-    for axis in (*range(wanted.ndim), None):
-        for words, reduce in SUMMED.items():
+        are = (words for words, change in OF_SHAPE.items() if _all_are(change, pairs))
+        return f"the numbers are right, and only their shape is not{next(are, '.')}"
+    for axis, (words, reduce) in itertools.product((*range(wanted.ndim), None), SUMMED.items()):
+        if any(_all_are(partial(reduce, axis=axis, keepdims=kept), pairs) for kept in (0, 1)):
             along = "all axes" if axis is None else f"axis {axis}"
-            for kept in (False, True):
-                if are(partial(reduce, axis=axis, keepdims=kept)):
-                    return f"the right result is {words} along {along}, and should not be."
+            return f"the right result is {words} along {along}, and should not be."
     if any(f.ndim != w.ndim or not f.size for f, w in pairs):
         return f"the result has {_axes(found.ndim)}, where it should have {wanted.ndim}."
     for order in itertools.permutations(range(found.ndim)):
@@ -593,9 +603,13 @@ def _shape_words(pairs: Sequence[tuple[Array, Array]]) -> str:
     return _length_words(pairs)
 
 
+def _all_are(change: Callable[[Array], Array], pairs: Sequence[tuple[Array, Array]]) -> bool:
+    """Whether every result is what a change makes of what was wanted."""
+    return all(w.ndim and distance(f, np.asarray(change(w))) < CLOSE for f, w in pairs)
+
+
 def _length_words(pairs: Sequence[tuple[Array, Array]]) -> str:
     """Say which axes are too long or too short, and whether what is there is right."""
-    found, wanted = pairs[0]
     alike = any(np.ptp(w.astype(float)) == 0 for _, w in pairs)  # of which any rows are the first
     if not alike and all(distance(f, w[: len(f)]) < CLOSE for f, w in pairs):
         return "only the first rows are there; they are right."
