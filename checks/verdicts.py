@@ -421,7 +421,7 @@ def _places_fact(samples: Sequence[Sample]) -> Fault | None:
 
 def _place_words(wrong: Array, axis: int) -> str:
     others = tuple(n for n in range(wrong.ndim) if n != axis)
-    lines = np.moveaxis(wrong, axis, 0).any(axis=tuple(range(1, wrong.ndim))) if others else wrong
+    lines = np.asarray(wrong.any(axis=others) if others else wrong)
     word = "entry" if wrong.ndim == 1 else ("row", "column")[axis] if wrong.ndim == 2 else ""
     word = word or f"place along axis {axis}"
     if len(lines) < 3:
@@ -488,6 +488,10 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
     return Fault("scaled", f"everything is {factors[0]:.6g} times what it should be.", step)
 
 
+def _rounded(digits: int, a: Array) -> Array:
+    return np.round(a, digits)
+
+
 # What may have been made of the right result, and the words for it.
 OF_RIGHT: dict[str, Callable[[Array], Array]] = {
     "1 minus what it should be": lambda w: 1 - w,
@@ -501,7 +505,7 @@ OF_RIGHT: dict[str, Callable[[Array], Array]] = {
     "what it should be, with 0 for what is negative": lambda w: np.maximum(w, 0),
     "what it should be, rounded to whole numbers": np.rint,
     "what it should be, cut off to whole numbers": np.trunc,
-    **{f"what it should be, rounded to {n} digits behind the point": partial(np.round, decimals=n)
+    **{f"what it should be, rounded to {n} digits behind the point": partial(_rounded, n)
        for n in range(1, 6)},
     "what it should be, but from the last to the first row": lambda w: w[::-1],
     "what it should be, but from the last to the first column": lambda w: w[..., ::-1],
