@@ -201,7 +201,7 @@ def _verdict(
     if difference < 1e-9:
         return UPDATE_GRAD.right(part, closeness(difference))
     seen = max(observations, key=lambda s: distance(s.found[name], s.true[name]) > EXACT)
-    faults = explained.get(name, (UNKNOWN,))
+    faults = explained.get(name) or (_layer_fact(name, observations),)
     likely = " Besides, ".join(fault.likely for fault in faults)
     return UPDATE_GRAD.wrong(
         part,
@@ -210,6 +210,27 @@ def _verdict(
         Fault(faults[0].key, likely, faults[0].step),
         closeness(difference),
     )
+
+
+def _layer_fact(name: str, observations: list[Observation]) -> Fault:
+    """Say of wrong gradients of a layer whether they fit each other: then it is its delta."""
+    layer = name[-1]
+    single = [seen for seen in observations if len(seen.passes) == seen.start + 1]
+    single = [seen for seen in single if len(seen.passes[-1].x) == 1]
+    for seen in single:
+        delta, graph = seen.found[f"b{layer}"], seen.passes[-1]
+        fits = np.outer(delta, graph.x if layer == "1" else graph.z1)
+        right = _off(f"b{layer}", [seen]) < 1e-9
+        if right or not distance(seen.found[f"W{layer}"], fits) < 1e-9:
+            return UNKNOWN
+    if not single:
+        return UNKNOWN
+    likely = (
+        f"W{layer}_grad and b{layer}_grad fit each other: both come of one delta{layer}, which is "
+        "not the right one."
+    )
+    first = "1" if _off("b2", single) < 1e-9 else "2"  # what goes back begins with delta2
+    return Fault("delta", likely, f"Look at the line that computes delta{first}.")
 
 
 def _explain(

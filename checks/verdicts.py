@@ -87,7 +87,13 @@ SEEN = (
     "types",
     "index",
 )  # what Python stumbled over is told, not why
-WEAK = (*SEEN, "shape", "property", "not updated")  # a change of the text that mends it tells more
+WEAK = (
+    *SEEN,
+    "shape",
+    "property",
+    "delta",
+    "not updated",
+)  # a change of the text that mends it tells more
 
 
 @dataclass(frozen=True)
