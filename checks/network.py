@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,11 @@ SHARED_SEED = Fault(
     "both layers draw the same random numbers: the generator is made anew for the second.",
     "Make the generator once, and draw W1 and then W2 from it.",
 )
+SHARED_PARAMETERS = Fault(
+    "shared array",
+    "two parameters are parts of one array, so a step of one changes the other.",
+    "Make an array for each parameter.",
+)
 EQUAL_UNITS = Fault(
     "equal units",
     "the same numbers come several times: not each weight was drawn by itself.",
@@ -141,11 +147,20 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
         biases = np.asarray(getattr(network, name))
         if biases.any():
             yield INITIALIZATION.wrong(name, describe(biases), "zeros.", BIASES)
+    yield from _own_arrays(network)
     yield from _seeds(MLP, read_parameters(network), seed)
     for name in PARAMETERS:
         yield from _starting_gradient(network, name)
     yield partial(_default_sizes, MLP)
     yield partial(_dtypes, MLP)
+
+
+def _own_arrays(network: Network) -> Iterator[Verdict]:
+    """See that no two parameters share numbers."""
+    for one, other in combinations(PARAMETERS, 2):
+        if np.shares_memory(*(np.asarray(getattr(network, name)) for name in (one, other))):
+            told = "the same numbers in memory.", "an array of its own for each."
+            yield INITIALIZATION.wrong(f"{one} and {other}", *told, SHARED_PARAMETERS)
 
 
 def _starting_gradient(network: Network, name: str) -> Iterator[Verdict]:
@@ -220,6 +235,8 @@ def _shape_cause(
     if len(found) == len(wanted):
         return UNKNOWN
     axes = f"it has {len(found)} axes, where it should have {len(wanted)}."
+    if tuple(n for n in found if n != 1) == wanted:
+        axes = f"an axis of length 1 is too much: axis {found.index(1)}."
     return Fault("shape", axes, SHAPES.step)
 
 
@@ -380,28 +397,41 @@ def _forward_part(
     verdict = FORWARD.judge(
         part, [sample for sample, _, _ in found], FORWARD_FAULTS, facts=(SUM_NOT_1,)
     )
-    fault = _first_wrong(found) if verdict.cause in (UNKNOWN.key, "property") else None
+    vague = (UNKNOWN.key, "property", "shape")
+    fault = _first_wrong(found, verdict.cause == "shape") if verdict.cause in vague else None
     yield verdict.by(fault) if fault else verdict
     if verdict.passed:
         for sample, _, network in found:
             yield from _kept(network, part, layers(*sample.inputs[:2]))
 
 
-def _first_wrong(found: list[tuple[Sample, Array, Network]]) -> Fault | None:
-    """Return which of the values that forward keeps is the first wrong one in all samples."""
+def _first_wrong(
+    found: list[tuple[Sample, Array, Network]], of_shape: bool = False
+) -> Fault | None:
+    """Return which of the values that forward keeps is the first wrong one in all samples.
+
+    Of a result of another shape, only one before it is told.
+    """
     firsts = set()
     for sample, _, network in found:
         wanted = layers(*sample.inputs[:2])
         kept = {name: np.asarray(getattr(network, name, None)) for name in wanted}
         numbers = [name for name, values in kept.items() if values.dtype.kind in "biuf"]
-        off = [name for name in numbers if not distance(kept[name], wanted[name]) < CLOSE]
+        off = [
+            n for n in numbers if not distance(_unbatched(kept[n], wanted[n]), wanted[n]) < CLOSE
+        ]
         firsts.add((*numbers[: numbers.index(off[0])], off[0]) if off else ())
-    *right, first = firsts.pop() if len(firsts) == 1 else ("",)
-    if not first:
+    *right, first = (firsts.pop() if len(firsts) == 1 else ()) or ("",)
+    if not first or (of_shape and first == "y_hat"):
         return None
     told = f"{' and '.join(right)} {'are' if right[1:] else 'is'} right, and " if right else ""
     step = f"Look at the line that computes {first}."
-    return Fault("property", f"{told}{first} is the first value that is not.", step)
+    return Fault("property", f"{told}{first} is the first wrong value.", step)
+
+
+def _unbatched(found: Array, wanted: Array) -> Array:
+    """Return a single image that is kept as a batch of one without that axis."""
+    return found[0] if found.shape != wanted.shape and found.shape[:1] == (1,) else found
 
 
 def _kept(network: Network, part: str, wanted: Mapping[str, Array]) -> Iterator[Verdict]:
@@ -416,9 +446,7 @@ def _kept(network: Network, part: str, wanted: Mapping[str, Array]) -> Iterator[
             )  # fmt: skip
             yield FORWARD.wrong(title, f"no {name}.", describe(values), fault)
             return
-        found = FORWARD.numbers(title, value)
-        if found.shape != values.shape and found.shape[:1] == (1,):
-            found = found[0]  # a single image may be kept as a batch of one
+        found = _unbatched(FORWARD.numbers(title, value), values)
         if not distance(found, values) < CLOSE:
             likely = f"what forward keeps as {name} is not {name} of the last x."
             fault = Fault("kept wrongly", likely, "Compare with the formula above the exercise.")

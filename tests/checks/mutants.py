@@ -503,6 +503,7 @@ SEEN = [
         ("converted", "converted", "        wanted = getattr(network, name)\n", "        wanted = getattr(network, name)\n        loaded[name] = loaded[name].astype(wanted.dtype)\n"),
         ("errors hidden", "takes anything", "            raise ValueError", "            print")),
     *edits("initialization",
+        ("biases overlap", "shared array", "self.b2 = np.zeros(n_outputs, dtype=dtype)", "whole = np.zeros(n_hidden + n_outputs, dtype)\n        self.b1, self.b2 = whole[:n_hidden], whole[n_hidden - 1 : -1]"),
         ("no generator", "no generator", W1_LINE, "rng = np.random.RandomState(seed)\n        " + W1_LINE),
         ("float32 always", "dtype ignored", W1_LINE, W1_LINE.replace("astype(dtype)", "astype(np.float32)")),
         ("one number a row", "equal units", W1_LINE, "self.W1 = np.ones(n_inputs) * rng.normal(0, 0.1, (n_hidden, 1))"),
