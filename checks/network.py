@@ -158,7 +158,7 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
 def _own_arrays(network: Network) -> Iterator[Verdict]:
     """See that no two parameters share numbers."""
     for one, other in combinations(PARAMETERS, 2):
-        if np.shares_memory(*(np.asarray(getattr(network, name)) for name in (one, other))):
+        if np.shares_memory(np.asarray(getattr(network, one)), np.asarray(getattr(network, other))):
             told = "the same numbers in memory.", "an array of its own for each."
             yield INITIALIZATION.wrong(f"{one} and {other}", *told, SHARED_PARAMETERS)
 

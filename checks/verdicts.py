@@ -371,9 +371,7 @@ def general_fact(samples: Sequence[Sample]) -> Fault | None:
     for number, word in enumerate(("first", "second", "third")[: len(samples[0].inputs)]):
         for words, change in OF_ARGUMENT.items():
             if all(_is_of_argument(sample, number, change) for sample in samples):
-                likely = f"the result is {words} the {word} argument, and nothing else.".replace(
-                    "  ", " "
-                )
+                likely = words.format(word)
                 return Fault("property", likely, BY_HAND)
     for words, side in SIDES.items():
         if all(_wrong_where(side, sample) for sample in samples):
@@ -382,10 +380,17 @@ def general_fact(samples: Sequence[Sample]) -> Fault | None:
     return _sizes_fact(samples) or _places_fact(samples)
 
 
+def _logistic(a: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-a)))
+
+
 OF_ARGUMENT: dict[str, Callable[[Array], Array]] = {
-    "": lambda a: a, "the negative of": np.negative, "exp of": np.exp, "the logarithm of": np.log,
-    "the sigmoid of": lambda a: 1 / (1 + np.exp(-a)), "the square of": np.square,
-    "the sum of": np.sum, "the mean of": np.mean,
+    "the {} argument is returned as it came.": lambda a: a,
+    **{f"the result is {words} the {{}} argument, and nothing else.": change
+       for words, change in (("the negative of", np.negative), ("exp of", np.exp),
+                             ("the logarithm of", np.log), ("the square of", np.square),
+                             ("the sigmoid of", _logistic), ("the sum of", np.sum),
+                             ("the mean of", np.mean))},
 }  # fmt: skip
 
 

@@ -201,7 +201,7 @@ UPDATE_GRAD = [
     ),
     *edits(
         "update_grad",
-        ("sum of weights", "unknown", "np.sum(self.W2[:, j] * error)", "np.sum(self.W2[:, j]) * error.max()"),
+        ("sum of weights", "delta", "np.sum(self.W2[:, j] * error)", "np.sum(self.W2[:, j]) * error.max()"),
         form="loops",
     ),
     *edits(
