@@ -22,6 +22,7 @@ CLAIMS = {
     "self missing": "`self.` is missing before `{code}`.",
     "name": "`{code}` is the wrong variable here.",
     "expression": "`{code}` is computed here, where a variable has to stand as it is.",
+    "reshaped": "`{code}` keeps the numbers in their old order, where axes have to be exchanged.",
     "transpose": "{detail} in `{code}` the wrong way round (`.T`).",
     "order of the product": "the two sides of the product `{code}` stand the wrong way round.",
     "opposite": "`{code}` is the opposite of what it should be.",
@@ -192,6 +193,22 @@ def transposes(node: Node, scope: Scope) -> Iterator[Change]:
     for one, two in ((False, False), (True, False), (False, True), (True, True)):
         new = _join(node, _turned(right, one), _turned(left, two))
         yield Change(new, "order of the product")
+
+
+def reshapes(node: Node, scope: Scope) -> Iterator[Change]:
+    """A transpose for a `reshape`, before it or after it."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+        return
+    if node.func.attr != "reshape":
+        return
+    given = [node.func.value, *node.args]
+    array, *sizes = given[1:] if ast.unparse(given[0]) == "np" else given
+    if len(sizes) == 1 and isinstance(sizes[0], ast.Tuple):
+        sizes = sizes[0].elts
+    for before, after in ((True, False), (False, True)):
+        reshape = ast.Attribute(_turned(array, before), "reshape", LOAD)
+        yield Change(_turned(ast.Call(reshape, sizes[::-1] if after else sizes, []), after), "reshaped")
+    yield Change(_turned(array, True), "reshaped")
 
 
 def _product(node: Node) -> tuple[ast.expr, ast.expr] | None:
@@ -509,7 +526,7 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 Operator = Callable[[Node, Scope], Iterator[Change]]
 OPERATORS: tuple[Operator, ...] = (
     statements, selves, fixed, axes, slices, too_much, operators, powers, signs, parentheses,
-    transposes, functions, exchanged, constants, keywords,
+    reshapes, transposes, functions, exchanged, constants, keywords,
 )  # fmt: skip
 LATER: tuple[Operator, ...] = (names, more_arguments, missing)  # very large groups
 

@@ -448,10 +448,23 @@ def _kept(network: Network, part: str, wanted: Mapping[str, Array]) -> Iterator[
             return
         found = _unbatched(FORWARD.numbers(title, value), values)
         if not distance(found, values) < CLOSE:
-            likely = f"what forward keeps as {name} is not {name} of the last x."
-            fault = Fault("kept wrongly", likely, "Compare with the formula above the exercise.")
-            yield FORWARD.wrong(title, *compared(found, values), fault)
+            yield FORWARD.wrong(title, *compared(found, values), _kept_wrongly(name, found, wanted))
             return
+
+
+def _kept_wrongly(name: str, found: Array, wanted: Mapping[str, Array]) -> Fault:
+    """Return what forward keeps as `name` in place of its values."""
+    likely = f"what forward keeps as {name} is not {name} of the last x."
+    step = "Compare with the formula above the exercise."
+    last = np.atleast_2d(wanted[name])[-1]
+    if wanted[name].ndim > 1 and distance(np.squeeze(found), last) < CLOSE:
+        likely = f"forward keeps {name} of the last image alone, not of the whole batch."
+        step = "Keep all rows, one for each image."
+    for other in wanted:
+        if distance(found, wanted[other]) < CLOSE:
+            likely = f"what forward keeps as {name} has the numbers of {other}."
+            step = "Two names may stand for one array: what changes one in place changes both."
+    return Fault("kept wrongly", likely, step)
 
 
 def _forward_sample(

@@ -484,8 +484,8 @@ def relation(samples: Sequence[Sample]) -> Fault | None:
     if max(lengths) > 1 and np.allclose(np.multiply(factors, lengths), 1, rtol=SAME, atol=0):
         likely = "everything is divided by the number of rows, as when a mean is taken."
         return Fault("scaled", likely, "The sum over the images is wanted: do not divide by them.")
-    if not np.allclose(factors, factors[0], rtol=ROUGH, atol=0):
-        return None
+    if not np.allclose(factors, factors[0], rtol=ROUGH, atol=0) or abs(factors[0] - 1) < CLOSE:
+        return None  # what is nearly right is off by something else than a factor
     if len({float(number) for _, wanted in pairs for number in wanted.flat}) == 1:
         return None  # of one and the same number, any other is some multiple
     base = next((b for b in (2, 10) if abs(factors[0] * np.log(b) - 1) < SAME), 0)
