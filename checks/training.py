@@ -265,4 +265,5 @@ def _train(
             batch_size=plan.batch_size,
             seed=seed,
         )
+    spy.look()
     return spy, history
