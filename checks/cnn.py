@@ -24,6 +24,7 @@ from checks.history import (
     ROUNDED,
     judge_history,
     percent_right,
+    with_example,
 )
 from checks.source import plain_function
 from checks.spies import (
@@ -40,6 +41,7 @@ from checks.spies import (
     album_of,
     as_given,
     judge_many_epochs,
+    judge_seed,
     judge_steps,
     judge_stopping,
     numbers_of,
@@ -52,7 +54,6 @@ from checks.verdicts import (
     CLOSE,
     NOTHING_RETURNED,
     RAISED,
-    UNKNOWN,
     VAGUE,
     Exercise,
     Fault,
@@ -650,27 +651,27 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
         yield TRAIN_NN.wrong("steps", *finding)
     yield from judge_steps(TRAIN_NN, network.notes, steps, plan)
     yield _modes(network.notes)
-    yield partial(judge_history, TRAIN_NN, history, plan, steps)
-    yield partial(_seeded, trainNN, plan, seed, steps)
-    yield partial(judge_many_epochs, TRAIN_NN, partial(_steps_again, trainNN, seed), plan)
-    yield _memory(criterion)
+    memory = _memory(criterion)
+    if not memory.passed:
+        yield memory  # such losses are often no numbers for the history either
+    retrain = partial(_retrain, trainNN, seed)
+    yield partial(judge_history, TRAIN_NN, history, plan, steps, retrain)
+    again = partial(_steps_again, trainNN)
+    yield partial(judge_seed, TRAIN_NN, partial(again, plan=plan), seed, UNSEEDED)
+    yield partial(judge_many_epochs, TRAIN_NN, partial(again, seed), plan)
+    yield memory
     yield partial(_sizes, trainNN, seed)
     yield judge_stopping(TRAIN_NN, partial(_diverge, trainNN, plan, seed), seed)
 
 
-def _seeded(
-    trainNN: Callable[..., Any], plan: Plan, seed: int, steps: list[Step]
-) -> Iterator[Verdict]:
-    torch.rand(7)  # a training that draws from the global generator differs after this
-    again = _steps_again(trainNN, seed, plan)
-    if [step.images for step in again] != [step.images for step in steps]:
-        yield TRAIN_NN.wrong(
-            "seed", "another order with the same seed.", "the same order.", UNSEEDED
-        )
-
-
 def _steps_again(trainNN: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
+    torch.rand(7)  # a training that draws from the global generator differs after this
     return net_steps(_train(trainNN, plan, True, seed)[0].notes)
+
+
+def _retrain(trainNN: Callable[..., Any], seed: int, plan: Plan) -> tuple[Any, list[Step]]:
+    network, _, _, history = _train(trainNN, plan, True, seed)
+    return history, net_steps(network.notes)
 
 
 def _diverge(trainNN: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
@@ -740,19 +741,15 @@ def _calls(notes: Sequence[Note]) -> list[LossCall]:
 
 
 def _mixes(network: SpyNet, optimizer: SpyOptimizer) -> list[tuple[float, ...] | None]:
-    """Return, for each step, how often it takes the gradient of each call; None if that's unknown.
-
-    1 is the right share of the mean over all images of the step.
-    """
+    """Return, for each step, how often it takes the gradient of each call, None if nobody knows."""
     calls, n_before, mixes = _calls(network.notes), 0, []
     own = np.array([_gradient(network.album, call) for call in calls]).reshape(-1, DIGITS)
     stops = [number for number, note in enumerate(network.notes) if note.call == "step"]
     for stop, gradient in zip(stops, optimizer.gradients, strict=True):
         n_calls = sum(call.place < stop for call in calls)
-        sizes = np.array([len(call.images) for call in calls[n_before:n_calls]])
         used = np.zeros(DIGITS) if gradient is None else np.array(gradient)
-        shares = np.concatenate([np.ones(n_before), sizes / max(1, sizes.sum())])
-        mixes.append(_mix(used, own[:n_calls] * shares[:, None], n_before))
+        sizes = [len(call.images) for call in calls[n_before:n_calls]]
+        mixes.append(_mix(used, own[:n_calls], sizes))
         n_before = n_calls
     return mixes
 
@@ -760,17 +757,23 @@ def _mixes(network: SpyNet, optimizer: SpyOptimizer) -> list[tuple[float, ...] |
 N_MIXED = 8  # gradients, one less than can be told apart by ten numbers whose sum is 0
 
 
-def _mix(used: NDArray[Any], parts: NDArray[Any], n_before: int) -> tuple[float, ...] | None:
-    """Return the numbers by which gradients are multiplied to give the one used."""
-    clean = np.arange(len(parts)) >= n_before
-    for mix in (clean, *np.cumsum(np.eye(len(parts))[::-1], axis=0)):
+def _mix(used: NDArray[Any], parts: NDArray[Any], sizes: Sequence[int]) -> tuple[float, ...] | None:
+    """Return the numbers by which gradients are multiplied to give the one used.
+
+    Of the last calls, whose `sizes` are those of the step's own, the mean over all images is 1 of
+    each.
+    """
+    n_calls, n_own = len(parts), len(sizes)
+    each, last = np.eye(n_calls)[::-1], parts[-N_MIXED:]
+    shares = np.zeros(n_calls)
+    shares[n_calls - n_own :] = np.array(sizes) / max(1, sum(sizes))
+    for mix in (shares, *each[:n_own], *np.cumsum(each, axis=0)):
         if _alike(used, mix @ parts):
-            return tuple(np.asarray(mix, dtype=float).tolist())
-    last = parts[-N_MIXED:]
+            return tuple(np.where(mix > 0, 1.0, 0.0).tolist())
     mix = np.round(np.linalg.lstsq(last.T, used, rcond=None)[0], 3)
     if not _alike(used, mix @ last):
         return None
-    return (*[0.0] * (len(parts) - len(last)), *mix.tolist())
+    return tuple(np.append(np.zeros(n_calls - len(last)), mix).tolist())
 
 
 def _loss_input(notes: Sequence[Note]) -> Finding | None:
@@ -787,7 +790,9 @@ def _loss_input(notes: Sequence[Note]) -> Finding | None:
 def _strangers_step(network: SpyNet, optimizer: SpyOptimizer) -> Finding | None:
     """See that nothing else changes weights or settings; the one passed in leaves them."""
     if network.is_changed:
-        return Finding("steps of another optimizer.", "steps of the one passed in.", OTHER_OPTIMIZER)
+        return Finding(
+            "steps of another optimizer.", "steps of the one passed in.", OTHER_OPTIMIZER
+        )
     group = optimizer.param_groups[0]
     changed = [name for name, value in SETTINGS.items() if group.get(name) != value]
     if changed or len(optimizer.param_groups) > 1:
@@ -869,7 +874,9 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
 # evaluation
 
 TRAINS = Fault(
-    "trains", "a step of training is taken on the test images.", "Call the network, nothing else."
+    "trains",
+    "the network's parameters are changed, as by a step of training.",
+    "Call the network, nothing else.",
 )
 STILL_GRADIENTS = Fault(
     "gradients kept",
@@ -958,6 +965,9 @@ def _evaluated(
     if getattr(found, "requires_grad", False):
         came = "logits that ask for gradients."
         yield EVALUATION.wrong("gradients", came, "none.", STILL_GRADIENTS)
+    if network.is_changed or network.weight.dtype != torch.float32:
+        came = "parameters with other values, or of another type."
+        yield EVALUATION.wrong("parameters, afterwards", came, "as before.", TRAINS)
     if not network.weight.requires_grad:
         came = "parameters that can't be trained any more."
         yield EVALUATION.wrong("gradients, afterwards", came, "as before.", FROZEN)
@@ -970,6 +980,14 @@ def _evaluated(
         yield EVALUATION.wrong("mode, afterwards", words[not training], before, MODE_LOST)
 
 
+ERROR_HIDDEN = Fault(
+    "error hidden",
+    "when the network raises an error, nobody hears of it: `return` in `finally` ends it, or an "
+    "`except` without `raise`.",
+    "Let errors through: `finally:` without `return`, and no `except`.",
+)
+
+
 class FailingNet(SpyNet):
     """A network that raises an error when it is called."""
 
@@ -980,13 +998,18 @@ class FailingNet(SpyNet):
 
 def _after_error(evaluate: Callable[..., Any], album: Album) -> Verdict:
     """See that the network gets its mode back even if it raises an error."""
-    network = FailingNet(album).train()
+    network, part = FailingNet(album).train(), "mode after an error"
     with contextlib.suppress(StudentError):
         ask("evaluate(network, images)", evaluate, network, album.images(2000, 5)[0])
+        found = "a result, though the network raised an error."
+        return EVALUATION.wrong("an error", found, "that error.", ERROR_HIDDEN)
+    if not torch.is_grad_enabled():
+        found = "no gradients any more, in the whole program."
+        return EVALUATION.wrong("gradients after an error", found, "as before.", GRADIENTS_OFF)
     if network.training and network.layer.training:
-        return EVALUATION.right("mode after an error")
+        return EVALUATION.right(part)
     came, wanted = "evaluation mode.", "training mode, as before."
-    return EVALUATION.wrong("mode after an error", came, wanted, MODE_LOST_BY_ERROR)
+    return EVALUATION.wrong(part, came, wanted, MODE_LOST_BY_ERROR)
 
 
 TOO_FEW_LABELS = Fault(
@@ -1017,7 +1040,10 @@ def _test_accuracy(
         require_all_seen(EVALUATION, network.notes, n)
         samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
-    yield EVALUATION.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES)
+    verdict = EVALUATION.judge(
+        "images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES
+    )
+    yield with_example(verdict, lambda *data: test_accuracy(SpyNet(album), *data), album)
     yield from _too_few_labels(test_accuracy, album)
     if any(note.state == "training" for network in spies for note in network.notes):
         yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)

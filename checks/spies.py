@@ -339,8 +339,7 @@ def story_of(mix: tuple[float, ...] | None, n_before: int) -> str:
     own, earlier = {*mix[n_before:]}, {*mix[:n_before]} - {0}
     stories = {
         "none": not own, "reset": own == {0} and not earlier, "late": own == {0},
-        "clean": own == {1} and not earlier, "added to": own == {1} == earlier,
-        "partly reset": own == {0, 1} and not earlier,
+        "clean": own - {0} == {1} and not earlier, "added to": own == {1} == earlier,
         "scaled": len(own) == 1 and not earlier,
     }  # fmt: skip
     return next((story for story, holds in stories.items() if holds), "mixed")
@@ -430,11 +429,6 @@ STORIES = {
         "the gradient is set to zero between its computation and the step.",
         "Reset before the forward pass of each batch.",
     )),
-    "partly reset": Finding("gradients that were reset before their step.", OWN_GRADIENT, Fault(
-        "reset too late",
-        "several gradients are computed for one step, and some are set to zero before it.",
-        "Reset once for each batch, before its first gradient is computed.",
-    )),
     "added to": Finding("gradients that hold those of the batches before.", OWN_GRADIENT, Fault(
         "not reset",
         "the gradients of earlier batches are still there when the next one is added.",
@@ -487,7 +481,11 @@ def _scaled_words(steps: Sequence[Step]) -> str:
 
 def _mixed_words(factors: Sequence[float]) -> str:
     """Say how often each gradient is taken, the latest first."""
-    places = ("the latest gradient", "the one before", *(f"the one {n} before" for n in range(2, 99)))
+    places = (
+        "the latest gradient",
+        "the one before",
+        *(f"the one {n} before" for n in range(2, 99)),
+    )
     told = [f"{factor:.4g} times {place}" for factor, place in zip(factors, places) if factor]
     return f"{', '.join(told[:3])}{', …' if told[3:] else ''}"
 
@@ -644,8 +642,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("labels", labels_fit),
     ("gradients", gradients_reset),
     ("learning rate", rate_obeyed),
-    ("batches", batch_size_obeyed),
-    ("gradient of a step", gradients_kept),
+    ("batches", lambda *seen: batch_size_obeyed(*seen) or gradients_kept(*seen)),
     ("epochs", every_image_once),
     ("order", shuffled),
 )
@@ -720,6 +717,24 @@ GOES_ON = Fault(
     "the training goes on though its loss is NaN.",
     "Call `stop_if_diverged` with the loss and the learning rate.",
 )
+
+
+SEED_IGNORED = Fault(
+    "unseeded",
+    "other seeds lead to the same order: the argument seed plays no part in it.",
+    "Draw the order from the generator that was made with seed, and seed none anew.",
+)
+
+
+def judge_seed(
+    exercise: Exercise, train: Callable[[int], Sequence[Step]], seed: int, unseeded: Fault
+) -> Iterator[Verdict]:
+    """See that the same seed gives the same order, and another one another order."""
+    first, again, other = ([step.images for step in train(s)] for s in (seed, seed, seed + 1))
+    if again != first:
+        yield exercise.wrong("seed", "another order with the same seed.", "the same.", unseeded)
+    elif other == first:
+        yield exercise.wrong("seed", "the same order with another seed.", "another.", SEED_IGNORED)
 
 
 def judge_stopping(exercise: Exercise, train: Callable[[Album], object], seed: int) -> Verdict:
