@@ -767,7 +767,7 @@ def _mix(used: NDArray[Any], parts: NDArray[Any], sizes: Sequence[int]) -> tuple
     each, last = np.eye(n_calls)[::-1], parts[-N_MIXED:]
     shares = np.zeros(n_calls)
     shares[n_calls - n_own :] = np.array(sizes) / max(1, sum(sizes))
-    for mix in (shares, *each[:n_own], *np.cumsum(each, axis=0)):
+    for mix in (*each[:n_own], shares, *np.cumsum(each, axis=0)):
         if _alike(used, mix @ parts):
             return tuple(np.where(mix > 0, 1.0, 0.0).tolist())
     mix = np.round(np.linalg.lstsq(last.T, used, rcond=None)[0], 3)

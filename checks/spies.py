@@ -120,6 +120,7 @@ class Spy:
 
 MARK = 40.0  # a call's mark in the gradients, which is so large that a cut shows
 NAMES = ("W1", "b1", "W2", "b2")
+STEPPING = ("update_grad", "update_params")
 
 
 class SpyNetwork(Spy):
@@ -150,12 +151,18 @@ class SpyNetwork(Spy):
         if any(difference.any() for difference in taken):
             own = taken[0].flat[max(self._n_calls - 1, 0)] / MARK
             rate = float(f"{own:.9g}")  # rounded off in the parameters
-            self._stepped(rate, [difference / (rate or 1) for difference in taken])
+            step = Note("update_params", rate=rate, mix=self._mix([d / (rate or 1) for d in taken]))
+            self._note(step)
 
-    def _stepped(self, rate: float, gradients: list[Array]) -> None:
-        self.notes.append(Note("update_params", rate=rate, mix=self._mix(gradients)))
+    def _note(self, step: Note) -> None:
+        """Note a step, unless it only spoils the one before: nothing was computed in between."""
         self._known = self._parameters()
-        self._n_steps += 1
+        calls = [number for number, note in enumerate(self.notes) if note.call in STEPPING]
+        if step.mix is None and calls and self.notes[calls[-1]].call == "update_params":
+            self.notes[calls[-1]] = self.notes[calls[-1]]._replace(mix=None)
+        else:
+            self.notes.append(step)
+            self._n_steps += 1
 
     def _mix(self, gradients: list[Array]) -> tuple[float, ...] | None:
         """Return how often the gradient of each call is in these, None if that isn't all."""
@@ -216,11 +223,19 @@ class SpyNetwork(Spy):
 
     def update_params(self, lr: float) -> None:
         """Take a step, and note the learning rate."""
+        before = self._n_steps
         self.look()
+        spoiled = self._n_steps > before and self.notes[-1].mix is None
+        if spoiled:  # what changed the parameters goes with this step
+            self.notes.pop()
+            self._n_steps -= 1
         gradients = [np.array(getattr(self, f"{name}_grad"), dtype=float) for name in NAMES]
         for name, gradient in zip(NAMES, gradients, strict=True):
             setattr(self, name, getattr(self, name) - lr * gradient)
-        self._stepped(float(lr), gradients)
+        mix = None if spoiled else self._mix(gradients)
+        self._known = self._parameters()
+        self.notes.append(Note("update_params", rate=float(lr), mix=mix))
+        self._n_steps += 1
 
 
 class Plan(NamedTuple):
@@ -450,7 +465,7 @@ def gradients_kept(steps: Sequence[Step], plan: Plan) -> Finding | None:
         return None
     first, kind = wrong[0], {step.gradient for step in wrong}
     if first.factors is None:
-        found, likely = f"something else in {first.state or 'the gradient'}.", CHANGED
+        found, likely = "something else in gradients or parameters.", CHANGED
     elif kind == {"scaled"} and len(wrong) == len(steps):
         found, likely = f"{first.factors[0]:.6g} times the gradient.", _scaled_words(steps)
     else:
@@ -481,12 +496,11 @@ def _scaled_words(steps: Sequence[Step]) -> str:
 
 def _mixed_words(factors: Sequence[float]) -> str:
     """Say how often each gradient is taken, the latest first."""
-    places = (
-        "the latest gradient",
-        "the one before",
-        *(f"the one {n} before" for n in range(2, 99)),
-    )
-    told = [f"{factor:.4g} times {place}" for factor, place in zip(factors, places) if factor]
+    told = [
+        f"{factor:.4g} times {'the latest gradient' if not n else f'that of {n} before'}"
+        for n, factor in enumerate(factors)
+        if factor
+    ]
     return f"{', '.join(told[:3])}{', …' if told[3:] else ''}"
 
 
