@@ -471,7 +471,7 @@ class SpyNet(nn.Module, Spy):
 
     def __deepcopy__(self, memo: Any) -> "SpyNet":
         """Return a copy that takes the same notes: a copy may be evaluated in its place."""
-        twin = SpyNet(self.album).train(self.training)
+        twin = type(self)(self.album).train(self.training)
         twin.load_state_dict(self.state_dict())
         twin.notes = self.notes
         return twin
