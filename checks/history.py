@@ -76,7 +76,7 @@ def _is_mean_of_batches(found: Array, probabilities: Array, true: Array) -> bool
         starts = np.arange(0, len(true), size)
         sizes = np.diff([*starts, len(true)])
         mean = 100 * (np.add.reduceat(right.astype(float), starts) / sizes).mean()
-        if abs(mean - found) < 1e-9:
+        if abs(mean - found) < 1e-5:  # a mean of 32 bits, too
             return True
     return False
 
