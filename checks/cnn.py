@@ -945,10 +945,10 @@ def check_evaluation(
         yield EVALUATION.right("logits")
         if plain_function(evaluate):  # a network's mode elsewhere does not come back with an error
             for first in (FAILS_AT - 4, FAILS_AT - 599):  # the first part fails, or a later one
-            verdict = _after_error(evaluate, album, first)
-            if not verdict.passed:
-                yield verdict
-        yield EVALUATION.right("mode after an error")
+                verdict = _after_error(evaluate, album, first)
+                if not verdict.passed:
+                    yield verdict
+            yield EVALUATION.right("mode after an error")
         yield partial(_test_accuracy, test_accuracy, album, seed)
     finally:
         torch.set_grad_enabled(True)  # whatever was done to it
