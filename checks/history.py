@@ -90,25 +90,37 @@ MEANS_OF_BATCHES = (
 
 
 def with_example(verdict: Verdict, test: Callable[..., Any], album: Album) -> Verdict:
-    """Show one image of which a test says something wrong, unless a cause is known."""
+    """Tell of the fewest images of which a test says something wrong, unless a cause is known."""
     if not _is_vague(verdict):
         return verdict
-    for number in range(FIRST_VALIDATION, FIRST_VALIDATION + 20):
-        row, label = album.probabilities([number])[0], int(album.labels[number])
-        right = 100.0 * (row.argmax() == label)
-        value = _asked(partial(test, *album.images(number, 1)))
+    numbers = itertools.count()
+    for n in (*[1] * 20, *range(2, 6), *(n + more for n in N_USUAL for more in (0, 1))):
+        first = FIRST_VALIDATION + (next(numbers) if n == 1 else 0)
+        images, labels = album.images(first, n)
+        rows = album.probabilities(np.arange(first, first + n))
+        value, right = _asked(partial(test, images, labels)), percent_right(rows.argmax(1), labels)
         if value is not None and abs(value - right) > ROUNDED:
-            likely = (
-                f"one image is enough to see it: its label is {label}, with the probability "
-                f"{row[label]:.2f}, and the most probable digit is {row.argmax()}, with "
-                f"{row.max():.2f}. The result is {value:g}, and should be {right:g}."
-            )
-            return verdict.by(Fault("property", likely, FOLLOW_ONE))
-    likely = "images one by one give right results, and only many together wrong ones."
-    return verdict.by(Fault("property", likely, "See how the results of several are put together."))
+            likely = _of_image(rows[0], labels[0]) if n == 1 else _of_images(n)
+            told = f"{likely} The result is {value:.6g}, and should be {right:.6g}."
+            return verdict.by(Fault("property", told, FOLLOW_ONE))
+    return verdict
 
 
-FOLLOW_ONE = "Follow this one image through your lines."
+N_USUAL = (64, 100, 128, 256, 500, 512, 1000)  # of which parts are made
+
+
+def _of_image(row: Array, label: int) -> str:
+    return (
+        f"one image is enough to see it: its label is {label}, with the probability "
+        f"{row[label]:.2f}, and the most probable digit is {row.argmax()}, with {row.max():.2f}."
+    )
+
+
+def _of_images(n: int) -> str:
+    return f"fewer images give a right result, as each alone does, and {n} a wrong one."
+
+
+FOLLOW_ONE = "Follow so many images through your lines."
 
 
 def _is_vague(verdict: Verdict) -> bool:
