@@ -285,7 +285,10 @@ NOT_ASKED = Fault(
 
 
 def require_all_seen(exercise: Exercise, notes: Iterable[Note], n: int) -> None:
-    """End the check unless `n` images went forward, whatever was done to them before."""
+    """End the check unless `n` images went forward, as they were passed in."""
+    notes = list(notes)
+    if not all(note.as_given for note in notes):
+        exercise.halt("images", *OTHER_PIXELS)
     seen = sum(len(note.images) for note in notes)
     if seen < n:
         found = f"{seen} of {n} images were looked at."
@@ -360,6 +363,15 @@ def story_of(mix: tuple[float, ...] | None, n_before: int) -> str:
     return next((story for story, holds in stories.items() if holds), "mixed")
 
 
+OTHER_PIXELS = Finding(
+    "images with other pixels than those passed in.",
+    "the images as they are.",
+    Fault(
+        "property",
+        "the images are changed before they go forward: their pixels are not those passed in.",
+        "Pass rows of images on as they are: no scaling, centring, turning or noise.",
+    ),
+)
 OWN_GRADIENT = "the gradient of the step's own batch."
 
 # Rules: each looks at the steps and the plan, and returns a Finding or None.
@@ -679,11 +691,6 @@ NO_GRADIENT = Fault(
 )
 
 
-PIXELS_CHANGED = Fault(
-    "property",
-    "the images are changed before they go forward: their pixels are not those passed in.",
-    "Pass rows of images on as they are: no scaling, centring, turning or noise.",
-)
 CRITERION_UNUSED = Fault(
     "criterion not used",
     "the criterion that was passed in is not called, so its loss is not what is made smaller.",
@@ -694,8 +701,7 @@ CRITERION_UNUSED = Fault(
 def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
     """The network was never changed, or not by a gradient."""
     if not all(note.as_given for note in notes):
-        found = "images with other pixels than those passed in."
-        return Finding(found, "the images as they are.", PIXELS_CHANGED)
+        return OTHER_PIXELS
     if any(step.images for step in steps):
         return None
     calls = {note.call for note in notes}
