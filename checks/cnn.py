@@ -6,6 +6,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,11 +24,13 @@ from checks.history import (
     ROUNDED,
     judge_history,
     percent_right,
+    with_example,
 )
 from checks.source import plain_function
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
+    OWN_GRADIENT,
     Album,
     Finding,
     LabelledImages,
@@ -36,11 +39,14 @@ from checks.spies import (
     Spy,
     Step,
     album_of,
+    as_given,
     judge_many_epochs,
+    judge_seed,
     judge_steps,
     judge_stopping,
     numbers_of,
     require_all_seen,
+    step_of,
     untouched,
 )
 from checks.training import percentage, plan_of
@@ -48,7 +54,6 @@ from checks.verdicts import (
     CLOSE,
     NOTHING_RETURNED,
     RAISED,
-    UNKNOWN,
     VAGUE,
     Exercise,
     Fault,
@@ -435,14 +440,15 @@ def _ordered(state: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
 # Spies for trainNN and test_accuracy
 
 STEEP = 40  # how much a logit grows with its weight: gradients are so long that a cut shows
+START = 64.0  # what all weights are: a penalty on their size shows
 
 
 class SpyNet(nn.Module, Spy):
-    """Stands in for Net: its logits depend on images, steps so far, and ten weights at zero."""
+    """Stands in for Net: its logits depend on images, steps so far, and ten weights."""
 
     def __init__(self, album: Album) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(DIGITS))
+        self.weight = nn.Parameter(torch.full((DIGITS,), START))
         self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
         self.notes: list[Note] = []
@@ -453,20 +459,26 @@ class SpyNet(nn.Module, Spy):
             raise ValueError(f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28).")
         numbers = numbers_of(x.detach().cpu().numpy())
         mode = "training" if self.training or self.layer.training else "evaluating"
-        self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode))
+        same = as_given(x.detach().cpu().numpy())
+        self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, as_given=same))
         n_steps = sum(note.call == "step" for note in self.notes)
-        return logits_of(self.album, numbers, n_steps).to(x.device) + STEEP * self.weight
+        return logits_of(self.album, numbers, n_steps).to(x.device) + STEEP * (self.weight - START)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether a weight is another than in the beginning."""
+        return bool((self.weight.detach() != START).any())
 
     def __deepcopy__(self, memo: Any) -> "SpyNet":
         """Return a copy that takes the same notes: a copy may be evaluated in its place."""
-        twin = SpyNet(self.album).train(self.training)
+        twin = type(self)(self.album).train(self.training)
         twin.load_state_dict(self.state_dict())
         twin.notes = self.notes
         return twin
 
 
 def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:
-    """Return the logits (B, 10) that a SpyNet with zero weights gives after so many steps.
+    """Return the logits (B, 10) that a SpyNet with its first weights gives after so many steps.
 
     They are logarithms of probabilities but for a constant, so that log_softmax changes them.
     """
@@ -523,16 +535,31 @@ class SpyLoss(Spy):
         return marked
 
 
-class SpyOptimizer(Spy):
+RATE = 0.01
+
+
+class SpyOptimizer(torch.optim.Optimizer, Spy):
     """Stands in for the optimizer: takes no steps, and keeps every gradient that it was to use.
 
-    The weights stay, so that all steps can be compared. (A real one would import half of PyTorch.)
+    The weights stay, so that all steps can be compared. What PyTorch's own class makes of itself
+    would import half of PyTorch, and cannot be sent to another process.
     """
 
+    register_step_post_hook = None  # type: ignore[assignment]  # no hooks, so no threads are tried
+
     def __init__(self, network: SpyNet) -> None:
-        self.param_groups = [{"params": [network.weight], "lr": 0.01}]
+        self.param_groups = [{"params": [network.weight], "lr": RATE, **SETTINGS}]
         self.weight, self.notes = network.weight, network.notes
         self.gradients: list[list[float] | None] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __repr__(self) -> str:
+        return "the optimizer"
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradient."""
@@ -543,8 +570,11 @@ class SpyOptimizer(Spy):
         loss = closure() if closure else None
         gradient = self.weight.grad
         self.gradients.append(None if gradient is None else gradient.detach().cpu().tolist())
-        self.notes.append(Note("step"))
+        self.notes.append(Note("step", rate=float(self.param_groups[0]["lr"])))
         return loss
+
+
+SETTINGS = {"momentum": 0.0, "weight_decay": 0.0}
 
 
 # trainNN
@@ -598,42 +628,50 @@ HISTORY_KEPT = Fault(
     "a loss is kept as the tensor that `backward` was called on, and with it its whole history.",
     "Add up `loss.item()`, or `loss.detach()` times the number of images.",
 )
+OTHER_SETTINGS = Fault(
+    "property",
+    "settings of the optimizer are changed: they belong to the one who made it.",
+    "Leave `optimizer.param_groups` as they came.",
+)
 MINI = 2000
 
 
 @check(TRAIN_NN)
 def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """Train a spy in place of Net, and read from its notes what the loop did."""
-    plan = plan_of(seed, rate=0)
+    plan = plan_of(seed, RATE)
     given = plan.data()
     network, optimizer, criterion, history = _train(trainNN, plan, True, seed, given)
     yield from untouched(TRAIN_NN, plan, given)
-    findings = _loss_input(network.notes), _strangers_step(network)
-    if finding := next(filter(None, findings), None) or _gradient_finding(network, optimizer):
+    steps = net_steps(network.notes, _mixes(network, optimizer))
+    findings = (
+        _loss_input(network.notes), _strangers_step(network, optimizer), _gradient_finding(steps)
+    )  # fmt: skip
+    if finding := next(filter(None, findings), None):
         yield TRAIN_NN.wrong("steps", *finding)
-    steps = net_steps(network.notes)
     yield from judge_steps(TRAIN_NN, network.notes, steps, plan)
     yield _modes(network.notes)
-    yield partial(judge_history, TRAIN_NN, history, plan, steps)
-    yield partial(_seeded, trainNN, plan, seed, steps)
-    yield partial(judge_many_epochs, TRAIN_NN, partial(_steps_again, trainNN, seed), plan)
-    yield _memory(criterion)
+    memory = _memory(criterion)
+    if not memory.passed:
+        yield memory  # such losses are often no numbers for the history either
+    retrain = partial(_retrain, trainNN, seed)
+    yield partial(judge_history, TRAIN_NN, history, plan, steps, retrain)
+    again = partial(_steps_again, trainNN)
+    yield partial(judge_seed, TRAIN_NN, partial(again, plan=plan), seed, UNSEEDED)
+    yield partial(judge_many_epochs, TRAIN_NN, partial(again, seed), plan)
+    yield memory
     yield partial(_sizes, trainNN, seed)
     yield judge_stopping(TRAIN_NN, partial(_diverge, trainNN, plan, seed), seed)
 
 
-def _seeded(
-    trainNN: Callable[..., Any], plan: Plan, seed: int, steps: list[Step]
-) -> Iterator[Verdict]:
-    torch.rand(7)  # a training that draws from the global generator differs after this
-    if _steps_again(trainNN, seed, plan) != steps:
-        yield TRAIN_NN.wrong(
-            "seed", "another order with the same seed.", "the same order.", UNSEEDED
-        )
-
-
 def _steps_again(trainNN: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
+    torch.rand(7)  # a training that draws from the global generator differs after this
     return net_steps(_train(trainNN, plan, True, seed)[0].notes)
+
+
+def _retrain(trainNN: Callable[..., Any], seed: int, plan: Plan) -> tuple[Any, list[Step]]:
+    network, _, _, history = _train(trainNN, plan, True, seed)
+    return history, net_steps(network.notes)
 
 
 def _diverge(trainNN: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
@@ -662,20 +700,80 @@ def _train(
     return network, optimizer, criterion, history
 
 
-def net_steps(notes: Sequence[Note]) -> list[Step]:
-    """Read the steps of a training from the notes of a SpyNet, its loss and its optimizer."""
+def net_steps(notes: Sequence[Note], mixes: Sequence[Any] = ()) -> list[Step]:
+    """Read the steps of a training from the notes of a SpyNet, its loss and its optimizer.
+
+    `mixes` tell how often each takes the gradient of each call of the criterion, if that is known.
+    """
     steps: list[Step] = []
-    images: tuple[int, ...] = ()
-    pending: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
-    for note in notes:
-        if note.call == "forward":
-            images = note.images
-        elif note.call == "criterion":
-            pending = (images, note.labels)
-        else:
-            steps.append(Step(*pending, rate=0, gradient="clean" if pending[0] else "none"))
-            pending = ((), ())
+    calls, n_before = _calls(notes), 0
+    stops = [number for number, note in enumerate(notes) if note.call == "step"]
+    for stop, mix in zip_longest(stops, mixes):
+        n_calls = sum(call.place < stop for call in calls)
+        clean = (0.0,) * n_before + (1.0,) * (n_calls - n_before)
+        pairs = [(call.images, call.labels) for call in calls[:n_calls]]
+        mixed = mix if mixes else clean
+        steps.append(step_of(pairs, n_before, mixed, notes[stop].rate, ""))
+        n_before = n_calls
     return steps
+
+
+class LossCall(NamedTuple):
+    """A call of the criterion: its place in the notes, its images and labels, the steps before."""
+
+    place: int
+    images: tuple[int, ...]
+    labels: tuple[int, ...]
+    n_steps: int
+
+
+def _calls(notes: Sequence[Note]) -> list[LossCall]:
+    calls: list[LossCall] = []
+    images: tuple[int, ...] = ()
+    n_steps = steps_before = 0
+    for place, note in enumerate(notes):
+        n_steps += note.call == "step"
+        if note.call == "forward":
+            images, steps_before = note.images, n_steps
+        elif note.call == "criterion":
+            calls.append(LossCall(place, images, note.labels, steps_before))
+    return calls
+
+
+def _mixes(network: SpyNet, optimizer: SpyOptimizer) -> list[tuple[float, ...] | None]:
+    """Return, for each step, how often it takes the gradient of each call, None if nobody knows."""
+    calls, n_before, mixes = _calls(network.notes), 0, []
+    own = np.array([_gradient(network.album, call) for call in calls]).reshape(-1, DIGITS)
+    stops = [number for number, note in enumerate(network.notes) if note.call == "step"]
+    for stop, gradient in zip(stops, optimizer.gradients, strict=True):
+        n_calls = sum(call.place < stop for call in calls)
+        used = np.zeros(DIGITS) if gradient is None else np.array(gradient)
+        sizes = [len(call.images) for call in calls[n_before:n_calls]]
+        mixes.append(_mix(used, own[:n_calls], sizes))
+        n_before = n_calls
+    return mixes
+
+
+N_MIXED = 8  # gradients, one less than can be told apart by ten numbers whose sum is 0
+
+
+def _mix(used: NDArray[Any], parts: NDArray[Any], sizes: Sequence[int]) -> tuple[float, ...] | None:
+    """Return the numbers by which gradients are multiplied to give the one used.
+
+    Of the last calls, whose `sizes` are those of the step's own, the mean over all images is 1 of
+    each.
+    """
+    n_calls, n_own = len(parts), len(sizes)
+    each, last = np.eye(n_calls)[::-1], parts[-N_MIXED:]
+    shares = np.zeros(n_calls)
+    shares[n_calls - n_own :] = np.array(sizes) / max(1, sum(sizes))
+    for mix in (*each[:n_own], shares, *np.cumsum(each, axis=0)):
+        if _alike(used, mix @ parts):
+            return tuple(np.where(mix > 0, 1.0, 0.0).tolist())
+    mix = np.round(np.linalg.lstsq(last.T, used, rcond=None)[0], 3)
+    if not _alike(used, mix @ last):
+        return None
+    return tuple(np.append(np.zeros(n_calls - len(last)), mix).tolist())
 
 
 def _loss_input(notes: Sequence[Note]) -> Finding | None:
@@ -689,49 +787,42 @@ def _loss_input(notes: Sequence[Note]) -> Finding | None:
     return None
 
 
-def _strangers_step(network: SpyNet) -> Finding | None:
-    """See that no other optimizer changed the weights; the one passed in leaves them at 0."""
-    if not network.weight.detach().any():
-        return None
-    return Finding("steps of another optimizer.", "steps of the one passed in.", OTHER_OPTIMIZER)
+def _strangers_step(network: SpyNet, optimizer: SpyOptimizer) -> Finding | None:
+    """See that nothing else changes weights or settings; the one passed in leaves them."""
+    if network.is_changed:
+        return Finding(
+            "steps of another optimizer.", "steps of the one passed in.", OTHER_OPTIMIZER
+        )
+    group = optimizer.param_groups[0]
+    changed = [name for name, value in SETTINGS.items() if group.get(name) != value]
+    if changed or len(optimizer.param_groups) > 1:
+        found = f"other settings: {', '.join(changed) or 'more parameters'}."
+        return Finding(found, "the settings of the optimizer as they came.", OTHER_SETTINGS)
+    return None
 
 
-def _gradient_finding(network: SpyNet, optimizer: SpyOptimizer) -> Finding | None:
-    """See that each step used the gradient of its own batch."""
-    steps = net_steps(network.notes)
-    own = [_gradient(network.album, step, n_steps) for n_steps, step in enumerate(steps)]
-    used = [np.zeros(DIGITS) if g is None else np.array(g) for g in optimizer.gradients]
-    wanted = "the gradient of the step's own batch."
+def _gradient_finding(steps: Sequence[Step]) -> Finding | None:
+    """See that each step used the gradient of its own batch, and of no other."""
     if not all(step.images for step in steps):
         return None  # a step without a loss of its own, of which the steps tell more
-    if not steps or all(_alike(*pair) for pair in zip(used, own, strict=True)):
-        return None
-    found = "other gradients in the steps."
-    if not any(gradient.any() for gradient in used):
-        return Finding("no gradient in any step.", wanted, NO_BACKWARD)
-    if all(_alike(*pair) for pair in zip(used, np.cumsum(own, axis=0), strict=True)):
-        return Finding("gradients that grow from step to step.", wanted, NO_ZERO_GRAD)
-    if _alike(np.concatenate(used[1:]), np.concatenate(own[:-1])):
-        return Finding("the gradients of the batches before.", wanted, STEP_FIRST)
-    return Finding(found, wanted, _accumulation(used, own))
+    stories = [step.gradient for step in steps]
+    if "reset" in stories:
+        found = f"no gradient in {stories.count('reset')} of {len(steps)} steps."
+        late = "late" in stories
+        return Finding(found, OWN_GRADIENT, STEP_FIRST if late else NO_BACKWARD)
+    if "added to" in stories:
+        found = "gradients that grow from step to step."
+        return Finding(found, OWN_GRADIENT, NO_ZERO_GRAD)
+    return None
 
 
-def _accumulation(used: Sequence[Any], own: Sequence[Any]) -> Fault:
-    """Tell gradients that are reset sometimes, say once an epoch, from what nobody knows."""
-    for number in range(1, len(used)):
-        grown = _alike(used[number], used[number - 1] + own[number])
-        if not grown and not _alike(used[number], own[number]):
-            return UNKNOWN
-    return NO_ZERO_GRAD
-
-
-def _gradient(album: Album, step: Step, n_steps: int) -> Any:
+def _gradient(album: Album, call: LossCall) -> Any:
     """Return the gradient (10,) of the mean cross-entropy of a batch, by autograd."""
-    if not step.images or len(step.images) != len(step.labels):
+    if not call.images or len(call.images) != len(call.labels):
         return np.zeros(DIGITS)
     weight = torch.zeros(DIGITS, requires_grad=True)
-    logits = logits_of(album, np.array(step.images), n_steps) + STEEP * weight
-    loss = functional.cross_entropy(logits, torch.tensor(step.labels))
+    logits = logits_of(album, np.array(call.images), call.n_steps) + STEEP * weight
+    loss = functional.cross_entropy(logits, torch.tensor(call.labels))
     return torch.autograd.grad(loss, weight)[0].numpy()
 
 
@@ -765,7 +856,7 @@ def _memory(criterion: SpyLoss) -> Verdict:
 def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
-        plan = Plan(MINI + 80, batch_size=520, n_epochs=1, rate=0, album=album_of(seed))
+        plan = Plan(MINI + 80, batch_size=520, n_epochs=1, rate=RATE, album=album_of(seed))
         network, *_ = _train(trainNN, plan, full_data, seed)
         used = {number for step in net_steps(network.notes) for number in step.images}
         if used != set(range(wanted)):
@@ -783,7 +874,9 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
 # evaluation
 
 TRAINS = Fault(
-    "trains", "a step of training is taken on the test images.", "Call the network, nothing else."
+    "trains",
+    "the network's parameters are changed, as by a step of training.",
+    "Call the network, nothing else.",
 )
 STILL_GRADIENTS = Fault(
     "gradients kept",
@@ -851,7 +944,11 @@ def check_evaluation(
                 yield from _evaluated(network, logits, album, np.arange(2000, 2000 + n), training)
         yield EVALUATION.right("logits")
         if plain_function(evaluate):  # a network's mode elsewhere does not come back with an error
-            yield _after_error(evaluate, album)
+            for first in (FAILS_AT - 4, FAILS_AT - 599):  # the first part fails, or a later one
+                verdict = _after_error(evaluate, album, first)
+                if not verdict.passed:
+                    yield verdict
+            yield EVALUATION.right("mode after an error")
         yield partial(_test_accuracy, test_accuracy, album, seed)
     finally:
         torch.set_grad_enabled(True)  # whatever was done to it
@@ -872,6 +969,9 @@ def _evaluated(
     if getattr(found, "requires_grad", False):
         came = "logits that ask for gradients."
         yield EVALUATION.wrong("gradients", came, "none.", STILL_GRADIENTS)
+    if network.is_changed or network.weight.dtype != torch.float32:
+        came = "parameters with other values, or of another type."
+        yield EVALUATION.wrong("parameters, afterwards", came, "as before.", TRAINS)
     if not network.weight.requires_grad:
         came = "parameters that can't be trained any more."
         yield EVALUATION.wrong("gradients, afterwards", came, "as before.", FROZEN)
@@ -884,23 +984,42 @@ def _evaluated(
         yield EVALUATION.wrong("mode, afterwards", words[not training], before, MODE_LOST)
 
 
+ERROR_HIDDEN = Fault(
+    "error hidden",
+    "when the network raises an error, nobody hears of it: `return` in `finally` ends it, or an "
+    "`except` without `raise`.",
+    "Let errors through: `finally:` without `return`, and no `except`.",
+)
+
+
 class FailingNet(SpyNet):
-    """A network that raises an error when it is called."""
+    """A network that raises an error when it comes to one of the images."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raise an error."""
-        raise RuntimeError("this network fails, to see in which mode it is left")
+        """Raise an error, or return logits of other images."""
+        if FAILS_AT in numbers_of(x.detach().cpu().numpy()):
+            raise RuntimeError("this network fails, to see in which mode it is left")
+        return super().forward(x)
 
 
-def _after_error(evaluate: Callable[..., Any], album: Album) -> Verdict:
+FAILS_AT = 2599
+
+
+def _after_error(evaluate: Callable[..., Any], album: Album, first: int) -> Verdict:
     """See that the network gets its mode back even if it raises an error."""
-    network = FailingNet(album).train()
+    network, part = FailingNet(album).train(), "mode after an error"
     with contextlib.suppress(StudentError):
-        ask("evaluate(network, images)", evaluate, network, album.images(2000, 5)[0])
+        images, _ = album.images(first, FAILS_AT + 1 - first)
+        ask("evaluate(network, images)", evaluate, network, images)
+        found = "a result, though the network raised an error."
+        return EVALUATION.wrong("an error", found, "that error.", ERROR_HIDDEN)
+    if not torch.is_grad_enabled():
+        found = "no gradients any more, in the whole program."
+        return EVALUATION.wrong("gradients after an error", found, "as before.", GRADIENTS_OFF)
     if network.training and network.layer.training:
-        return EVALUATION.right("mode after an error")
+        return EVALUATION.right(part)
     came, wanted = "evaluation mode.", "training mode, as before."
-    return EVALUATION.wrong("mode after an error", came, wanted, MODE_LOST_BY_ERROR)
+    return EVALUATION.wrong(part, came, wanted, MODE_LOST_BY_ERROR)
 
 
 TOO_FEW_LABELS = Fault(
@@ -931,9 +1050,12 @@ def _test_accuracy(
         require_all_seen(EVALUATION, network.notes, n)
         samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
-    yield EVALUATION.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES)
+    verdict = EVALUATION.judge(
+        "images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES
+    )
+    yield with_example(verdict, lambda *data: test_accuracy(SpyNet(album), *data), album)
     yield from _too_few_labels(test_accuracy, album)
     if any(note.state == "training" for network in spies for note in network.notes):
         yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
-    if any(network.weight.detach().any() for network in spies):
+    if any(network.is_changed for network in spies):
         yield EVALUATION.wrong("weights", "the weights changed.", "a test only.", TRAINS)

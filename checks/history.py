@@ -9,16 +9,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from checks.asking import StudentError, ask
 from checks.check import Part
-from checks.spies import FIRST_VALIDATION, N_VALIDATION, Plan, Step
+from checks.spies import FIRST_VALIDATION, N_VALIDATION, Album, Plan, Step, album_of
 from checks.verdicts import (
     CLOSE,
     NOTHING_RETURNED,
+    VAGUE,
     Array,
     Exercise,
     Fault,
     Sample,
     Verdict,
+    asked_why,
     distance,
 )
 
@@ -69,11 +72,11 @@ PERCENTAGE_FAULTS = (LEAST_PROBABLE, *map(_of_most_probable, ACCURACY_FAULTS))
 def _is_mean_of_batches(found: Array, probabilities: Array, true: Array) -> bool:
     """Whether a percentage is the mean of those of batches, of whatever size."""
     right = probabilities.argmax(axis=1) == true
-    for size in range(2, len(true)):
+    for size in range(1, len(true) + 1):
         starts = np.arange(0, len(true), size)
         sizes = np.diff([*starts, len(true)])
         mean = 100 * (np.add.reduceat(right.astype(float), starts) / sizes).mean()
-        if abs(mean - found) < 1e-9:
+        if abs(mean - found) < 1e-5:  # a mean of 32 bits, too
             return True
     return False
 
@@ -84,6 +87,53 @@ MEANS_OF_BATCHES = (
           "Count the right ones of all batches, and divide by the number of all images.",
           _is_mean_of_batches),
 )  # fmt: skip
+
+
+def with_example(verdict: Verdict, test: Callable[..., Any], album: Album) -> Verdict:
+    """Tell of the fewest images of which a test says something wrong, unless a cause is known."""
+    if not _is_vague(verdict):
+        return verdict
+    numbers = itertools.count()
+    for n in (*[1] * 20, *range(2, 6), *(n + more for n in N_USUAL for more in (0, 1))):
+        first = FIRST_VALIDATION + (next(numbers) if n == 1 else 0)
+        images, labels = album.images(first, n)
+        rows = album.probabilities(np.arange(first, first + n))
+        value, right = _asked(partial(test, images, labels)), percent_right(rows.argmax(1), labels)
+        if value is not None and abs(value - right) > ROUNDED:
+            likely = _of_image(rows[0], labels[0]) if n == 1 else _of_images(n)
+            told = f"{likely} The result is {value:.6g}, and should be {right:.6g}."
+            return verdict.by(Fault("property", told, FOLLOW_ONE))
+    return verdict
+
+
+N_USUAL = (64, 100, 128, 256, 500, 512, 1000)  # of which parts are made
+
+
+def _of_image(row: Array, label: int) -> str:
+    return (
+        f"one image is enough to see it: its label is {label}, with the probability "
+        f"{row[label]:.2f}, and the most probable digit is {row.argmax()}, with {row.max():.2f}."
+    )
+
+
+def _of_images(n: int) -> str:
+    return f"fewer images give a right result, as each alone does, and {n} a wrong one."
+
+
+FOLLOW_ONE = "Follow so many images through your lines."
+
+
+def _is_vague(verdict: Verdict) -> bool:
+    told = verdict.cause in VAGUE or verdict.likely.startswith("the result holds")
+    return not verdict.passed and asked_why() and told
+
+
+def _asked(function: Callable[[], Any]) -> float | None:
+    """Return a number of the student's function, None if it gives none."""
+    try:
+        return float(ask("one image", function))
+    except (StudentError, TypeError, ValueError):
+        return None
 
 
 class Epoch(NamedTuple):
@@ -215,8 +265,11 @@ NOT_EACH_EPOCH = Fault(
 )
 
 
+Retrain = Callable[[Plan], tuple[Any, Sequence[Step]]]  # returns a history and its steps
+
+
 def judge_history(
-    exercise: Exercise, history: Any, plan: Plan, steps: Sequence[Step]
+    exercise: Exercise, history: Any, plan: Plan, steps: Sequence[Step], retrain: Retrain
 ) -> Iterator[Part]:
     """Judge what a training returned: one entry for each epoch, on the right images."""
     wanted = "a History with one entry for each epoch."
@@ -229,7 +282,7 @@ def judge_history(
     history, epochs = SimpleNamespace(**told), epochs_of(plan, steps)
     yield partial(_exchanged, exercise, history, epochs)
     for name in RIGHT:
-        yield partial(_judge_quantity, exercise, name, history, epochs)
+        yield partial(_judge_quantity, exercise, name, history, epochs, retrain)
 
 
 def _entries(history: Any) -> dict[str, Any]:
@@ -280,7 +333,7 @@ def epochs_of(plan: Plan, steps: Sequence[Step]) -> list[Epoch]:
 
 
 def _judge_quantity(
-    exercise: Exercise, name: str, history: Any, epochs: Sequence[Epoch]
+    exercise: Exercise, name: str, history: Any, epochs: Sequence[Epoch], retrain: Retrain
 ) -> Iterator[Verdict]:
     values = exercise.numbers(name, getattr(history, name))
     if values.shape != (len(epochs),):
@@ -294,7 +347,37 @@ def _judge_quantity(
     ]
     near = 5e-5 if name == "loss" else ROUNDED
     faults = (*FAULTS[name], *_others(name))
-    yield exercise.judge(name, samples, faults, near)
+    verdict = exercise.judge(name, samples, faults, near)
+    fault = _smallest(name, epochs[0].plan, retrain, near) if _is_vague(verdict) else None
+    yield verdict.by(fault) if fault else verdict
+
+
+# What a training was right for, and the next larger one that it is wrong for.
+SIZES = {
+    "it is wrong for one image in one step already": (1, 1, 1),
+    "one image is right, and a batch of four is not": (4, 4, 1),
+    "one batch is right, and two batches are not": (8, 4, 1),
+    "full batches are right, and a smaller last one makes it wrong": (6, 4, 1),
+    "one epoch is right, and the second one is not": (4, 4, 2),
+}
+
+
+def _smallest(name: str, plan: Plan, retrain: Retrain, near: float) -> Fault | None:
+    """Say of the smallest training for which a quantity is wrong what sets it apart."""
+    for words, (n_images, batch_size, n_epochs) in SIZES.items():
+        for seed in range(4):
+            small = Plan(n_images, batch_size, n_epochs, plan.rate, album_of(seed))
+            history, steps = retrain(small)
+            epochs = epochs_of(small, steps)
+            values = np.asarray(_entries(history).get(name), dtype=float)
+            if values.shape != (n_epochs,):
+                return None
+            right = min(RIGHT[name], key=partial(_off, values, epochs))
+            wanted = np.array([right(epoch) for epoch in epochs])
+            if not distance(values, wanted, near) < CLOSE:
+                likely = f"{words}: {values[-1]:.6g} is recorded, and not {wanted[-1]:.6g}."
+                return Fault("property", likely, "Work out this small case on paper.")
+    return None
 
 
 def _others(name: str) -> Iterator[Fault]:

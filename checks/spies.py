@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike
 from checks.asking import StudentError
 from checks.verdicts import UNKNOWN, Array, Exercise, Fault, Verdict
 
-PIXELS, DIGITS = 784, 10
+PIXELS, DIGITS, HIDDEN = 784, 10, 32
 FIRST_VALIDATION = 3000  # the number of the first validation image
 N_VALIDATION = 31
 SCALE = 4096  # an image's number, divided by this, is its first pixel
@@ -28,13 +29,18 @@ LabelledImages = tuple[Array, Array]
 
 
 class Note(NamedTuple):
-    """One call: what was called, with which images, labels or learning rate."""
+    """One call: what was called, with which images, labels or learning rate.
+
+    `mix` tells how many times a step takes the gradient of each call that computed one.
+    """
 
     call: str
     images: tuple[int, ...] = ()
     labels: tuple[int, ...] = ()
     rate: float = 0.0
-    state: str = ""  # what else is worth knowing: the mode of the network, the gradient's story
+    state: str = ""  # what else is worth knowing, say the mode of the network
+    mix: tuple[float, ...] | None = ()  # None if it is no sum of such gradients
+    as_given: bool = True  # whether the images' pixels are those passed in
 
 
 class Album:
@@ -55,9 +61,7 @@ class Album:
     def images(self, first: int, n: int) -> tuple[Array, Array]:
         """Return images (n, 784) numbered from `first`, and their labels (n,)."""
         numbers = np.arange(first, first + n)
-        images = np.full((n, PIXELS), 0.5, dtype=np.float32)
-        images[:, 0] = numbers / SCALE
-        return images, self.labels[numbers]
+        return pixels_of(numbers), self.labels[numbers]
 
     def probabilities(self, numbers: ArrayLike, n_steps: int = 0) -> Array:
         """Return what a spy says (B, 10) of images after so many steps of training."""
@@ -77,6 +81,21 @@ class Diverging(Album):
     def probabilities(self, numbers: ArrayLike, n_steps: int = 0) -> Array:
         """Return what a spy says (B, 10) of images after so many steps of training."""
         return super().probabilities(numbers, n_steps) * (np.nan if n_steps else 1)
+
+
+def pixels_of(numbers: Array) -> Array:
+    """Return the images (n, 784) of these numbers: two pixels tell it, so that shifts show."""
+    images = np.full((len(numbers), PIXELS), 0.5, dtype=np.float32)
+    images[:, 0] = numbers / SCALE
+    images[:, -1] = 1 - numbers / SCALE
+    return images
+
+
+def as_given(images: ArrayLike) -> bool:
+    """Whether no pixel of images was changed since they were passed in."""
+    pixels = np.asarray(images)
+    rows = pixels.reshape(-1, PIXELS) if pixels.size % PIXELS == 0 else np.zeros((1, 1))
+    return bool(np.abs(rows - pixels_of(numbers_of(images) % SCALE)).max(initial=0) < 1e-5)
 
 
 def numbers_of(images: ArrayLike) -> Array:
@@ -99,23 +118,72 @@ class Spy:
     """
 
 
+MARK = 40.0  # a call's mark in the gradients, which is so large that a cut shows
+NAMES = ("W1", "b1", "W2", "b2")
+STEPPING = ("update_grad", "update_params")
+
+
 class SpyNetwork(Spy):
-    """Stands in for the MLP of the first notebook, and takes notes."""
+    """Stands in for the MLP of the first notebook, and takes notes.
+
+    Each update_grad leaves a mark in a place of its own in all four gradients: what a step took
+    of them tells which calls count in it, and how much, however the step is written.
+    """
 
     def __init__(self, album: Album) -> None:
         self._album = album
         self.notes: list[Note] = []
-        self._n_steps = 0
-        self.W1, self.b1 = np.zeros((2, PIXELS)), np.zeros(2)
-        self.W2, self.b2 = np.zeros((DIGITS, 2)), np.zeros(DIGITS)
+        self._n_steps = self._n_calls = 0
+        rng = np.random.default_rng(0)
+        self.W1, self.b1 = rng.normal(size=(HIDDEN, PIXELS)), rng.normal(size=HIDDEN)
+        self.W2, self.b2 = rng.normal(size=(DIGITS, HIDDEN)), rng.normal(size=DIGITS)
+        self._known = self._parameters()
         self.dtype = np.dtype(np.float32)
         self.reset_grad()
         self.notes.clear()
 
+    def _parameters(self) -> list[Array]:
+        return [np.array(getattr(self, name)) for name in NAMES]
+
+    def look(self) -> None:
+        """Note a step that was taken by hand, without update_params, since the last call."""
+        taken = [a - b for a, b in zip(self._known, self._parameters(), strict=True)]
+        if any(difference.any() for difference in taken):
+            own = taken[0].flat[max(self._n_calls - 1, 0)] / MARK
+            rate = float(f"{own:.9g}")  # rounded off in the parameters
+            step = Note("update_params", rate=rate, mix=self._mix([d / (rate or 1) for d in taken]))
+            self._note(step)
+
+    def _note(self, step: Note) -> None:
+        """Note a step, unless it only spoils the one before: nothing was computed in between."""
+        self._known = self._parameters()
+        calls = [number for number, note in enumerate(self.notes) if note.call in STEPPING]
+        if step.mix is None and calls and self.notes[calls[-1]].call == "update_params":
+            self.notes[calls[-1]] = self.notes[calls[-1]]._replace(mix=None)
+        else:
+            self.notes.append(step)
+            self._n_steps += 1
+
+    def _mix(self, gradients: list[Array]) -> tuple[float, ...] | None:
+        """Return how often the gradient of each call is in these, None if that isn't all."""
+        mix = gradients[0].ravel()[: self._n_calls] / MARK
+        for gradient in gradients:
+            wanted = np.zeros(gradient.size)
+            np.add.at(wanted, np.arange(len(mix)) % gradient.size, MARK * mix)
+            if not np.allclose(gradient.ravel(), wanted, rtol=0, atol=1e-7):
+                return None
+        return tuple(np.round(mix, 9).tolist())
+
     def forward(self, x: ArrayLike) -> Array:
-        """Return probabilities that depend on the images' numbers and on the steps so far."""
+        """Return probabilities that depend on the images' numbers and on the steps so far.
+
+        Raises ValueError if the rows of x have another length than W1's, as NumPy does.
+        """
+        self.look()
+        if np.shape(x)[-1:] != (PIXELS,):
+            raise ValueError(f"x has shape {np.shape(x)}; wanted (784,) or (B, 784).")
         numbers = numbers_of(x)
-        self.notes.append(Note("forward", tuple(numbers.tolist())))
+        self.notes.append(Note("forward", tuple(numbers.tolist()), as_given=as_given(x)))
         self.y_hat = self._album.probabilities(numbers, self._n_steps)
         if np.ndim(x) == 1:
             self.y_hat = self.y_hat[0]
@@ -134,21 +202,39 @@ class SpyNetwork(Spy):
 
     def update_grad(self, y: ArrayLike) -> None:
         """Note the labels, or that `y` is not one-hot."""
+        self.look()
         targets = np.asarray(y)
         one_hot = targets.shape[-1:] == (DIGITS,) and (targets.sum(axis=-1) == 1).all()
         labels = np.atleast_1d(targets.argmax(axis=-1)) if one_hot else np.atleast_1d(targets)
         state = "one-hot" if one_hot else "not one-hot"
         self.notes.append(Note("update_grad", (), tuple(labels.ravel().tolist()), 0, state))
+        for name in NAMES:
+            gradient = np.array(getattr(self, f"{name}_grad"), dtype=float)
+            gradient.flat[self._n_calls % gradient.size] += MARK
+            setattr(self, f"{name}_grad", gradient)
+        self._n_calls += 1
 
     def reset_grad(self) -> None:
         """Note it."""
+        self.look()
         self.notes.append(Note("reset_grad"))
-        self.W1_grad, self.b1_grad = np.zeros_like(self.W1), np.zeros_like(self.b1)
-        self.W2_grad, self.b2_grad = np.zeros_like(self.W2), np.zeros_like(self.b2)
+        for name in NAMES:
+            setattr(self, f"{name}_grad", np.zeros_like(getattr(self, name)))
 
     def update_params(self, lr: float) -> None:
-        """Note the learning rate."""
-        self.notes.append(Note("update_params", rate=float(lr)))
+        """Take a step, and note the learning rate."""
+        before = self._n_steps
+        self.look()
+        spoiled = self._n_steps > before and self.notes[-1].mix is None
+        if spoiled:  # what changed the parameters goes with this step
+            self.notes.pop()
+            self._n_steps -= 1
+        gradients = [np.array(getattr(self, f"{name}_grad"), dtype=float) for name in NAMES]
+        for name, gradient in zip(NAMES, gradients, strict=True):
+            setattr(self, name, getattr(self, name) - lr * gradient)
+        mix = None if spoiled else self._mix(gradients)
+        self._known = self._parameters()
+        self.notes.append(Note("update_params", rate=float(lr), mix=mix))
         self._n_steps += 1
 
 
@@ -199,7 +285,10 @@ NOT_ASKED = Fault(
 
 
 def require_all_seen(exercise: Exercise, notes: Iterable[Note], n: int) -> None:
-    """End the check unless `n` images went forward, whatever was done to them before."""
+    """End the check unless `n` images went forward, as they were passed in."""
+    notes = list(notes)
+    if not all(note.as_given for note in notes):
+        exercise.halt("images", *OTHER_PIXELS)
     seen = sum(len(note.images) for note in notes)
     if seen < n:
         found = f"{seen} of {n} images were looked at."
@@ -213,8 +302,9 @@ class Step:
     images: tuple[int, ...]
     labels: tuple[int, ...]
     rate: float
-    gradient: str  # "clean", "added to" (not reset before), "reset" (thrown away), "none"
+    gradient: str  # a word of `story_of`
     state: str = ""
+    factors: tuple[float, ...] | None = ()  # of the gradients in it, the latest first
 
 
 class Finding(NamedTuple):
@@ -228,25 +318,61 @@ class Finding(NamedTuple):
 def steps_of(notes: Iterable[Note]) -> list[Step]:
     """Read the steps of a training from the notes of a SpyNetwork."""
     steps: list[Step] = []
-    images: list[int] = []
-    labels: list[int] = []
+    calls: list[Call] = []
     last: tuple[int, ...] = ()
-    gradient, state = "clean", ""
+    n_before, state = 0, ""
     for note in notes:
         if note.call == "forward":
             last = note.images
         elif note.call == "update_grad":
-            images, labels = [*images, *last], [*labels, *note.labels]
+            calls.append((last, note.labels))
             state = note.state if state != "not one-hot" else state
-            gradient = "clean" if gradient == "reset" else gradient
-        elif note.call == "reset_grad":
-            gradient = "reset" if images else "clean"
-        else:
-            story = gradient if images else "none"
-            steps.append(Step(tuple(images), tuple(labels), note.rate, story, state))
-            images, labels, gradient, state = [], [], "added to", ""
+        elif note.call == "update_params":
+            steps.append(step_of(calls, n_before, note.mix, note.rate, state))
+            n_before, state = len(calls), ""
     return steps
 
+
+Call = tuple[tuple[int, ...], tuple[int, ...]]  # the images and labels of a gradient
+
+
+def step_of(
+    calls: Sequence[Call], n_before: int, mix: tuple[float, ...] | None, rate: float, state: str
+) -> Step:  # fmt: skip
+    """Return a step that takes so many times the gradient of each call.
+
+    The first `n_before` calls came before the step before.
+    """
+    own = range(n_before, len(calls))
+    counted = [n for n in own if mix is None or mix[n]] or own
+    images, labels = (tuple(n for c in counted for n in calls[c][part]) for part in (0, 1))
+    factors = None if mix is None else tuple(reversed(mix))
+    return Step(images, labels, rate, story_of(mix, n_before), state, factors)
+
+
+def story_of(mix: tuple[float, ...] | None, n_before: int) -> str:
+    """Put into a word how a step uses the gradients so far."""
+    if mix is None:
+        return "changed"
+    own, earlier = {*mix[n_before:]}, {*mix[:n_before]} - {0}
+    stories = {
+        "none": not own, "reset": own == {0} and not earlier, "late": own == {0},
+        "clean": own - {0} == {1} and not earlier, "added to": own == {1} == earlier,
+        "scaled": len(own) == 1 and not earlier,
+    }  # fmt: skip
+    return next((story for story, holds in stories.items() if holds), "mixed")
+
+
+OTHER_PIXELS = Finding(
+    "images with other pixels than those passed in.",
+    "the images as they are.",
+    Fault(
+        "property",
+        "the images are changed before they go forward: their pixels are not those passed in.",
+        "Pass rows of images on as they are: no scaling, centring, turning or noise.",
+    ),
+)
+OWN_GRADIENT = "the gradient of the step's own batch."
 
 # Rules: each looks at the steps and the plan, and returns a Finding or None.
 
@@ -294,48 +420,100 @@ def forward_fits(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 def labels_fit(steps: Sequence[Step], plan: Plan) -> Finding | None:
     """Each image must come with its own label."""
-    for step in steps:
-        wrong = int((plan.album.labels[[*step.images]] != np.array(step.labels)).sum())
-        if wrong:
-            cause = Fault(
-                "labels don't follow",
-                "the labels are not those of the images: the two are not in the same order.",
-                "Index both with the same numbers: images[batch] and labels[batch].",
-            )
-            found = f"{wrong} of {len(step.images)} images in a batch with another image's label."
-            return Finding(found, "each image with its own label.", cause)
-    return None
+    pairs = {pair for step in steps for pair in zip(step.images, step.labels, strict=True)}
+    due = {number: int(plan.album.labels[number]) for number, _ in pairs}
+    wrong = [(number, label) for number, label in sorted(pairs) if due[number] != label]
+    if not wrong:
+        return None
+    number, label = wrong[0]
+    found = f"{len({n for n, _ in wrong})} images with another label; number {number} with {label}."
+    wanted = f"each image with its own label; {due[number]} in this case."
+    as_digits = {(due[number], label) for number, label in pairs}
+    one_for_each = len(as_digits) == len({digit for digit, _ in as_digits})
+    return Finding(found, wanted, OTHER_DIGITS if one_for_each else OTHER_ORDER)
+
+
+OTHER_ORDER = Fault(
+    "labels don't follow",
+    "the labels are not those of the images: the two are not in the same order.",
+    "Index both with the same numbers: images[batch] and labels[batch].",
+)
+OTHER_DIGITS = Fault(
+    "property",
+    "each digit has got one and the same other label: the labels themselves are changed.",
+    "Use the labels as they come; one_hot_encode takes them so.",
+)
+
+
+STORIES = {
+    "none": Finding("a step without a new gradient.", OWN_GRADIENT, Fault(
+        "updated twice",
+        "a step is taken though no gradient was computed since the step before.",
+        "Take one step for each batch, after its gradient was computed.",
+    )),
+    "reset": Finding("a gradient that was reset before its step.", OWN_GRADIENT, Fault(
+        "reset too late",
+        "the gradient is set to zero between its computation and the step.",
+        "Reset before the forward pass of each batch.",
+    )),
+    "added to": Finding("gradients that hold those of the batches before.", OWN_GRADIENT, Fault(
+        "not reset",
+        "the gradients of earlier batches are still there when the next one is added.",
+        "Reset the gradients at the start of each batch, inside the inner loop.",
+    )),
+}  # fmt: skip
 
 
 def gradients_reset(steps: Sequence[Step], plan: Plan) -> Finding | None:
     """Each step must use the gradient of its own batch."""
-    stories = [step.gradient for step in steps]
-    found = {
-        "none": "a step without a new gradient.",
-        "reset": "a gradient that was reset before its step.",
-        "added to": "gradients that hold those of the batches before.",
-    }
-    causes = {
-        "none": Fault(
-            "updated twice",
-            "a step is taken though no gradient was computed since the step before.",
-            "Take one step for each batch, after its gradient was computed.",
-        ),
-        "reset": Fault(
-            "reset too late",
-            "the gradient is set to zero between its computation and the step.",
-            "Reset before the forward pass of each batch.",
-        ),
-        "added to": Fault(
-            "not reset",
-            "the gradients of earlier batches are still there when the next one is added.",
-            "Reset the gradients at the start of each batch, inside the inner loop.",
-        ),
-    }
-    for story, cause in causes.items():
-        if story in stories[1:] or (stories[0] == story and story != "added to"):
-            return Finding(found[story], "the gradient of the step's own batch.", cause)
-    return None
+    stories = {step.gradient for step in steps}
+    return next((finding for story, finding in STORIES.items() if story in stories), None)
+
+
+def gradients_kept(steps: Sequence[Step], plan: Plan) -> Finding | None:
+    """Each step must take its gradient once, and nothing else."""
+    wrong = [step for step in steps if step.gradient != "clean"]
+    if not wrong:
+        return None
+    first, kind = wrong[0], {step.gradient for step in wrong}
+    if first.factors is None:
+        found, likely = "something else in gradients or parameters.", CHANGED
+    elif kind == {"scaled"} and len(wrong) == len(steps):
+        found, likely = f"{first.factors[0]:.6g} times the gradient.", _scaled_words(steps)
+    else:
+        found, likely = f"a step with {_mixed_words(first.factors)}.", MIXED
+    step = "See what is done between the computation of the gradient and the step."
+    return Finding(found, OWN_GRADIENT, Fault("property", likely, step))
+
+
+CHANGED = (
+    "what a step takes is no sum of gradients of batches: gradients or parameters are changed by "
+    "something else, as by noise or a penalty."
+)
+MIXED = "a step takes more, or less, than the gradient of its own batch, as with momentum."
+
+
+def _scaled_words(steps: Sequence[Step]) -> str:
+    """Say which number all gradients are multiplied by."""
+    factors = np.array([(step.factors or [0])[0] for step in steps])
+    sizes = np.array([len(step.images) for step in steps])
+    for words, wanted in {
+        "divided by the number of images": 1 / sizes, "multiplied by the number of images": sizes,
+        "reversed in its sign": -1, f"multiplied by {factors[0]:.6g}": factors[0],
+    }.items():  # fmt: skip
+        if np.allclose(factors, wanted, rtol=1e-3):
+            return f"the gradient of each batch is {words}."
+    return "the gradient of each batch is multiplied by another number, as when it is cut short."
+
+
+def _mixed_words(factors: Sequence[float]) -> str:
+    """Say how often each gradient is taken, the latest first."""
+    told = [
+        f"{factor:.4g} times {'the latest gradient' if not n else f'that of {n} before'}"
+        for n, factor in enumerate(factors)
+        if factor
+    ]
+    return f"{', '.join(told[:3])}{', …' if told[3:] else ''}"
 
 
 def rate_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
@@ -347,7 +525,7 @@ def rate_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
     cause = Fault(
         "lr ignored",
         "steps are taken with another learning rate than was asked for.",
-        "Pass the argument learning_rate on to update_params as it is.",
+        "Leave the learning rate as it was passed in, for every step.",
     )
     return Finding(f"steps with the learning rate {found}.", f"{plan.rate:g}.", cause)
 
@@ -361,12 +539,12 @@ def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
     found = f"steps with the gradient of {', '.join(map(str, sorted(sizes)[:4]))} images."
     rest_only = sizes == {plan.n_images % plan.batch_size} and len(steps) == plan.n_epochs
     fault = ONCE_AN_EPOCH if rest_only else ALL_AT_ONCE if sizes == {plan.n_images} else OTHER_SIZES
-    fault = EACH_IMAGE if sizes == {1} else fault
+    fault = EACH_IMAGE if sizes == {1} and len(steps) >= plan.n_images * plan.n_epochs else fault
     return Finding(found, f"{plan.batch_size}, and the rest at the end.", fault)
 
 
 ONCE_AN_EPOCH = Fault(
-    "one step an epoch",
+    "property",
     "only one step is taken in each epoch, with its last batch.",
     "See that each batch has its step, inside the loop over the batches.",
 )
@@ -446,7 +624,7 @@ def shuffled(steps: Sequence[Step], plan: Plan) -> Finding | None:
             "Draw a new permutation at the start of each epoch.",
         )
         return Finding("the images in the order of the data set.", "a random order.", cause)
-    if kept := max(_kept_in_order(epoch) for epoch in epochs):
+    if kept := max(_kept_in_order(epoch, range(n_images)) for epoch in epochs):
         cause = Fault(
             "hardly shuffled",
             "the images are hardly shuffled: long pieces keep their order.",
@@ -455,23 +633,31 @@ def shuffled(steps: Sequence[Step], plan: Plan) -> Finding | None:
         found = f"{kept} of {n_images - 1} images followed by the next one of the data set."
         return Finding(found, "a random order.", cause)
     if any(epoch == epochs[0] for epoch in epochs[1:]):
-        cause = Fault(
-            "shuffled once",
-            "the order is the same in each epoch.",
-            "Draw a new permutation from one generator at the start of each epoch.",
-        )
-        return Finding("the same order in every epoch.", "a new order each time.", cause)
+        return Finding("the same order in every epoch.", "a new order each time.", SHUFFLED_ONCE)
+    if any(_kept_in_order(epoch, earlier) for epoch, earlier in combinations(epochs, 2)):
+        found = "pieces of an epoch's order in that of another."
+        return Finding(found, "a new order each time.", SHUFFLED_ONCE._replace(likely=MOVED))
     return None
 
 
-def _kept_in_order(epoch: Sequence[int]) -> int:
-    """Return how many images are followed by the next one, 0 if that may be chance.
+SHUFFLED_ONCE = Fault(
+    "shuffled once",
+    "the order is the same in each epoch.",
+    "Draw a new permutation from one generator at the start of each epoch.",
+)
+MOVED = "the order of one epoch is made of that of another, turned round or in pieces."
+
+
+def _kept_in_order(epoch: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many images are followed by the next one of another order, 0 if by chance.
 
     In a random order that happens once on average, and over ten times in one of 10 million.
     """
-    steps = np.diff(epoch)
+    place = {number: n for n, number in enumerate(other)}
+    places = np.array([place.get(number, -1) for number in epoch])
+    steps = np.diff(places)
     n_kept = max(np.count_nonzero(steps == 1), np.count_nonzero(steps == -1))
-    at_home = np.count_nonzero(np.array(epoch) == np.arange(len(epoch)))
+    at_home = np.count_nonzero(places == np.arange(len(epoch)))
     return int(n_kept if n_kept > 10 else at_home if at_home > 10 else 0)
 
 
@@ -482,7 +668,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("labels", labels_fit),
     ("gradients", gradients_reset),
     ("learning rate", rate_obeyed),
-    ("batches", batch_size_obeyed),
+    ("batches", lambda *seen: batch_size_obeyed(*seen) or gradients_kept(*seen)),
     ("epochs", every_image_once),
     ("order", shuffled),
 )
@@ -514,6 +700,8 @@ CRITERION_UNUSED = Fault(
 
 def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
     """The network was never changed, or not by a gradient."""
+    if not all(note.as_given for note in notes):
+        return OTHER_PIXELS
     if any(step.images for step in steps):
         return None
     calls = {note.call for note in notes}
@@ -549,6 +737,24 @@ GOES_ON = Fault(
     "the training goes on though its loss is NaN.",
     "Call `stop_if_diverged` with the loss and the learning rate.",
 )
+
+
+SEED_IGNORED = Fault(
+    "unseeded",
+    "other seeds lead to the same order: the argument seed plays no part in it.",
+    "Draw the order from the generator that was made with seed, and seed none anew.",
+)
+
+
+def judge_seed(
+    exercise: Exercise, train: Callable[[int], Sequence[Step]], seed: int, unseeded: Fault
+) -> Iterator[Verdict]:
+    """See that the same seed gives the same order, and another one another order."""
+    first, again, other = ([step.images for step in train(s)] for s in (seed, seed, seed + 1))
+    if again != first:
+        yield exercise.wrong("seed", "another order with the same seed.", "the same.", unseeded)
+    elif other == first:
+        yield exercise.wrong("seed", "the same order with another seed.", "another.", SEED_IGNORED)
 
 
 def judge_stopping(exercise: Exercise, train: Callable[[Album], object], seed: int) -> Verdict:
