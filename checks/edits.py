@@ -207,7 +207,8 @@ def reshapes(node: Node, scope: Scope) -> Iterator[Change]:
         sizes = sizes[0].elts
     for before, after in ((True, False), (False, True)):
         reshape = ast.Attribute(_turned(array, before), "reshape", LOAD)
-        yield Change(_turned(ast.Call(reshape, sizes[::-1] if after else sizes, []), after), "reshaped")
+        call = ast.Call(reshape, sizes[::-1] if after else sizes, [])
+        yield Change(_turned(call, after), "reshaped")
     yield Change(_turned(array, True), "reshaped")
 
 

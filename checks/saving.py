@@ -18,7 +18,16 @@ from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.gradients import PARAMETERS
 from checks.spies import Spy
-from checks.verdicts import UNKNOWN, Array, Exercise, Fault, Verdict, describe, distance
+from checks.verdicts import (
+    NOT_NUMBERS,
+    UNKNOWN,
+    Array,
+    Exercise,
+    Fault,
+    Verdict,
+    describe,
+    distance,
+)
 
 SAVING = Exercise("saving", "save_weights and load_weights")
 SAVE, LOAD = Exercise("saving", "save_weights"), Exercise("saving", "load_weights")
@@ -189,6 +198,8 @@ def _held_in(file: Path, networks: tuple[Parameters, Parameters], name: str) -> 
     if not isinstance(values, np.ndarray):
         fault = NOT_READABLE if file.stat().st_size else EMPTY
         return SAVE.wrong(file.name, told, f"{name}, by `np.save`.", fault)
+    if values.dtype.kind not in "biuf":
+        return SAVE.wrong(file.name, f"`{values}`.", f"the numbers of {name}.", NOT_NUMBERS)
     faults = {GRADIENT_SAVED: getattr(networks[0], f"{name}_grad")}
     return _held(SAVE, file.name, values, networks, name, faults)
 

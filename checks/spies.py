@@ -676,8 +676,10 @@ RULES: tuple[tuple[str, Rule], ...] = (
 
 NOT_REACHED = Fault(
     "network not used",
-    "the loop trains another network, or none, not the one that was passed in.",
-    "Use the arguments of the function; a global network is another one.",
+    "no turn of the loop over the batches is run, or the loop trains another network than the one "
+    "that was passed in.",
+    "See first that there are batches left to go through, as a generator gives them only once; "
+    "then, that the loop uses the arguments of the function.",
 )
 NEVER_UPDATED = Fault(
     "never updated",
