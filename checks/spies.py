@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from checks.asking import StudentError
 from checks.verdicts import UNKNOWN, Array, Exercise, Fault, Verdict
 
-PIXELS, DIGITS, HIDDEN = 784, 10, 32
+PIXELS, DIGITS, HIDDEN = 784, 10, 4
 FIRST_VALIDATION = 3000  # the number of the first validation image
 N_VALIDATION = 31
 SCALE = 4096  # an image's number, divided by this, is its first pixel
