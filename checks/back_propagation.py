@@ -53,6 +53,11 @@ IN_PLACE = Fault(
     "update_grad changed an array that it was only to read, by `-=`, `*=` or `[...] =`.",
     "Make a new array instead: `c = a - b` rather than `a -= b`.",
 )
+SECOND_CALL = Fault(
+    "property",
+    "a second call doesn't add what the first one added, though nothing happened in between.",
+    "See what in update_grad depends on what is in the gradients already, or on other calls.",
+)
 
 
 KEPT = ("a1", "z1", "a2", "y_hat")
@@ -270,7 +275,7 @@ def _side_effects(make: Callable[..., Network], seed: int) -> None:
         once, changed = _read(network), _overwritten(network, forwarded)
         ask("update_grad(y) for the second time", network.update_grad, kept["y"])
         half = {name: gradient / 2 for name, gradient in _read(network).items()}
-        fault = _kept_changed(changed) if changed else IN_PLACE
+        fault = _kept_changed(changed) if changed else SECOND_CALL
         _unchanged(half, once, fault, "{}_grad / 2, after two calls")
 
 

@@ -69,16 +69,20 @@ class NetAdapter(Adapter):
 class Listener(Adapter):
     """The spy in place of the criterion or the optimizer: it is told, and nothing comes back."""
 
+    SETTINGS = ("lr", "momentum", "weight_decay")
+
     def introduction(self) -> dict[str, Any]:
         """Return its kind."""
         return {"kind": "loss" if callable(self.spy) else "optimizer"}
 
     def answer(self, method: str, args: tuple[Any, ...]) -> None:
-        """Note what the criterion was given, or the gradient of a step."""
+        """Note what the criterion was given, or the gradient and the settings of a step."""
         if callable(self.spy):
             self.spy(*args)
         else:
-            (self.spy.weight.grad,) = args
+            self.spy.weight.grad, *settings = args
+            require_numbers(settings)
+            self.spy.param_groups[0].update(zip(self.SETTINGS, settings, strict=True))
             self.spy.step()
 
     def update(self, state: Mapping[str, Any]) -> None:
@@ -132,6 +136,13 @@ def adapter_for(spy: Any) -> Adapter:
     """Return how this spy is seen from a worker."""
     kinds = (ADAPTERS.get(base.__name__) for base in type(spy).__mro__)
     return next(filter(None, kinds), Adapter)(spy)
+
+
+def require_numbers(values: Iterable[Any]) -> None:
+    """Raise ValueError if one of `values` is not a number."""
+    for value in values:
+        if not isinstance(value, (int, float)):
+            raise ValueError(f"a {type(value).__name__} is no setting of an optimizer")
 
 
 def require_few(args: Iterable[Any]) -> None:

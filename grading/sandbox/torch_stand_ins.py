@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Ask = Callable[..., Any]
-STEEP = 40  # as in the marker's own spy
+STEEP, START = 40, 64.0  # as in the marker's own spy
 
 
 class Net(nn.Module):
@@ -20,13 +20,13 @@ class Net(nn.Module):
     def __init__(self, ask: Ask, training: bool) -> None:
         super().__init__()
         self.train(training)
-        self.weight = nn.Parameter(torch.zeros(10))
+        self.weight = nn.Parameter(torch.full((10,), START))
         self.ask = ask
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10)."""
         logits: Tensor = self.ask("forward", x, self.training)
-        return logits.to(x.device) + STEEP * self.weight
+        return logits.to(x.device) + STEEP * (self.weight - START)
 
     def state_of(self) -> dict[str, Any]:
         """Return what the marker wants to see afterwards."""
@@ -47,12 +47,15 @@ class Loss:
         return functional.cross_entropy(*((target, input) if swapped else (input, target)))
 
 
+SETTINGS = {"momentum": 0.0, "weight_decay": 0.0}
+
+
 class SGD:
-    """Takes no steps, and lets the marker note the gradient of each."""
+    """Takes no steps, and lets the marker note the gradient and the settings of each."""
 
     def __init__(self, ask: Ask, network: Net) -> None:
         self.ask, self.weight = ask, network.weight
-        self.param_groups = [{"params": [network.weight], "lr": 0.01}]
+        self.param_groups = [{"params": [network.weight], "lr": 0.01, **SETTINGS}]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradient."""
@@ -61,5 +64,6 @@ class SGD:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Tell the gradient; `closure` may compute it first."""
         loss = closure() if closure else None
-        self.ask("step", self.weight.grad)
+        group = self.param_groups[0]
+        self.ask("step", self.weight.grad, *(group[name] for name in ("lr", *SETTINGS)))
         return loss

@@ -173,7 +173,7 @@ def unneeded() -> Path:
 def layouts() -> dict[str, tuple[Path, str]]:
     """Return, by name, where the project lies then, and the commands of a shell that bring it there."""
     venv = Path(sys.prefix)
-    apart = "for room in checks grading helpers notebooks playground plotting tests figures; do mkdir $0/$room; mount --bind $1/$room $0/$room; done"
+    apart = "for room in checks grading helpers machine notebooks playground plotting tests figures; do mkdir $0/$room; mount --bind $1/$room $0/$room; done"
     own = f"mkdir $0/bin $0/lib; mount --bind {venv}/bin $0/bin; mount --bind {venv}/lib $0/lib; cp {venv}/pyvenv.cfg $0"
     as_usual = f"mkdir $0/.venv; mount --bind {venv} $0/.venv"
     above = "mount -t tmpfs tmpfs $(dirname $0) && mkdir -p $0 && "
