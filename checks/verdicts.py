@@ -311,10 +311,20 @@ class Exercise:
             found, wanted = "another result.", "the right one."
             return replace(self.wrong(part, found, wanted), off=_off(samples))
         known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
-        fault = known or general_fact(samples) or UNKNOWN
+        fault = known or general_fact(samples) or _nearly(worst) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, fault, closeness(worst))
+
+
+def _nearly(difference: float) -> Fault | None:
+    """Return the fault of a result that is right but for its last digits, or None."""
+    if not difference < CLOSE:
+        return None
+    words = "something small is added, or digits are lost."
+    likely = f"all is right up to {difference:.0e} of its size: {words}"
+    step = "Look for a small number such as 1e-8, a bound, or a type of fewer digits."
+    return Fault("property", likely, step)
 
 
 _asked_why = [True]
