@@ -111,7 +111,8 @@ FACTS = (
      "    d = np.atleast_2d(y_hat - y)\n    return (d + 0.3 * (d.mean(0) - d[0])).reshape(y.shape)",
      "what comes out for one image depends on the other images of its batch"),
     ("cross_entropy", "def cross_entropy(a, y):\n"
-     "    return -float(np.sum(y * np.log(softmax(a) + 1e-8)))", "something small is added, or digits are lost"),
+     "    return -float(np.sum(y * np.log(softmax(a) + 1e-8)))",
+     "something small is added, or digits are lost"),
     ("one_hot_encode", "def one_hot_encode(labels, n_classes=10):\n"
      "    return np.float32([[label >= k for k in range(n_classes)] for label in labels])",
      "other numbers than a single 1 and zeros"),
