@@ -581,7 +581,7 @@ STEP_FACTS = (
           "before is left, as with momentum.", STEP,
           lambda found, p, d, lr, d0: _is_along(_taken(found, p), d, d0)
           or np.allclose(found, p + d)),
-    Fault("property", "each number goes the right way, but not as far as it should: the gradient "
+    Fault("property", "each number goes the right way, but not by the right length: the gradient "
           "is changed before it is used.", STEP,
           lambda found, p, d, lr, d0: np.array_equal(np.sign(_taken(found, p)), np.sign(d))),
 )  # fmt: skip
