@@ -149,6 +149,7 @@ def check_update_grad(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator
         yield _error_verdict(MLP, seed, errors[0])
     elif all(verdict.passed for verdict in verdicts):
         _side_effects(MLP, seed)
+        _read_rightly(MLP, seed)
 
 
 def _require_forward(make: Callable[..., Network], seed: int) -> None:
@@ -258,6 +259,31 @@ def _error_verdict(make: Callable[..., Network], seed: int, error: StudentError)
         for causes in explain(wrong, seen).values() if wrong else ():
             return UPDATE_GRAD.error(error, causes[0])
     return UPDATE_GRAD.error(error)
+
+
+READ_RIGHTLY = Fault(
+    "property",
+    "all is right until every image of a batch is read correctly: then the gradients are others.",
+    "Every image has its gradient, also one that is read correctly: y_hat - y is not 0 there.",
+)
+
+
+def _read_rightly(make: Callable[..., Network], seed: int) -> None:
+    """See that a batch whose images are all read correctly has its gradients, too."""
+    sizes = random_sizes(seed)
+    network, parameters = (
+        random_network(UPDATE_GRAD, make, sizes, seed), random_parameters(sizes, seed)
+    )  # fmt: skip
+    x, _ = random_images(sizes, (BATCH,), np.random.default_rng(seed))
+    y = np.eye(sizes[2])[layers(parameters, x)["y_hat"].argmax(axis=-1)]
+    ask("reset_grad()", network.reset_grad)
+    ask("forward(x)", network.forward, x.copy())
+    ask("update_grad(y)", network.update_grad, y.copy())
+    seen = Observation("a batch", [graph_of(parameters, x, y)], 0, _read(network))
+    for name in PARAMETERS:
+        if not distance(seen.found[name], seen.true[name]) < 1e-9:
+            told = describe(seen.found[name]), describe(seen.true[name])
+            UPDATE_GRAD.halt(f"{name}_grad, all read correctly", *told, READ_RIGHTLY)
 
 
 def _side_effects(make: Callable[..., Network], seed: int) -> None:

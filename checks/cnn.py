@@ -3,7 +3,7 @@
 import contextlib
 import math
 import weakref
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import zip_longest
@@ -224,6 +224,7 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
     yield from verdicts
     if all(verdict.passed for verdict in verdicts):
         yield partial(_walked, network)
+        yield partial(_large_logits, network, state, seed)
         yield partial(_same_in_training, network, seed)
     yield partial(_net_seeds, Net, seed)
 
@@ -322,8 +323,7 @@ def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Itera
     """Judge the logits of weights that are drawn here, on images of random numbers."""
     samples = []
     for number in range(N_SAMPLES):
-        form = tuple((name, tuple(v.shape), v.dtype) for name, v in state.items())
-        drawn, x, wanted = _case(form, seed + 100 * number)
+        drawn, x, wanted = _case(_form(state), seed + 100 * number)
         ask("load_state_dict(state)", network.load_state_dict, drawn)
         try:
             found = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, x.clone()))
@@ -355,6 +355,21 @@ def _case(form: Form, seed: int) -> tuple[dict[str, Tensor], Tensor, NDArray[np.
     largest = torch.tensor([1, 1, 10, 10]).view(4, 1, 1, 1)  # 10 shows what cuts off large values
     x = largest * torch.rand(4, 1, 28, 28, generator=generator)
     return state, x, wired(_ordered(state), x, Wiring()).numpy()
+
+
+def _large_logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Iterator[Verdict]:
+    """See that nothing cuts logits off that are large."""
+    drawn, x, _ = _case(_form(state), seed)
+    ask("load_state_dict(state)", network.load_state_dict, drawn)
+    found = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, 1000 * x))
+    wanted = wired(_ordered(drawn), 1000 * x, Wiring()).numpy()
+    verdict = _judged("large logits", [Sample(found, wanted, (_ordered(drawn), 1000 * x))], network)
+    if not verdict.passed:
+        yield verdict
+
+
+def _form(state: Mapping[str, Tensor]) -> Form:
+    return tuple((name, tuple(values.shape), values.dtype) for name, values in state.items())
 
 
 def _net_error_cause(network: nn.Module) -> Fault:
@@ -550,6 +565,7 @@ class SpyOptimizer(torch.optim.Optimizer, Spy):
     def __init__(self, network: SpyNet) -> None:
         self.param_groups = [{"params": [network.weight], "lr": RATE, **SETTINGS}]
         self.weight, self.notes = network.weight, network.notes
+        self.state = defaultdict(dict, {network.weight: {"momentum_buffer": None}})
         self.gradients: list[list[float] | None] = []
 
     def __getstate__(self) -> dict[str, Any]:
@@ -630,8 +646,8 @@ HISTORY_KEPT = Fault(
 )
 OTHER_SETTINGS = Fault(
     "property",
-    "settings of the optimizer are changed: they belong to the one who made it.",
-    "Leave `optimizer.param_groups` as they came.",
+    "settings or memory of the optimizer are changed: they belong to the one who made it.",
+    "Leave `optimizer.param_groups` and `optimizer.state` as they came.",
 )
 MINI = 2000
 
@@ -795,8 +811,8 @@ def _strangers_step(network: SpyNet, optimizer: SpyOptimizer) -> Finding | None:
         )
     group = optimizer.param_groups[0]
     changed = [name for name, value in SETTINGS.items() if group.get(name) != value]
-    if changed or len(optimizer.param_groups) > 1:
-        found = f"other settings: {', '.join(changed) or 'more parameters'}."
+    if changed or len(optimizer.param_groups) > 1 or len(optimizer.state) != 1:
+        found = f"other settings: {', '.join(changed) or 'more parameters, or another state'}."
         return Finding(found, "the settings of the optimizer as they came.", OTHER_SETTINGS)
     return None
 

@@ -79,6 +79,11 @@ NOT_GAUSSIAN = Fault(
     "spread their numbers evenly over an interval.",
     "Draw all weights by `rng.normal`.",
 )
+CUT_OFF = Fault(
+    "cut off",
+    "no weight is as far from 0 as a few of a Gaussian are: large ones were cut off or left out.",
+    "Use what `rng.normal` draws as it is.",
+)
 OFF_CENTRE = Fault(
     "mean not 0", "the weights do not lie around 0.", "Use `rng.normal` with the mean 0."
 )
@@ -258,6 +263,8 @@ def _spread_fault(weights: Array) -> Fault | None:
         return EQUAL_UNITS
     if spread and ((weights - weights.mean()) ** 4).mean() < 2.3 * spread**4:  # a Gaussian's: 3
         return NOT_GAUSSIAN
+    if spread and np.abs(weights).max() < 2.5 * spread:
+        return CUT_OFF
     if abs(spread - 0.1) > 0.1 * error:
         likely = {fault: _spread_of(fault, weights) for fault in SPREADS}
         fits = (fault for fault, value in likely.items() if abs(spread - value) <= value * error)
@@ -367,8 +374,9 @@ FORWARD_FAULTS = (
 )  # fmt: skip
 
 
+LARGE = "large numbers"
 FORWARD_PARTS: dict[str, tuple[int, ...]] = {
-    "one image": (), "a batch": (BATCH,), "a batch of one": (1,)
+    "one image": (), "a batch": (BATCH,), "a batch of one": (1,), LARGE: (BATCH,)
 }  # fmt: skip
 
 
@@ -399,7 +407,8 @@ def _forward_part(
     )
     vague = (UNKNOWN.key, "property", "shape")
     fault = _first_wrong(found, verdict.cause == "shape") if verdict.cause in vague else None
-    yield verdict.by(fault) if fault else verdict
+    if part != LARGE or not verdict.passed:
+        yield verdict.by(fault) if fault else verdict
     if verdict.passed:
         for sample, _, network in found:
             yield from _kept(network, part, layers(*sample.inputs[:2]))
@@ -476,6 +485,10 @@ def _forward_sample(
 ) -> tuple[Sample, Array, Network]:
     """Return what the second of two passes gave, x as it was afterwards, and the network."""
     network, parameters = random_network(FORWARD, make, sizes, seed), random_parameters(sizes, seed)
+    if part == LARGE:  # which shows what cuts numbers off
+        parameters = {name: 20 * values for name, values in parameters.items()}
+        for name, values in parameters.items():
+            setattr(network, name, values.copy())
     first, x = np.random.default_rng(seed).uniform(0, 1, (2, *batch, sizes[0]))
     given = x.copy()
     ask(f"forward(x) for {part}", network.forward, first.copy())
@@ -581,6 +594,9 @@ STEP_FACTS = (
           "before is left, as with momentum.", STEP,
           lambda found, p, d, lr, d0: _is_along(_taken(found, p), d, d0)
           or np.allclose(found, p + d)),
+    Fault("property", "the first step of every number has the length lr, whatever its gradient is, "
+          "as with Adam.", STEP, lambda found, p, d, lr, d0: d0.any()
+          or np.allclose(np.abs(_taken(found, p)), lr, rtol=1e-3)),
     Fault("property", "each number goes the right way, but not by the right length: the gradient "
           "is changed before it is used.", STEP,
           lambda found, p, d, lr, d0: np.array_equal(np.sign(_taken(found, p)), np.sign(d))),

@@ -598,6 +598,18 @@ def every_image_once(steps: Sequence[Step], plan: Plan) -> Finding | None:
     return Finding(found, wanted, _epochs_cause(steps, times, plan))
 
 
+TOO_OFTEN = Fault(
+    "property",
+    "some images take part more often than there are epochs.",
+    "See that the batches of an epoch have no image in common, the last one too.",
+)
+LEFT_OUT = Fault(
+    "property",
+    "no image comes too often, and some are left out: an epoch ends early, or passes over them.",
+    "Count the batches of an epoch, and see which images come in none.",
+)
+
+
 def _epochs_cause(steps: Sequence[Step], times: Counter[int], plan: Plan) -> Fault:
     """Return what the numbers of images and steps leave no doubt of."""
     sizes, all_full = [len(step.images) for step in steps], plan.n_images // plan.batch_size
@@ -609,6 +621,10 @@ def _epochs_cause(steps: Sequence[Step], times: Counter[int], plan: Plan) -> Fau
         return FIRST_BATCH
     if sum(sizes) == plan.n_epochs * plan.n_images and max(times.values()) > plan.n_epochs:
         return REPLACEMENT
+    if max(times.values()) > plan.n_epochs:
+        return TOO_OFTEN
+    if len(times) < plan.n_images or sum(sizes) < plan.n_epochs * plan.n_images:
+        return LEFT_OUT
     return UNKNOWN
 
 

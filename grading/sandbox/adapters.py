@@ -80,8 +80,10 @@ class Listener(Adapter):
         if callable(self.spy):
             self.spy(*args)
         else:
-            self.spy.weight.grad, *settings = args
-            require_numbers(settings)
+            self.spy.weight.grad, *settings, n_kept = args
+            require_numbers([*settings, n_kept])
+            if n_kept != len(self.spy.state):
+                self.spy.state.clear()
             self.spy.param_groups[0].update(zip(self.SETTINGS, settings, strict=True))
             self.spy.step()
 

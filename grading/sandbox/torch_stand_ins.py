@@ -56,6 +56,7 @@ class SGD:
     def __init__(self, ask: Ask, network: Net) -> None:
         self.ask, self.weight = ask, network.weight
         self.param_groups = [{"params": [network.weight], "lr": 0.01, **SETTINGS}]
+        self.state = {network.weight: {"momentum_buffer": None}}
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradient."""
@@ -65,5 +66,6 @@ class SGD:
         """Tell the gradient; `closure` may compute it first."""
         loss = closure() if closure else None
         group = self.param_groups[0]
-        self.ask("step", self.weight.grad, *(group[name] for name in ("lr", *SETTINGS)))
+        settings = [group[name] for name in ("lr", *SETTINGS)]
+        self.ask("step", self.weight.grad, *settings, len(self.state))
         return loss

@@ -140,6 +140,7 @@ INITIALIZATION = [
     Mutant("initialization", "standard normal", "not scaled", both_weights("rng.normal(size=SHAPE)")),
     Mutant("initialization", "zeros", "zero weights", both_weights("np.zeros(SHAPE)")),
     Mutant("initialization", "uniform", "not Gaussian", both_weights("rng.uniform(-0.1, 0.1, SHAPE)")),
+    Mutant("initialization", "clipped", "cut off", both_weights("rng.normal(0, 0.1, SHAPE).clip(-0.2, 0.2)")),
     Mutant("initialization", "random", "not Gaussian", both_weights("0.1 * rng.random(SHAPE)")),
     Mutant("initialization", "Xavier", "scaled by layer size",
            both_weights("rng.normal(0, 1 / np.sqrt(SHAPE[1]), SHAPE)")),
