@@ -544,7 +544,7 @@ def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 
 ONCE_AN_EPOCH = Fault(
-    "property",
+    "one step an epoch",
     "only one step is taken in each epoch, with its last batch.",
     "See that each batch has its step, inside the loop over the batches.",
 )

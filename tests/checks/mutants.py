@@ -443,7 +443,7 @@ SEEN = [
         ("total loss", "total loss", RECORD, RECORD.replace(" / len(images)", "")),
         ("loss of last batch", "= for +=", "total += network.loss(targets[batch])", "total = network.loss(targets[batch])"),
         ("shuffled in place", "input changed", "    images, labels = train\n", "    images, labels = train\n    images[:] = images[::-1]\n    labels[:] = labels[::-1]\n"),
-        ("step after the loop", "indentation", STEP_LINES, STEP_LINES[4:]),
+        ("step after the loop", "one step an epoch", STEP_LINES, STEP_LINES[4:]),
         ("forward of all images", "another forward", FORWARD_LINE, "            network.forward(images)\n"),
         ("update_grad of all targets", "another forward", "network.update_grad(targets[batch])", "network.update_grad(targets)"),
         ("no forward at all", "forward missing", FORWARD_LINE, ""),

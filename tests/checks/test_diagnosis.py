@@ -46,8 +46,6 @@ SLIPS = (
     ("forward", "self.y_hat = softmax(self.a2)", "self.y_hat = softmax(self.z1)", "name"),
     ("train_network", "batch = order[start : start + batch_size]",
      "batch = order[start : start + 6]", "fixed number"),
-    ("train_network", "            network.update_params(learning_rate)\n",
-     "        network.update_params(learning_rate)\n", "indentation"),
     ("test_network", "y_hat.argmax(axis=1)", "y_hat.argmax(axis=0)", "axis"),
     ("one_hot_encode", "encoded[np.arange(len(labels)), labels] = 1",
      "encoded[np.arange(len(labels)), labels - 1] = 1", "off by one"),
@@ -73,6 +71,7 @@ def convolve(picture, weights, biases, stride=1, padding=0):
 MORE_SLIPS = (
     ("convolve", "j * stride : j * stride + k", "j : j + k", "ends of a slice"),
     ("convolve", "maps[o, i, j] += ", "maps[o, i, j] = ", "= for +="),
+    ("convolve", "    return maps + ", "        return maps + ", "indentation"),
     ("convolve", "(x.shape[1] - k) // stride + 1\n    width = (x.shape[2]",
      "(x.shape[2] - k) // stride + 1\n    width = (x.shape[1]", "changed places"),
     ("sigmoid", "1 / (1 + np.e ** -a)", "1 / (1 + 2.0 ** -a)", "number"),
