@@ -411,6 +411,7 @@ def _forward_part(
         yield verdict.by(fault) if fault else verdict
     if verdict.passed:
         for sample, _, network in found:
+            yield from _gradients_left(network, sample.inputs[0])
             yield from _kept(network, part, layers(*sample.inputs[:2]))
 
 
@@ -441,6 +442,23 @@ def _first_wrong(
 def _unbatched(found: Array, wanted: Array) -> Array:
     """Return a single image that is kept as a batch of one without that axis."""
     return found[0] if found.shape != wanted.shape and found.shape[:1] == (1,) else found
+
+
+GRADIENTS_CHANGED = Fault(
+    "gradients changed",
+    "forward changes the gradients, which add up until reset_grad clears them.",
+    "Leave them to reset_grad and update_grad.",
+)
+
+
+def _gradients_left(network: Network, parameters: Mapping[str, Array]) -> Iterator[Verdict]:
+    """See that forward leaves the gradients, which were set to the parameters' numbers."""
+    for name, values in parameters.items():
+        found = FORWARD.attribute(network, f"{name}_grad")
+        if not np.array_equal(found, values):
+            told = describe(found), describe(values)
+            yield FORWARD.wrong(f"{name}_grad, after forward(x)", *told, GRADIENTS_CHANGED)
+            return
 
 
 def _kept(network: Network, part: str, wanted: Mapping[str, Array]) -> Iterator[Verdict]:
@@ -492,6 +510,8 @@ def _forward_sample(
     first, x = np.random.default_rng(seed).uniform(0, 1, (2, *batch, sizes[0]))
     given = x.copy()
     ask(f"forward(x) for {part}", network.forward, first.copy())
+    for name, values in parameters.items():
+        setattr(network, f"{name}_grad", values.copy())
     value = FORWARD.numbers(part, ask(f"forward(x) for {part}", network.forward, given))
     return Sample(value, _forward(parameters, x), (parameters, x, first)), given, network
 

@@ -436,6 +436,8 @@ SEEN = [
         ("self.z1 = sigmoid(self.a1)", "z1 = sigmoid(self.a1)"),
         ("self.a2 = self.z1 @", "self.a2 = z1 @"))),
     *edits("forward",
+        ("gradients cleared", "gradients changed", "        self.a1 = x @ self.W1.T + self.b1\n",
+         "        self.reset_grad()\n        self.a1 = x @ self.W1.T + self.b1\n"),
         ("batch of one squeezed", "too much", "self.y_hat = softmax(self.a2)", "self.y_hat = softmax(self.a2).squeeze()")),
     *edits("train_network",
         ("divergence unnoticed", "divergence unnoticed", "            stop_if_diverged(total, learning_rate)\n", ""),
