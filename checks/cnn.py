@@ -722,15 +722,12 @@ def net_steps(notes: Sequence[Note], mixes: Sequence[Any] = ()) -> list[Step]:
     `mixes` tell how often each takes the gradient of each call of the criterion, if that is known.
     """
     steps: list[Step] = []
-    calls, n_before = _calls(notes), 0
-    stops = [number for number, note in enumerate(notes) if note.call == "step"]
-    for stop, mix in zip_longest(stops, mixes):
-        n_calls = sum(call.place < stop for call in calls)
+    calls = _calls(notes)
+    for (stop, n_before, n_calls), mix in zip_longest(_stops(notes, calls), mixes):
         clean = (0.0,) * n_before + (1.0,) * (n_calls - n_before)
         pairs = [(call.images, call.labels) for call in calls[:n_calls]]
         mixed = mix if mixes else clean
         steps.append(step_of(pairs, n_before, mixed, notes[stop].rate, ""))
-        n_before = n_calls
     return steps
 
 
@@ -756,17 +753,25 @@ def _calls(notes: Sequence[Note]) -> list[LossCall]:
     return calls
 
 
+def _stops(notes: Sequence[Note], calls: Sequence[LossCall]) -> Iterator[tuple[int, int, int]]:
+    """Yield the place of each step, and how many calls came up to the step before and to it."""
+    n_before = 0
+    for place, note in enumerate(notes):
+        if note.call == "step":
+            n_calls = sum(call.place < place for call in calls)
+            yield place, n_before, n_calls
+            n_before = n_calls
+
+
 def _mixes(network: SpyNet, optimizer: SpyOptimizer) -> list[tuple[float, ...] | None]:
     """Return, for each step, how often it takes the gradient of each call, None if nobody knows."""
-    calls, n_before, mixes = _calls(network.notes), 0, []
+    calls, mixes = _calls(network.notes), []
     own = np.array([_gradient(network.album, call) for call in calls]).reshape(-1, DIGITS)
-    stops = [number for number, note in enumerate(network.notes) if note.call == "step"]
-    for stop, gradient in zip(stops, optimizer.gradients, strict=True):
-        n_calls = sum(call.place < stop for call in calls)
+    stops = _stops(network.notes, calls)
+    for (_, n_before, n_calls), gradient in zip(stops, optimizer.gradients, strict=True):
         used = np.zeros(DIGITS) if gradient is None else np.array(gradient)
         sizes = [len(call.images) for call in calls[n_before:n_calls]]
         mixes.append(_mix(used, own[:n_calls], sizes))
-        n_before = n_calls
     return mixes
 
 

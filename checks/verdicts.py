@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from checks.asking import Halt, StudentError
 from checks.errors import student_places
 from checks.exercises import section_of
+from checks.special import expit
 
 Array = NDArray[Any]
 
@@ -390,16 +391,12 @@ def general_fact(samples: Sequence[Sample]) -> Fault | None:
     return _sizes_fact(samples) or _places_fact(samples)
 
 
-def _logistic(a: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-a)))
-
-
 OF_ARGUMENT: dict[str, Callable[[Array], Array]] = {
     "the {} argument is returned as it came.": lambda a: a,
     **{f"the result is {words} the {{}} argument, and nothing else.": change
        for words, change in (("the negative of", np.negative), ("exp of", np.exp),
                              ("the logarithm of", np.log), ("the square of", np.square),
-                             ("the sigmoid of", _logistic), ("the sum of", np.sum),
+                             ("the sigmoid of", expit), ("the sum of", np.sum),
                              ("the mean of", np.mean))},
 }  # fmt: skip
 

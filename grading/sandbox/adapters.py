@@ -69,8 +69,6 @@ class NetAdapter(Adapter):
 class Listener(Adapter):
     """The spy in place of the criterion or the optimizer: it is told, and nothing comes back."""
 
-    SETTINGS = ("lr", "momentum", "weight_decay")
-
     def introduction(self) -> dict[str, Any]:
         """Return its kind."""
         return {"kind": "loss" if callable(self.spy) else "optimizer"}
@@ -84,7 +82,8 @@ class Listener(Adapter):
             require_numbers([*settings, n_kept])
             if n_kept != len(self.spy.state):
                 self.spy.state.clear()
-            self.spy.param_groups[0].update(zip(self.SETTINGS, settings, strict=True))
+            group = self.spy.param_groups[0]
+            group |= zip((name for name in group if name != "params"), settings, strict=True)
             self.spy.step()
 
     def update(self, state: Mapping[str, Any]) -> None:
