@@ -10,6 +10,7 @@ asked for.
 
 from typing import Any
 
+from checks.comparison import gradient_verdict
 from checks.exercises import load_tasks
 from checks.gradients import (
     analytic_gradients,
@@ -19,7 +20,6 @@ from checks.gradients import (
     relative_difference,
 )
 from checks.steps import compare_line
-from checks.verdicts import gradient_verdict
 
 __all__ = [  # the checks are attributes too, by __getattr__
     "analytic_gradients",

@@ -7,7 +7,9 @@ import numpy as np
 
 from checks.asking import Halt, StudentError, ask
 from checks.check import check
+from checks.comparison import CLOSE, EXACT, Array, closeness, describe, distance
 from checks.detective import Graph, Observation, explain
+from checks.faults import UNKNOWN, Fault, asked_why
 from checks.gradients import PARAMETERS, Gradients, Network, read_parameters
 from checks.small_networks import (
     BATCH,
@@ -17,19 +19,7 @@ from checks.small_networks import (
     random_parameters,
     random_sizes,
 )
-from checks.verdicts import (
-    CLOSE,
-    EXACT,
-    UNKNOWN,
-    Array,
-    Exercise,
-    Fault,
-    Verdict,
-    asked_why,
-    closeness,
-    describe,
-    distance,
-)
+from checks.verdicts import Exercise, Verdict
 
 UPDATE_GRAD = Exercise("update_grad")
 

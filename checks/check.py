@@ -12,8 +12,9 @@ from checks.asking import Halt, StudentError
 from checks.diagnosis import diagnosed
 from checks.errors import explain, judging
 from checks.exercises import Task, load_tasks
+from checks.faults import Fault
 from checks.source import syntax_slip
-from checks.verdicts import Exercise, Fault, Report, Verdict
+from checks.verdicts import Exercise, Report, Verdict
 
 P = ParamSpec("P")
 Part = Callable[[], Iterable[Any]]  # verdicts or parts, judged alone: an exception is a verdict too

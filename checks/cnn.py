@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
+from checks.comparison import CLOSE, describe, distance
+from checks.faults import NOTHING_RETURNED, RAISED, VAGUE, Fault, Sample, asked_why
 from checks.functions import N_SAMPLES
 from checks.history import (
     MEANS_OF_BATCHES,
@@ -50,19 +52,7 @@ from checks.spies import (
     untouched,
 )
 from checks.training import percentage, plan_of
-from checks.verdicts import (
-    CLOSE,
-    NOTHING_RETURNED,
-    RAISED,
-    VAGUE,
-    Exercise,
-    Fault,
-    Sample,
-    Verdict,
-    asked_why,
-    describe,
-    distance,
-)
+from checks.verdicts import Exercise, Verdict
 
 NET = Exercise("net", "Net")
 TRAIN_NN = Exercise("trainNN")

@@ -8,8 +8,10 @@ import torch
 from torch.nn import functional
 
 from checks.check import Part, check
+from checks.comparison import Array
+from checks.faults import Fault
 from checks.functions import Draw, Judge
-from checks.verdicts import Array, Exercise, Fault
+from checks.verdicts import Exercise
 
 CONVOLVE = Exercise("convolve")
 

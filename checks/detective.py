@@ -14,8 +14,9 @@ import autograd.numpy as anp
 import numpy as np
 from autograd import elementwise_grad, grad, make_vjp
 
+from checks.comparison import SAME, Array, distance
+from checks.faults import Fault
 from checks.gradients import PARAMETERS, Gradients
-from checks.verdicts import SAME, Array, Fault, distance
 
 
 class Graph:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from checks.asking import guarded, limited_to, quiet
+from checks.comparison import CLOSE
 from checks.edits import (
     LATER,
     OPERATORS,
@@ -37,9 +38,10 @@ from checks.edits import (
     too_much,
 )
 from checks.exercises import Task, load_tasks, needs_of
+from checks.faults import SEEN, UNFINISHED, WEAK, Fault, without_causes
 from checks.lines import Lines, Renamed, Rewritten, added, everywhere, left_out, rearranged, renamed
 from checks.source import Source, plain_function
-from checks.verdicts import CLOSE, SEEN, UNFINISHED, WEAK, Fault, Report, Verdict, without_causes
+from checks.verdicts import Report, Verdict
 
 Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.3, False: 0.9}  # of computing, for trying changes if a cause is known, or not

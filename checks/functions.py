@@ -10,24 +10,11 @@ import numpy as np
 
 from checks.asking import Halt, StudentError, ask
 from checks.check import Part, check
+from checks.comparison import CLOSE, EXACT, Array, describe, distance
+from checks.faults import INPUT_CHANGED, RAISED, UNKNOWN, Fault, Sample, asked_why, find_fault
 from checks.special import expit, log_softmax, logsumexp
 from checks.special import softmax as exact_softmax
-from checks.verdicts import (
-    CLOSE,
-    EXACT,
-    INPUT_CHANGED,
-    RAISED,
-    UNKNOWN,
-    Array,
-    Exercise,
-    Fault,
-    Sample,
-    Verdict,
-    asked_why,
-    describe,
-    distance,
-    find_fault,
-)
+from checks.verdicts import Exercise, Verdict
 
 SIGMOID = Exercise("sigmoid")
 SOFTMAX = Exercise("softmax")

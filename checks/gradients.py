@@ -11,7 +11,7 @@ import numpy as np
 from autograd import grad
 from numpy.typing import ArrayLike
 
-from checks.verdicts import Array, gradient_verdict
+from checks.comparison import Array, gradient_verdict
 
 PARAMETERS = ("W1", "b1", "W2", "b2")
 Gradients = dict[str, Array]

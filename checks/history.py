@@ -11,19 +11,10 @@ import numpy as np
 
 from checks.asking import StudentError, ask
 from checks.check import Part
+from checks.comparison import CLOSE, Array, distance
+from checks.faults import NOTHING_RETURNED, VAGUE, Fault, Sample, asked_why
 from checks.spies import FIRST_VALIDATION, N_VALIDATION, Album, Plan, Step, album_of
-from checks.verdicts import (
-    CLOSE,
-    NOTHING_RETURNED,
-    VAGUE,
-    Array,
-    Exercise,
-    Fault,
-    Sample,
-    Verdict,
-    asked_why,
-    distance,
-)
+from checks.verdicts import Exercise, Verdict
 
 MANY = 1000  # entries, more than any training here has
 ROUNDED = 0.0051  # how far off a percentage is that was rounded to two decimals

@@ -9,6 +9,8 @@ import numpy as np
 
 from checks.asking import StudentError, ask
 from checks.check import Part, check
+from checks.comparison import CLOSE, Array, compared, describe, distance
+from checks.faults import INPUT_CHANGED, RAISED, UNKNOWN, Fault, Sample, find_fault
 from checks.functions import N_SAMPLES, SUM_NOT_1
 from checks.gradients import PARAMETERS, Network, read_parameters
 from checks.small_networks import (
@@ -22,21 +24,7 @@ from checks.small_networks import (
     right_update_params,
 )
 from checks.special import ndtr
-from checks.verdicts import (
-    CLOSE,
-    INPUT_CHANGED,
-    RAISED,
-    UNKNOWN,
-    Array,
-    Exercise,
-    Fault,
-    Sample,
-    Verdict,
-    compared,
-    describe,
-    distance,
-    find_fault,
-)
+from checks.verdicts import Exercise, Verdict
 
 INITIALIZATION = Exercise("initialization", "__init__")
 FORWARD = Exercise("forward")

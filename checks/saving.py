@@ -16,18 +16,11 @@ import numpy as np
 
 from checks.asking import StudentError, ask
 from checks.check import Part, check
+from checks.comparison import Array, describe, distance
+from checks.faults import NOT_NUMBERS, UNKNOWN, Fault
 from checks.gradients import PARAMETERS
 from checks.spies import Spy
-from checks.verdicts import (
-    NOT_NUMBERS,
-    UNKNOWN,
-    Array,
-    Exercise,
-    Fault,
-    Verdict,
-    describe,
-    distance,
-)
+from checks.verdicts import Exercise, Verdict
 
 SAVING = Exercise("saving", "save_weights and load_weights")
 SAVE, LOAD = Exercise("saving", "save_weights"), Exercise("saving", "load_weights")

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from checks.asking import ask
+from checks.comparison import Array, describe
+from checks.faults import Fault
 from checks.gradients import PARAMETERS, Network
 from checks.special import expit
 from checks.special import softmax as exact_softmax
-from checks.verdicts import Array, Exercise, Fault, describe
+from checks.verdicts import Exercise
 
 BATCH = 7  # unlike any layer size, so that no axis is taken for another
 Sizes = tuple[int, int, int]

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from checks.asking import StudentError
-from checks.verdicts import UNKNOWN, Array, Exercise, Fault, Verdict
+from checks.comparison import Array
+from checks.faults import UNKNOWN, Fault
+from checks.verdicts import Exercise, Verdict
 
 PIXELS, DIGITS, HIDDEN = 784, 10, 4
 FIRST_VALIDATION = 3000  # the number of the first validation image

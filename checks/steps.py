@@ -11,10 +11,12 @@ import numpy as np
 from autograd import elementwise_grad, grad
 
 from checks.check import Part, check
+from checks.comparison import Array
 from checks.detective import back, cross_entropy, linear, logistic
+from checks.faults import Fault
 from checks.functions import Draw, Judge, Rng
 from checks.special import expit, log_softmax, logit
-from checks.verdicts import Array, Exercise, Fault
+from checks.verdicts import Exercise
 
 DELTA_2 = Exercise("cross_entropy_derivative")
 SLOPE = Exercise("sigmoid_derivative")

@@ -8,6 +8,8 @@ import numpy as np
 
 from checks.asking import ask, quiet
 from checks.check import Part, check
+from checks.comparison import Array
+from checks.faults import Fault, Sample, asked_why
 from checks.functions import Draw, Judge
 from checks.history import (
     ACCURACY_FAULTS,
@@ -35,7 +37,7 @@ from checks.spies import (
     steps_of,
     untouched,
 )
-from checks.verdicts import Array, Exercise, Fault, Sample, Verdict, asked_why
+from checks.verdicts import Exercise, Verdict
 
 ONE_HOT = Exercise("one_hot_encode")
 ACCURACY = Exercise("accuracy")

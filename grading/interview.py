@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from checks.verdicts import UNFINISHED
+from checks.faults import UNFINISHED
 
 N_QUESTIONS = 3
 NOTHING_WRITTEN = (UNFINISHED.key, "not loaded")  # causes

@@ -15,7 +15,8 @@ import numpy as np
 import helpers
 from checks.asking import limited_to
 from checks.exercises import Task, needs_of
-from checks.verdicts import Exercise, Fault, Report, Verdict
+from checks.faults import Fault
+from checks.verdicts import Exercise, Report, Verdict
 from grading.archives import NAME_BYTES, HandIn
 from grading.exam import Exam, score_of
 from grading.sandbox.limits import Budget, MarkerError

@@ -342,7 +342,7 @@ def rebuilt(told: Any) -> Exception:
         return Disturbed("an error came that cannot be read")
     base = BASES.get(known, Exception)
     error: Exception = type(name, (base,), {"__init__": _nothing, "__str__": lambda _: message})()
-    error.frames = frames  # type: ignore[attr-defined]  # see checks.verdicts
+    error.frames = frames  # type: ignore[attr-defined]  # see checks.errors
     return error
 
 

@@ -29,7 +29,8 @@ from unittest import mock
 
 from checks import diagnosis
 from checks.asking import limited_to, quiet
-from checks.verdicts import UNFINISHED, VAGUE, Report
+from checks.faults import UNFINISHED, VAGUE
+from checks.verdicts import Report
 from tests.checks.behaviour import same
 from tests.checks.mutants import FORMS, TASKS, run_check, student_module
 

@@ -21,8 +21,11 @@ from checks import (
     numerical_gradients,
     relative_difference,
 )
+from checks.comparison import closeness, distance
 from checks.exercises import section_of
-from checks.verdicts import Exercise, Fault, Report, Sample, closeness, distance, relation
+from checks.facts import relation
+from checks.faults import Fault, Sample
+from checks.verdicts import Exercise, Report
 from helpers.mlp import MLP, PARAMETERS, cross_entropy, sigmoid
 from tests.checks.mutants import student_module
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from checks import asking, diagnosis, errors
 from checks.edits import CLAIMS, OPERATORS, scope_of
 from checks.exercises import load_tasks
-from checks.verdicts import UNFINISHED, VAGUE, Exercise, Fault, Report
+from checks.faults import UNFINISHED, VAGUE, Fault
+from checks.verdicts import Exercise, Report
 from tests.checks.machine_mutants import sources
 from tests.checks.mutants import FORMS, TASKS, run_check, student_module
 

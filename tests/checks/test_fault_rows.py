@@ -11,6 +11,7 @@ from checks import convolution, functions, steps, training
 from checks.back_propagation import check_update_grad
 from checks.cnn import NET_FAULTS, check_net
 from checks.detective import PASS_FAULTS, Graph
+from checks.faults import Fault
 from checks.functions import Judge
 from checks.gradients import read_parameters
 from checks.history import FAULTS as HISTORY_FAULTS
@@ -18,7 +19,7 @@ from checks.history import PERCENTAGE_FAULTS, Epoch
 from checks.network import FORWARD_FAULTS, STEPS, check_forward, check_update_params
 from checks.spies import steps_of
 from checks.training import check_test_network, check_train_network, plan_of
-from checks.verdicts import Fault, Report
+from checks.verdicts import Report
 from helpers.cnn import Net
 from helpers.mlp import MLP, PARAMETERS
 from helpers.training import train_network

@@ -5,7 +5,7 @@ from unittest import mock
 import pytest
 
 from checks import diagnosis
-from checks.verdicts import Fault
+from checks.faults import Fault
 from tests.checks.behaviour import same
 from tests.checks.machine_mutants import drawn_pairs, forms_of, outcome, random, sources
 from tests.checks.mutants import ALL, FORMS, TASKS, student_module
