@@ -85,16 +85,20 @@ ONE_HOT_FAULTS = (
 )  # fmt: skip
 
 
-def _labels(n_classes: int) -> Draw:
-    """Draw eight labels without the largest class, and the number of classes."""
+def _labels(n_classes: int, n: int = 8) -> Draw:
+    """Draw labels without the largest class, and the number of classes."""
 
     def draw(rng: np.random.Generator) -> tuple[Array, int]:
-        return rng.permutation(np.append(rng.integers(1, n_classes - 1, 6), [1, 3])), n_classes
+        labels = np.append(rng.integers(1, n_classes - 1, 6), [1, 3])
+        return rng.permutation(labels)[:n], n_classes
 
     return draw
 
 
-ONE_HOT_PARTS = {"ten classes": _labels(10), "six classes": _labels(6), "seven classes": _labels(7)}
+ONE_HOT_PARTS = {
+    "ten classes": _labels(10), "six classes": _labels(6), "seven classes": _labels(7),
+    "twelve classes": _labels(12), "one label": _labels(10, n=1),
+}  # fmt: skip
 NOT_ONE_1 = Fault(
     "property",
     "a row holds other numbers than a single 1 and zeros.",
@@ -109,7 +113,7 @@ OTHER_COLUMNS = Fault(
 )
 JUDGE_ONE_HOT = Judge(
     ONE_HOT, "one_hot_encode(labels, n_classes)", _one_hot, ONE_HOT_FAULTS,
-    facts=(NOT_ONE_1, OTHER_COLUMNS),
+    facts=(NOT_ONE_1, OTHER_COLUMNS), unsaid=("twelve classes", "one label"),
 )  # fmt: skip
 
 
@@ -148,9 +152,14 @@ ACCURACY_PARTS = {
     "some right": _equal_labels(None, 0.55),
     "all right": _equal_labels(None, 1),
     "none right": _equal_labels(None, 0),
-    "many labels": _equal_labels(1000, 0.6),
+    "many labels": _equal_labels(1237, 0.6),
+    "one label, right": _equal_labels(1, 1),
+    "one label, wrong": _equal_labels(1, 0),
 }
-JUDGE_ACCURACY = Judge(ACCURACY, "accuracy(predicted, true)", percent_right, ACCURACY_FAULTS)
+JUDGE_ACCURACY = Judge(
+    ACCURACY, "accuracy(predicted, true)", percent_right, ACCURACY_FAULTS,
+    unsaid=("one label, right", "one label, wrong"),
+)  # fmt: skip
 
 
 @check(ACCURACY, stand_ins={"accuracy": right_accuracy})
