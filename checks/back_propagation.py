@@ -139,7 +139,7 @@ def check_update_grad(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator
         yield _error_verdict(MLP, seed, errors[0])
     elif all(verdict.passed for verdict in verdicts):
         _side_effects(MLP, seed)
-        _read_rightly(MLP, seed)
+        _other_batches(MLP, seed)
 
 
 def _require_forward(make: Callable[..., Network], seed: int) -> None:
@@ -258,22 +258,39 @@ READ_RIGHTLY = Fault(
 )
 
 
-def _read_rightly(make: Callable[..., Network], seed: int) -> None:
-    """See that a batch whose images are all read correctly has its gradients, too."""
+ONE_ROW = Fault(
+    "property",
+    "all is right but for a batch of one image: its rows (1, n) are not one image (n,).",
+    "Find the line that drops an axis of length 1, or takes one row for no batch.",
+)
+
+
+def _other_batches(make: Callable[..., Network], seed: int) -> None:
+    """See that a batch of which all images are read correctly, or of one, has its gradients."""
+    sizes = random_sizes(seed)
+    parameters = random_parameters(sizes, seed)
+    x, y = random_images(sizes, (BATCH,), np.random.default_rng(seed))
+    _compared(make, seed, x[:1], y[:1], "a batch of one", ONE_ROW)
+    y = np.eye(sizes[2])[layers(parameters, x)["y_hat"].argmax(axis=-1)]
+    _compared(make, seed, x, y, "all read correctly", READ_RIGHTLY)
+
+
+def _compared(
+    make: Callable[..., Network], seed: int, x: Array, y: Array, words: str, fault: Fault
+) -> None:  # fmt: skip
+    """End the check with the first wrong gradient of a batch."""
     sizes = random_sizes(seed)
     network, parameters = (
         random_network(UPDATE_GRAD, make, sizes, seed), random_parameters(sizes, seed)
     )  # fmt: skip
-    x, _ = random_images(sizes, (BATCH,), np.random.default_rng(seed))
-    y = np.eye(sizes[2])[layers(parameters, x)["y_hat"].argmax(axis=-1)]
     ask("reset_grad()", network.reset_grad)
-    ask("forward(x)", network.forward, x.copy())
-    ask("update_grad(y)", network.update_grad, y.copy())
+    ask(f"forward(x), {words}", network.forward, x.copy())
+    ask(f"update_grad(y), {words}", network.update_grad, y.copy())
     seen = Observation("a batch", [graph_of(parameters, x, y)], 0, _read(network))
     for name in PARAMETERS:
         if not distance(seen.found[name], seen.true[name]) < 1e-9:
             told = describe(seen.found[name]), describe(seen.true[name])
-            UPDATE_GRAD.halt(f"{name}_grad, all read correctly", *told, READ_RIGHTLY)
+            UPDATE_GRAD.halt(f"{name}_grad, {words}", *told, fault)
 
 
 def _side_effects(make: Callable[..., Network], seed: int) -> None:

@@ -648,7 +648,7 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     plan = plan_of(seed, RATE)
     given = plan.data()
     network, optimizer, criterion, history = _train(trainNN, plan, True, seed, given)
-    yield from untouched(TRAIN_NN, plan, given)
+    yield from untouched(TRAIN_NN, given, plan.data())
     steps = net_steps(network.notes, _mixes(network, optimizer))
     findings = (
         _loss_input(network.notes), _strangers_step(network, optimizer), _gradient_finding(steps)

@@ -40,6 +40,11 @@ SHORTENED = Fault(
     "numbers are cut to fewer bits than the arguments have, so digits are lost.",
     "Leave out the conversion, or make arrays in the type of the argument, `a.dtype`.",
 )
+NO_ARRAY = Fault(
+    "list returned",
+    "the numbers are right, but no array comes back, so nothing can be computed with them.",
+    "Return an array, as by `np.array(…)`.",
+)
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
 N_SAMPLES = 2  # what is a coincidence in one of them is none in both
@@ -61,6 +66,7 @@ class Judge:
     near: float = 0.0  # how far off a result may be, say by rounding
     close: float = 1e-6  # the largest relative difference of a right result
     facts: tuple[Fault, ...] = ()  # what may be true of a result that no fault explains
+    unsaid: tuple[str, ...] = ()  # parts that are told only if they are wrong
 
     def parts(
         self, function: Callable[..., Any], draws: Mapping[str, Draw], seed: int
@@ -89,11 +95,16 @@ class Judge:
             probe = Probe(function, self, samples)
             fault = probe.mixed() or (probe.blind() if verdict.cause == UNKNOWN.key else None)
             verdict = verdict.by(fault) if fault else verdict
-        yield (self._type_verdict(name, samples) if verdict.passed else None) or verdict
+        verdict = (self._type_verdict(name, samples) if verdict.passed else None) or verdict
+        if not (verdict.passed and name in self.unsaid):
+            yield verdict
 
     def _type_verdict(self, name: str, samples: list[Sample]) -> Verdict | None:
         """See that numbers come back, and none that are shorter than those that went in."""
         for found, wanted, inputs in samples:
+            if wanted.ndim and not hasattr(found, "__array__"):
+                came = f"a {type(found).__name__}."
+                return self.exercise.wrong(name, came, "an array.", NO_ARRAY)
             kind = np.asarray(found).dtype
             given = [v.dtype for v in inputs if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
             widest = max(given, key=lambda dtype: dtype.itemsize, default=kind)
@@ -298,6 +309,8 @@ SIGMOID_PARTS = {
     "a batch": some_rows,
     "three axes": gaussian(2, 3, 4),
     "large numbers": _large_numbers,
+    "a batch of one": gaussian(1, 4),
+    "no axis": lambda rng: (np.array(rng.normal(0, 2)),),
 }
 NOT_BETWEEN = Fault(
     "property",
@@ -345,7 +358,7 @@ OTHER_S = Fault(
 )
 JUDGE_SIGMOID = Judge(
     SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW},
-    facts=(NOT_BETWEEN, STRAIGHT, OF_MULTIPLE, OTHER_S),
+    facts=(NOT_BETWEEN, STRAIGHT, OF_MULTIPLE, OTHER_S), unsaid=("a batch of one", "no axis"),
 )  # fmt: skip
 
 
@@ -411,6 +424,7 @@ SOFTMAX_PARTS = {
     "a batch": some_rows,
     "large numbers": _large_logits,
     "rows far apart": _rows_far_apart,
+    "a batch of one": gaussian(1, 4),
 }
 SUM_NOT_1 = Fault(
     "property",
@@ -425,6 +439,7 @@ JUDGE_SOFTMAX = Judge(
     SOFTMAX_FAULTS,
     {"large numbers": NOT_STABLE, "rows far apart": GLOBAL_SHIFT},
     facts=(SUM_NOT_1,),
+    unsaid=("a batch of one",),
 )
 
 
@@ -503,10 +518,10 @@ LOG_0 = Fault(
 
 
 def _logits_and_targets(*most: int, scale: float = 2.0, n: int = 5) -> Draw:
-    """Draw one image's logits and targets, or those of a batch of 2 to `most` images."""
+    """Draw one image's logits and targets, or those of a batch of up to `most` images."""
 
     def draw(rng: Rng) -> tuple[Array, Array]:
-        batch = [rng.integers(2, largest + 1) for largest in most]
+        batch = [rng.integers(min(2, largest), largest + 1) for largest in most]
         a = rng.normal(0, scale, (*batch, n))
         return a, np.eye(n)[rng.integers(n, size=batch)]
 
@@ -517,10 +532,11 @@ CROSS_ENTROPY_PARTS = {
     "one image": _logits_and_targets(),
     "a batch": _logits_and_targets(4),
     "large numbers": _logits_and_targets(6, scale=2000.0, n=3),
+    "a batch of one": _logits_and_targets(1),
 }
 JUDGE_CROSS_ENTROPY = Judge(
     CROSS_ENTROPY, "cross_entropy(a, y)", _loss, CROSS_ENTROPY_FAULTS,
-    {"large numbers": LOG_0},
+    {"large numbers": LOG_0}, unsaid=("a batch of one",),
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from checks.asking import StudentError, ask
 from checks.check import Part
 from checks.comparison import CLOSE, Array, distance
 from checks.faults import NOTHING_RETURNED, VAGUE, Fault, Sample, asked_why
-from checks.spies import FIRST_VALIDATION, N_VALIDATION, Album, Plan, Step, album_of
+from checks.spies import FIRST_VALIDATION, Album, Plan, Step, album_of
 from checks.verdicts import Exercise, Verdict
 
 MANY = 1000  # entries, more than any training here has
@@ -147,7 +148,7 @@ class Epoch(NamedTuple):
     @property
     def validation(self) -> Array:
         """The numbers of the validation images."""
-        return FIRST_VALIDATION + np.arange(N_VALIDATION)
+        return FIRST_VALIDATION + np.arange(self.plan.n_validation)
 
     def accuracy(self, numbers: Array, n_steps: int) -> Array:
         """Return the accuracy on images after so many steps."""
@@ -339,8 +340,69 @@ def _judge_quantity(
     near = 5e-5 if name == "loss" else ROUNDED
     faults = (*FAULTS[name], *_others(name))
     verdict = exercise.judge(name, samples, faults, near)
-    fault = _smallest(name, epochs[0].plan, retrain, near) if _is_vague(verdict) else None
-    yield verdict.by(fault) if fault else verdict
+    if _is_vague(verdict):
+        fault = _only_first(name, values, epochs, retrain)
+        fault = fault or _smallest(name, epochs[0].plan, retrain, near)
+        verdict = verdict.by(fault) if fault else verdict
+    yield verdict
+
+
+def _only_first(
+    name: str, values: Array, epochs: Sequence[Epoch], retrain: Retrain
+) -> Fault | None:
+    """Say of how many images alone, the first ones of the data, an accuracy is."""
+    if name == "loss" or not retrain:
+        return None
+    plan = epochs[0].plan
+    fits = _numbers_that_fit(name, values, epochs)
+    for seed in (1, 2):
+        if not fits:
+            return None
+        other = plan._replace(album=album_of(7919 + seed))
+        history, steps = retrain(other)
+        values = np.asarray(_entries(history).get(name), dtype=float)
+        fits &= _numbers_that_fit(name, values, epochs_of(other, steps))
+    likely = f"only the first {min(fits)} images are counted, of {len(_images(name, epochs[0]))}."
+    return Fault("property", likely, "Take the accuracy of all images.") if fits else None
+
+
+def _images(name: str, epoch: Epoch) -> Array:
+    return epoch.training if name == "train_accuracy" else epoch.validation
+
+
+def _numbers_that_fit(name: str, values: Array, epochs: Sequence[Epoch]) -> set[int]:
+    """Return of how many first images these may be the accuracies."""
+    return {
+        n
+        for n in range(1, len(_images(name, epochs[0])))
+        if values.shape == (len(epochs),)
+        and all(
+            abs(value - epoch.accuracy(_images(name, epoch)[:n], epoch.n_after)) < ROUNDED
+            for value, epoch in zip(values, epochs, strict=True)
+        )
+    }
+
+
+def judge_another(
+    exercise: Exercise, plan: Plan, retrain: Retrain, words: str = "another training"
+) -> Iterator[Verdict]:
+    """Judge a training of other sizes, after the first one; say only what is wrong."""
+    history, steps = retrain(plan)
+    if len(steps) != plan.n_epochs * -(-plan.n_images // plan.batch_size):
+        return  # which the rules for steps tell
+    waiting: list[Any] = [partial(judge_history, exercise, history, plan, steps, retrain)]
+    while waiting:
+        for item in waiting.pop(0)():
+            if not isinstance(item, Verdict):
+                waiting.append(item)
+            elif not item.passed:
+                yield replace(item, part=f"{item.part}, {words}")
+                return
+
+
+def large_plan(seed: int) -> Plan:
+    """Return a plan of more images than some would take as a sample."""
+    return Plan(1030, 400, 1, 0.05, album_of(seed + 1), n_validation=1010)
 
 
 # What a training was right for, and the next larger one that it is wrong for.

@@ -11,7 +11,7 @@ from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, Array, compared, describe, distance
 from checks.faults import INPUT_CHANGED, RAISED, UNKNOWN, Fault, Sample, find_fault
-from checks.functions import N_SAMPLES, SUM_NOT_1
+from checks.functions import N_SAMPLES, SHORTENED, SUM_NOT_1
 from checks.gradients import PARAMETERS, Network, read_parameters
 from checks.small_networks import (
     BATCH,
@@ -94,8 +94,8 @@ SHARED_SEED = Fault(
 )
 SHARED_PARAMETERS = Fault(
     "shared array",
-    "two parameters are parts of one array, so a step of one changes the other.",
-    "Make an array for each parameter.",
+    "they are parts of one array, so a step of one changes the other.",
+    "Make a new array for each of them in `__init__` and `reset_grad`, held by `self` alone.",
 )
 EQUAL_UNITS = Fault(
     "equal units",
@@ -140,7 +140,7 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
         biases = np.asarray(getattr(network, name))
         if biases.any():
             yield INITIALIZATION.wrong(name, describe(biases), "zeros.", BIASES)
-    yield from _own_arrays(network)
+    yield from _own_arrays(network, _built(MLP, seed))
     yield from _seeds(MLP, read_parameters(network), seed)
     for name in PARAMETERS:
         yield from _starting_gradient(network, name)
@@ -148,12 +148,16 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
     yield partial(_dtypes, MLP)
 
 
-def _own_arrays(network: Network) -> Iterator[Verdict]:
-    """See that no two parameters share numbers."""
-    for one, other in combinations(PARAMETERS, 2):
-        if np.shares_memory(np.asarray(getattr(network, one)), np.asarray(getattr(network, other))):
+def _own_arrays(*networks: Network) -> Iterator[Verdict]:
+    """See that no two parameters or gradients share numbers, also of two networks."""
+    names = (*PARAMETERS, *(f"{name}_grad" for name in PARAMETERS))
+    arrays = [(n, np.asarray(getattr(network, n, None))) for network in networks for n in names]
+    for (one, a), (other, b) in combinations(arrays, 2):
+        if np.shares_memory(a, b):
             told = "the same numbers in memory.", "an array of its own for each."
-            yield INITIALIZATION.wrong(f"{one} and {other}", *told, SHARED_PARAMETERS)
+            where = f"{one} and {other}" if one != other else f"{one} of two networks"
+            yield INITIALIZATION.wrong(where, *told, SHARED_PARAMETERS)
+            return
 
 
 def _starting_gradient(network: Network, name: str) -> Iterator[Verdict]:
@@ -282,12 +286,12 @@ def _seeds(
         yield INITIALIZATION.wrong(
             "W1 and W2", "the same numbers in both.", "different ones.", SHARED_SEED
         )
-    again, other = (read_parameters(_built(make, s))["W1"] for s in (seed, seed + 1))
-    if not np.array_equal(again, drawn["W1"]):
+    again, other = (read_parameters(_built(make, s)) for s in (seed, seed + 1))
+    if not all(np.array_equal(again[name], drawn[name]) for name in PARAMETERS):
         yield INITIALIZATION.wrong(
             "seed", "different weights for the same seed.", "the same weights.", UNSEEDED
         )
-    elif np.array_equal(other, drawn["W1"]):
+    elif any(np.array_equal(other[name], drawn[name]) for name in ("W1", "W2")):
         yield INITIALIZATION.wrong(
             "seed", "the same weights for different seeds.", "different weights.", SEED_IGNORED
         )
@@ -307,9 +311,9 @@ def _generators(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
     """See that a generator may stand in the place of a seed."""
     call = "MLP(4, 3, 2, seed=np.random.default_rng(1))"
     try:
-        one, two = (
-            read_parameters(ask(call, make, 4, 3, 2, seed=np.random.default_rng(1 + seed)))["W1"]
-            for _ in range(2)
+        one, two, other = (
+            read_parameters(ask(call, make, 4, 3, 2, seed=np.random.default_rng(each)))["W1"]
+            for each in (1 + seed, 1 + seed, 2 + seed)
         )
     except StudentError as error:
         yield INITIALIZATION.error(error, NO_GENERATOR)
@@ -317,6 +321,9 @@ def _generators(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
     if not np.array_equal(one, two):
         found = "different weights from equal generators."
         yield INITIALIZATION.wrong("seed", found, "the same weights.", UNSEEDED)
+    elif np.array_equal(one, other):
+        found = "the same weights from different generators."
+        yield INITIALIZATION.wrong("seed", found, "different weights.", NO_GENERATOR)
 
 
 # forward
@@ -398,9 +405,13 @@ def _forward_part(
     if part != LARGE or not verdict.passed:
         yield verdict.by(fault) if fault else verdict
     if verdict.passed:
-        for sample, _, network in found:
+        for sample, given, network in found:
             yield from _gradients_left(network, sample.inputs[0])
-            yield from _kept(network, part, layers(*sample.inputs[:2]))
+            wanted = layers(*sample.inputs[:2])
+            own_x = {"x": given} if hasattr(network, "x") else {}  # it comes with the course
+            yield from _kept(network, part, wanted | own_x)
+            yield from _narrowed(part, sample)
+            yield from _with_other_weights(network, sample)
 
 
 def _first_wrong(
@@ -447,6 +458,34 @@ def _gradients_left(network: Network, parameters: Mapping[str, Array]) -> Iterat
             told = describe(found), describe(values)
             yield FORWARD.wrong(f"{name}_grad, after forward(x)", *told, GRADIENTS_CHANGED)
             return
+
+
+def _narrowed(part: str, sample: Sample) -> Iterator[Verdict]:
+    """See that the network's 64-bit numbers are not cut."""
+    if sample.found.dtype.itemsize < 8:
+        yield FORWARD.wrong(part, f"{sample.found.dtype} numbers.", "float64.", SHORTENED)
+
+
+STALE = Fault(
+    "stale",
+    "with other weights, the same x gives the same result as before: something of it is kept.",
+    "Compute everything anew in each call, from the weights as they are then.",
+)
+
+
+def _with_other_weights(network: Network, sample: Sample) -> Iterator[Verdict]:
+    """See that a second pass of the same x, after a step, is one of the new weights."""
+    parameters = {name: 0.5 * values for name, values in sample.inputs[0].items()}
+    for name, values in parameters.items():
+        setattr(network, name, values)
+    part, x = "forward(x), after a step", sample.inputs[1]
+    found, wanted = (
+        FORWARD.numbers(part, ask(part, network.forward, x.copy())),
+        _forward(parameters, x),
+    )
+    if not distance(found, wanted) < CLOSE:
+        fault = STALE if distance(found, sample.found) < CLOSE else UNKNOWN
+        yield FORWARD.wrong(part, *compared(found, wanted), fault)
 
 
 def _kept(network: Network, part: str, wanted: Mapping[str, Array]) -> Iterator[Verdict]:
@@ -621,11 +660,12 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
     sizes = random_sizes(seed)
     yield partial(_reset_part, MLP, sizes, seed)
     samples: dict[str, list[Sample]] = {name: [] for name in PARAMETERS}
-    for number, lr in enumerate((0.3, 0.07)):
+    left = True
+    for number, rates in enumerate(((0.3, 1.7), (0.07, 0.02))):
         network = random_network(UPDATE_PARAMS, MLP, sizes, seed + number)
         before, rng = random_parameters(sizes, seed + number), np.random.default_rng([seed, number])
         last = {name: np.zeros_like(values) for name, values in before.items()}
-        for _ in range(2):  # the second step starts where the first one ended
+        for lr in rates:  # the second step starts where the first one ended
             gradients = _set_random_gradients(network, before, rng)
             right_forward(network, np.ones((BATCH, sizes[0])))
             ask(f"update_params({lr})", network.update_params, lr)
@@ -636,9 +676,23 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
                 samples[name].append(Sample(found, before[name] + step, inputs))
                 last[name] = step
             before = read_parameters(network)
+            left = left and all(
+                np.array_equal(np.asarray(getattr(network, f"{name}_grad", None)), gradients[name])
+                for name in PARAMETERS
+            )
     for name in PARAMETERS:
         faults = (*STEPS, _other_length(samples[name][0]))
         yield UPDATE_PARAMS.judge(name, samples[name], faults, close=1e-9, facts=STEP_FACTS)
+    if not left:
+        told = "other gradients than before.", "the same ones."
+        yield UPDATE_PARAMS.wrong("gradients, after update_params", *told, STEP_CHANGES_GRADIENTS)
+
+
+STEP_CHANGES_GRADIENTS = Fault(
+    "gradients changed",
+    "update_params changes the gradients, too, which only reset_grad and update_grad do.",
+    "Subtract `lr * self.W1_grad` as it is: no `*=` on the gradient, and no reset.",
+)
 
 
 def _other_length(sample: Sample) -> Fault:

@@ -5,6 +5,7 @@ in what order. Spies are plain objects that can be sent to another process and b
 checks read of them is `notes`.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -78,11 +79,20 @@ class Album:
 
 
 class Diverging(Album):
-    """An album of which every spy says NaN from the first step on, as after far too long a step."""
+    """An album whose losses are NaN or infinite from the first step on, as after far too long a step."""
+
+    def __init__(self, seed: int, loss: float) -> None:
+        super().__init__(seed)
+        self._diverged = loss
 
     def probabilities(self, numbers: ArrayLike, n_steps: int = 0) -> Array:
         """Return what a spy says (B, 10) of images after so many steps of training."""
-        return super().probabilities(numbers, n_steps) * (np.nan if n_steps else 1)
+        rows = super().probabilities(numbers, n_steps)
+        if n_steps and np.isnan(self._diverged):
+            rows[:] = np.nan
+        elif n_steps:
+            rows[np.arange(len(rows)), self.labels[np.asarray(numbers) % SCALE]] = 0
+        return rows
 
 
 def pixels_of(numbers: Array) -> Array:
@@ -248,10 +258,11 @@ class Plan(NamedTuple):
     n_epochs: int
     rate: float
     album: Album
+    n_validation: int = N_VALIDATION
 
     def data(self) -> tuple[LabelledImages, LabelledImages]:
         """Return training and validation data, each made anew."""
-        validation = self.album.images(FIRST_VALIDATION, N_VALIDATION)
+        validation = self.album.images(FIRST_VALIDATION, self.n_validation)
         return self.album.images(0, self.n_images), validation
 
 
@@ -263,10 +274,10 @@ DATA_CHANGED = Fault(
 
 
 def untouched(
-    exercise: Exercise, plan: Plan, given: tuple[LabelledImages, LabelledImages]
+    exercise: Exercise, given: Sequence[LabelledImages], as_made: Sequence[LabelledImages]
 ) -> Iterator[Verdict]:
-    """See that a training leaves the data as they were."""
-    pairs = zip((*given[0], *given[1]), (*plan.data()[0], *plan.data()[1]), strict=True)
+    """See that images and labels are left as they were."""
+    pairs = zip(itertools.chain(*given), itertools.chain(*as_made), strict=True)
     if not all(np.array_equal(now, before) for now, before in pairs):
         found = "images or labels in another order, or with other values."
         yield exercise.wrong("data, afterwards", found, "as they were.", DATA_CHANGED)
@@ -754,8 +765,13 @@ def judge_many_epochs(
 
 GOES_ON = Fault(
     "divergence unnoticed",
-    "the training goes on though its loss is NaN.",
+    "the training goes on though its loss is NaN or infinite.",
     "Call `stop_if_diverged` with the loss and the learning rate.",
+)
+OTHER_ERROR = Fault(
+    "another error",
+    "when the loss is NaN or infinite, another error comes before the DivergenceError.",
+    "Call `stop_if_diverged` with the loss as soon as it is known, and raise no error of your own.",
 )
 
 
@@ -778,16 +794,18 @@ def judge_seed(
 
 
 def judge_stopping(exercise: Exercise, train: Callable[[Album], object], seed: int) -> Verdict:
-    """Judge whether a training ends with a DivergenceError when its loss has become NaN."""
-    found, fault = "no error.", GOES_ON
-    try:
-        train(Diverging(seed))
-    except StudentError as error:
-        if type(error.error).__name__ == "DivergenceError":
-            return exercise.right("divergence")
-        found, fault = f"{error}.", UNKNOWN
-    wanted = "a DivergenceError, as `stop_if_diverged` raises it."
-    return exercise.wrong("divergence", found, wanted, fault)
+    """Judge whether a training ends with a DivergenceError when its loss is NaN, or infinite."""
+    for loss in (np.nan, np.inf):
+        found, fault = f"no error when the loss has become {loss}.", GOES_ON
+        try:
+            train(Diverging(seed, loss))
+        except StudentError as error:
+            if type(error.error).__name__ == "DivergenceError":
+                continue
+            found, fault = f"{error}.", OTHER_ERROR
+        wanted = "a DivergenceError, as `stop_if_diverged` raises it."
+        return exercise.wrong("divergence", found, wanted, fault)
+    return exercise.right("divergence")
 
 
 def judge_steps(

@@ -98,10 +98,13 @@ def _probabilities(*batch: int, n: int = 5) -> Draw:
     return draw
 
 
-DELTA_2_PARTS = {"one image": _probabilities(), "a batch": _probabilities(3)}
+DELTA_2_PARTS = {
+    "one image": _probabilities(), "a batch": _probabilities(3), "a batch of one": _probabilities(1)
+}  # fmt: skip
 JUDGE_DELTA_2 = Judge(
-    DELTA_2, "cross_entropy_derivative(y_hat, y)", _by_nudging_logits, DELTA_2_FAULTS
-)
+    DELTA_2, "cross_entropy_derivative(y_hat, y)", _by_nudging_logits, DELTA_2_FAULTS,
+    unsaid=("a batch of one",),
+)  # fmt: skip
 
 
 @check(DELTA_2, stand_ins={"cross_entropy_derivative": right_delta_2})
@@ -140,10 +143,13 @@ def _values(*shape: int) -> Draw:
     return draw
 
 
-SLOPE_PARTS = {"a row": _values(7), "a batch": _values(3, 4)}
+SLOPE_PARTS = {
+    "a row": _values(7), "a batch": _values(3, 4), "three axes": _values(1, 3, 2)
+}  # fmt: skip
 JUDGE_SLOPE = Judge(
-    SLOPE, "sigmoid_derivative(z)", lambda z: expit(logit(z)) * expit(-logit(z)), SLOPE_FAULTS
-)
+    SLOPE, "sigmoid_derivative(z)", lambda z: expit(logit(z)) * expit(-logit(z)), SLOPE_FAULTS,
+    unsaid=("three axes",),
+)  # fmt: skip
 
 
 @check(SLOPE, stand_ins={"sigmoid_derivative": lambda z: elementwise_grad(logistic)(logit(z))})
@@ -179,18 +185,21 @@ WEIGHTS_FAULTS = (
 )  # fmt: skip
 
 
-def _layer(*batch: int) -> Draw:
+def _layer(*batch: int, n_outputs: int = 3) -> Draw:
     def draw(rng: Rng) -> tuple[Array, Array]:
         (n_images,) = batch or rng.permutation([2, 4, 6])[:1]
-        return rng.normal(0, 1, (n_images, 3)), rng.normal(0, 1, (n_images, 5))
+        return rng.normal(0, 1, (n_images, n_outputs)), rng.normal(0, 1, (n_images, 5))
 
     return draw
 
 
-WEIGHTS_PARTS = {"a batch": _layer(), "a batch of one": _layer(1)}
+WEIGHTS_PARTS = {
+    "a batch": _layer(), "a batch of one": _layer(1), "one output": _layer(n_outputs=1)
+}  # fmt: skip
 JUDGE_WEIGHTS = Judge(
-    WEIGHTS, "weight_gradient(delta, inputs)", _by_nudging_weights, WEIGHTS_FAULTS
-)
+    WEIGHTS, "weight_gradient(delta, inputs)", _by_nudging_weights, WEIGHTS_FAULTS,
+    unsaid=("one output",),
+)  # fmt: skip
 
 
 @check(WEIGHTS, stand_ins={"weight_gradient": right_weight_gradient})
@@ -243,8 +252,13 @@ def _hidden(n_images: int, n_outputs: int) -> Draw:
 
 
 # Square weights let a W2 that is the wrong way round through, so that its numbers show it.
-DELTA_1_PARTS = {"square weights": _hidden(4, 5), "a batch": _hidden(4, 3)}
-JUDGE_DELTA_1 = Judge(DELTA_1, "hidden_delta(delta2, W2, z1)", _by_nudging_a1, DELTA_1_FAULTS)
+DELTA_1_PARTS = {
+    "square weights": _hidden(4, 5), "a batch": _hidden(4, 3), "a batch of one": _hidden(1, 3)
+}  # fmt: skip
+JUDGE_DELTA_1 = Judge(
+    DELTA_1, "hidden_delta(delta2, W2, z1)", _by_nudging_a1, DELTA_1_FAULTS,
+    unsaid=("a batch of one",),
+)  # fmt: skip
 
 
 @check(DELTA_1, stand_ins={"hidden_delta": right_hidden_delta})

@@ -1,6 +1,6 @@
 """The checks of training and testing the hand-written network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,9 @@ from checks.history import (
     MEANS_OF_BATCHES,
     PERCENTAGE_FAULTS,
     ROUNDED,
+    judge_another,
     judge_history,
+    large_plan,
     percent_right,
     with_example,
 )
@@ -85,16 +87,20 @@ ONE_HOT_FAULTS = (
 )  # fmt: skip
 
 
-def _labels(n_classes: int) -> Draw:
-    """Draw eight labels without the largest class, and the number of classes."""
+def _labels(n_classes: int, n: int = 8) -> Draw:
+    """Draw labels without the largest class, and the number of classes."""
 
     def draw(rng: np.random.Generator) -> tuple[Array, int]:
-        return rng.permutation(np.append(rng.integers(1, n_classes - 1, 6), [1, 3])), n_classes
+        labels = np.append(rng.integers(1, n_classes - 1, 6), [1, 3])
+        return rng.permutation(labels)[:n], n_classes
 
     return draw
 
 
-ONE_HOT_PARTS = {"ten classes": _labels(10), "six classes": _labels(6), "seven classes": _labels(7)}
+ONE_HOT_PARTS = {
+    "ten classes": _labels(10), "six classes": _labels(6), "seven classes": _labels(7),
+    "twelve classes": _labels(12), "one label": _labels(10, n=1),
+}  # fmt: skip
 NOT_ONE_1 = Fault(
     "property",
     "a row holds other numbers than a single 1 and zeros.",
@@ -109,7 +115,7 @@ OTHER_COLUMNS = Fault(
 )
 JUDGE_ONE_HOT = Judge(
     ONE_HOT, "one_hot_encode(labels, n_classes)", _one_hot, ONE_HOT_FAULTS,
-    facts=(NOT_ONE_1, OTHER_COLUMNS),
+    facts=(NOT_ONE_1, OTHER_COLUMNS), unsaid=("twelve classes", "one label"),
 )  # fmt: skip
 
 
@@ -148,9 +154,14 @@ ACCURACY_PARTS = {
     "some right": _equal_labels(None, 0.55),
     "all right": _equal_labels(None, 1),
     "none right": _equal_labels(None, 0),
-    "many labels": _equal_labels(1000, 0.6),
+    "many labels": _equal_labels(1237, 0.6),
+    "one label, right": _equal_labels(1, 1),
+    "one label, wrong": _equal_labels(1, 0),
 }
-JUDGE_ACCURACY = Judge(ACCURACY, "accuracy(predicted, true)", percent_right, ACCURACY_FAULTS)
+JUDGE_ACCURACY = Judge(
+    ACCURACY, "accuracy(predicted, true)", percent_right, ACCURACY_FAULTS,
+    unsaid=("one label, right", "one label, wrong"),
+)  # fmt: skip
 
 
 @check(ACCURACY, stand_ins={"accuracy": right_accuracy})
@@ -160,7 +171,9 @@ def check_accuracy(accuracy: Callable[..., float], *, seed: int = 0) -> Iterator
 
 
 TRAINS = Fault(
-    "trains", "a step of training is taken on the test images.", "Call forward, nothing else."
+    "trains",
+    "something besides forward is called or changed, as in training.",
+    "Call forward, nothing else.",
 )
 
 
@@ -174,17 +187,30 @@ def check_test_network(
     # Many images, so that batches of a fixed size and images left out show.
     sizes = ((100, 1037), (FIRST_VALIDATION, 423)) if asked_why() else ((100, 401 + seed % 9),)
     for first, n in sizes:
-        spy, (images, labels) = SpyNetwork(album), album.images(first, n)
-        spy.forward(album.images(first + n, n)[0])  # what it keeps of others is of no use
-        spy.notes.clear()
-        value = ask("test_network(network, images, labels)", test_network, spy, images, labels)
-        if any(note.call != "forward" for note in spy.notes):
-            yield TEST_NETWORK.wrong("images", "the network was trained.", "a test only.", TRAINS)
-        require_all_seen(TEST_NETWORK, spy.notes, n)
-        samples.append(percentage(album, value, first, n))
+        samples.append((yield from _tested(test_network, album, first, n)))
     facts = MEANS_OF_BATCHES
     verdict = TEST_NETWORK.judge("images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=facts)
     yield with_example(verdict, lambda *data: test_network(SpyNetwork(album), *data), album)
+    one = yield from _tested(test_network, album, 50, 1)
+    verdict = TEST_NETWORK.judge("one image", [one], PERCENTAGE_FAULTS, ROUNDED)
+    if not verdict.passed:
+        yield verdict
+
+
+def _tested(
+    test_network: Callable[..., float], album: Album, first: int, n: int
+) -> Generator[Verdict, None, Sample]:
+    """Return what a test of some images gave, and see that it is a test only."""
+    spy, data = SpyNetwork(album), album.images(first, n)
+    spy.forward(album.images(first + n, n)[0])  # what it keeps of others is of no use
+    spy.notes.clear()
+    value = ask("test_network(network, images, labels)", test_network, spy, *data)
+    spy.look()
+    if any(note.call != "forward" for note in spy.notes):
+        yield TEST_NETWORK.wrong("images", "the network is changed.", "a test only.", TRAINS)
+    require_all_seen(TEST_NETWORK, spy.notes, n)
+    yield from untouched(TEST_NETWORK, [data], [album.images(first, n)])
+    return percentage(album, value, first, n)
 
 
 def percentage(album: Album, found: Any, first: int, n: int) -> Sample:
@@ -223,13 +249,14 @@ def check_train_network(
     given = plan.data()
     spy, history = _train(train_network, plan, seed, *given)
     steps = steps_of(spy.notes)
-    yield from untouched(TRAIN_NETWORK, plan, given)
+    yield from untouched(TRAIN_NETWORK, given, plan.data())
     yield from judge_steps(TRAIN_NETWORK, spy.notes, steps, plan)
     retrain = partial(_retrain, train_network, seed)
     yield partial(judge_history, TRAIN_NETWORK, history, plan, steps, retrain)
     again = partial(_steps_again, train_network)
     yield partial(judge_seed, TRAIN_NETWORK, partial(again, plan=plan), seed, UNSEEDED)
     yield partial(judge_many_epochs, TRAIN_NETWORK, partial(again, seed), plan)
+    yield partial(judge_another, TRAIN_NETWORK, large_plan(seed), retrain)
     yield judge_stopping(TRAIN_NETWORK, partial(_diverge, train_network, plan, seed), seed)
 
 
