@@ -9,7 +9,8 @@ from checks.asking import Halt, StudentError, ask
 from checks.check import check
 from checks.comparison import CLOSE, EXACT, Array, closeness, describe, distance
 from checks.detective import Graph, Observation, explain
-from checks.faults import UNKNOWN, Fault, asked_why
+from checks.facts import relation
+from checks.faults import UNKNOWN, Fault, Sample, asked_why
 from checks.gradients import PARAMETERS, Gradients, Network, read_parameters
 from checks.small_networks import (
     BATCH,
@@ -235,10 +236,14 @@ def _explain(
     if not asked_why():
         return {}
     rough = [name for name in wrong if differences[name] > 1e-5]
-    rounded: dict[str, tuple[Fault, ...]] = {
-        name: (FLOAT32,) for name in wrong if name not in rough
-    }
-    return rounded | (explain(rough, observations) if rough else {})
+    simple: dict[str, tuple[Fault, ...]] = {name: (FLOAT32,) for name in wrong if name not in rough}
+    for name in rough:
+        pairs = [(seen.found[name], seen.true[name]) for seen in observations]
+        if all(f.shape != t.shape and distance(f.ravel(), t.ravel()) < CLOSE for f, t in pairs):
+            samples = [Sample(*pair, ()) for pair in pairs]
+            simple[name] = (relation(samples) or UNKNOWN,)
+    rest = [name for name in rough if name not in simple]
+    return simple | (explain(rest, observations) if rest else {})
 
 
 def _error_verdict(make: Callable[..., Network], seed: int, error: StudentError) -> Verdict:

@@ -4,7 +4,7 @@ import contextlib
 import math
 import weakref
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -467,7 +467,10 @@ class SpyNet(nn.Module, Spy):
         same = as_given(x.detach().cpu().numpy())
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, as_given=same))
         n_steps = sum(note.call == "step" for note in self.notes)
-        return logits_of(self.album, numbers, n_steps).to(x.device) + STEEP * (self.weight - START)
+        logits = logits_of(self.album, numbers, n_steps).to(x.device)
+        # A layer that gives back what it gets, in 32 bits; in fewer, digits are lost.
+        logits = functional.linear(logits, torch.eye(DIGITS, device=x.device))
+        return logits + STEEP * (self.weight - START)
 
     @property
     def is_changed(self) -> bool:
@@ -528,6 +531,8 @@ class SpyLoss(Spy):
                 state = "logarithms"
         numbers = labels.argmax(dim=-1) if labels.ndim == 2 and not swapped else labels
         targets = () if swapped else tuple(int(n) for n in numbers.detach().cpu().flatten())
+        if labels.ndim == 2 and not swapped:
+            state = "one-hot"
         self.notes.append(Note("criterion", labels=targets, state=state))
         loss = functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
         return self._marked(loss) if loss.requires_grad else loss
@@ -552,11 +557,19 @@ class SpyOptimizer(torch.optim.Optimizer, Spy):
 
     register_step_post_hook = None  # type: ignore[assignment]  # no hooks, so no threads are tried
 
-    def __init__(self, network: SpyNet) -> None:
-        self.param_groups = [{"params": [network.weight], "lr": RATE, **SETTINGS}]
-        self.weight, self.notes = network.weight, network.notes
-        self.state = defaultdict(dict, {network.weight: {"momentum_buffer": None}})
+    def __init__(self, params: Iterable[Tensor], lr: float = RATE, **settings: Any) -> None:
+        (self.weight,) = params
+        self.param_groups = [{"params": [self.weight], "lr": lr, **SETTINGS, **settings}]
+        self.state = defaultdict(dict, {self.weight: {"momentum_buffer": None}})
+        self.notes: list[Note] | None = None  # without them it is another one, made by the student
         self.gradients: list[list[float] | None] = []
+
+    @classmethod
+    def of(cls, network: SpyNet) -> "SpyOptimizer":
+        """Return one that takes its notes where the network does."""
+        optimizer = cls([network.weight])
+        optimizer.notes = network.notes
+        return optimizer
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__
@@ -575,6 +588,9 @@ class SpyOptimizer(torch.optim.Optimizer, Spy):
         """Note the gradient; `closure` may compute it first."""
         loss = closure() if closure else None
         gradient = self.weight.grad
+        if self.notes is None:
+            self.weight.data += 1  # which tells that it was at work
+            return loss
         self.gradients.append(None if gradient is None else gradient.detach().cpu().tolist())
         self.notes.append(Note("step", rate=float(self.param_groups[0]["lr"])))
         return loss
@@ -592,6 +608,11 @@ SOFTMAX_FIRST = Fault(
 )
 SWAPPED = Fault(
     "arguments swapped", "logits and labels are swapped.", "The order is criterion(logits, labels)."
+)
+ONE_HOT_TARGETS = Fault(
+    "one-hot targets",
+    "the criterion is given rows of numbers in place of labels, which not every criterion takes.",
+    "Pass the labels on as they come.",
 )
 UNSEEDED = Fault(
     "unseeded",
@@ -693,7 +714,7 @@ def _train(
 ) -> tuple[SpyNet, SpyOptimizer, SpyLoss, Any]:
     train, validation = data or plan.data()
     network = SpyNet(plan.album).eval()  # a loop that forgets train() is seen at once
-    optimizer, criterion = SpyOptimizer(network), SpyLoss(network.notes)
+    optimizer, criterion = SpyOptimizer.of(network), SpyLoss(network.notes)
     with quiet():
         history = ask(
             "trainNN(network, optimizer, epochs, criterion, …)",
@@ -795,6 +816,8 @@ def _loss_input(notes: Sequence[Note]) -> Finding | None:
     if states & {"probabilities", "logarithms"}:
         found = "rows that were through softmax already."
         return Finding(found, "the logits of the network.", SOFTMAX_FIRST)
+    if "one-hot" in states:
+        return Finding("a row of targets for each image.", "the labels (B,).", ONE_HOT_TARGETS)
     return None
 
 

@@ -28,10 +28,7 @@ from checks.edits import (
     Operator,
     Scope,
     at_site,
-    constants,
-    fixed,
     missing,
-    names,
     put,
     scope_of,
     sites,
@@ -434,15 +431,13 @@ def _by_operators(
 def _changed(
     function: ast.FunctionDef, scope: Scope, operator: Operator, lines: Sequence[int] = ()
 ) -> Iterator[Candidate]:
-    spared, beside = _given(function), _names_beside(function)
+    spared, beside = _given(function) | _limits(function), _names_beside(function)
     for site in list(sites(function)):
         parent, name, _ = site
         node = at_site(site)
         line = getattr(node, "lineno", getattr(parent, "lineno", function.lineno))
         if id(node) in spared or (name == "func" and operator is missing):
             continue
-        if operator in (names, constants, fixed, missing) and _is_order(parent):
-            continue  # another limit may hold always, or never, and be right by chance
         if operator is too_much and isinstance(parent, ast.Expr):
             continue  # leaving out whole lines comes later
         if lines and line not in lines:
@@ -463,9 +458,19 @@ def _changed(
                 put(site, node)
 
 
-def _is_order(node: ast.AST) -> bool:
+def _limits(function: ast.FunctionDef) -> set[int]:
+    """Return the nodes on both sides of `<` and the like.
+
+    With another limit a comparison may hold always, or never, and be right by chance.
+    """
     orders = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-    return isinstance(node, ast.Compare) and any(isinstance(op, orders) for op in node.ops)
+    return {
+        id(node)
+        for each in ast.walk(function)
+        if isinstance(each, ast.Compare) and any(isinstance(op, orders) for op in each.ops)
+        for side in (each.left, *each.comparators)
+        for node in ast.walk(side)
+    }
 
 
 def _names_beside(function: ast.FunctionDef) -> dict[int, set[str]]:

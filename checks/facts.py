@@ -12,14 +12,28 @@ from checks.faults import Fault, Sample
 from checks.special import expit
 
 
-def nearly(difference: float) -> Fault | None:
+def nearly(samples: Sequence[Sample], difference: float) -> Fault | None:
     """Return the fault of a result that is right but for its last digits, or None."""
+    if difference < 0.01 and all(_has_16_bits(s.found) > _has_16_bits(s.wanted) for s in samples):
+        likely = (
+            "all numbers are right up to rounding, and rounded to as few digits as 16 bits hold."
+        )
+        return Fault("property", likely, "Compute in the type of the arguments: no smaller one.")
     if not difference < CLOSE:
         return None
     words = "something small is added, or digits are lost."
     likely = f"all is right up to {difference:.0e} of its size: {words}"
     step = "Look for a small number such as 1e-8, a bound, or a type of fewer digits."
     return Fault("property", likely, step)
+
+
+def _has_16_bits(values: Array) -> bool:
+    """Whether numbers could be of one of the two types of 16 bits, whose digits fewer bits hold."""
+    single = np.ascontiguousarray(values, np.float32)
+    same = np.array_equal(single, values)
+    with np.errstate(over="ignore"):
+        half = np.array_equal(single.astype(np.float16), single)
+    return bool(same and (half or not (single.view(np.uint32) & 0xFFFF).any()))
 
 
 BY_HAND = "Take one of the wrong numbers, work it out on paper, and compare each line."

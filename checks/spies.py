@@ -461,8 +461,9 @@ OTHER_DIGITS = Fault(
 STORIES = {
     "none": Finding("a step without a new gradient.", OWN_GRADIENT, Fault(
         "updated twice",
-        "a step is taken though no gradient was computed since the step before.",
-        "Take one step for each batch, after its gradient was computed.",
+        "the parameters change though no gradient was computed since the step before: by another "
+        "step, or because they are set by hand.",
+        "Take one step for each batch, after its gradient was computed, and change no parameters.",
     )),
     "reset": Finding("a gradient that was reset before its step.", OWN_GRADIENT, Fault(
         "reset too late",

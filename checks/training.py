@@ -97,9 +97,24 @@ def _labels(n_classes: int, n: int = 8) -> Draw:
     return draw
 
 
+def _many_labels(dtype: type[np.integer]) -> Draw:
+    """Draw more labels than 8 bits can count."""
+    return lambda rng: (rng.integers(10, size=400, dtype=dtype), 10)
+
+
+SMALL_TYPE = Fault(
+    "property",
+    "many labels of 64 bits are right, and those of 8 bits are not: something is computed in the "
+    "labels' own type, which ends at 255.",
+    "Make larger numbers of them first: labels.astype(int).",
+    lambda found, labels, n_classes: labels.dtype == np.uint8,  # parts of 64 bits come before
+)
+
+
 ONE_HOT_PARTS = {
     "ten classes": _labels(10), "six classes": _labels(6), "seven classes": _labels(7),
     "twelve classes": _labels(12), "one label": _labels(10, n=1),
+    "many labels": _many_labels(np.int64), "8-bit labels": _many_labels(np.uint8),
 }  # fmt: skip
 NOT_ONE_1 = Fault(
     "property",
@@ -115,7 +130,8 @@ OTHER_COLUMNS = Fault(
 )
 JUDGE_ONE_HOT = Judge(
     ONE_HOT, "one_hot_encode(labels, n_classes)", _one_hot, ONE_HOT_FAULTS,
-    facts=(NOT_ONE_1, OTHER_COLUMNS), unsaid=("twelve classes", "one label"),
+    facts=(SMALL_TYPE, NOT_ONE_1, OTHER_COLUMNS),
+    unsaid=("twelve classes", "one label", "many labels", "8-bit labels"),
 )  # fmt: skip
 
 

@@ -250,7 +250,7 @@ class Exercise:
             found, wanted = "another result.", "the right one."
             return replace(self.wrong(part, found, wanted), off=off(samples))
         known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
-        fault = known or general_fact(samples) or nearly(worst) or UNKNOWN
+        fault = known or general_fact(samples) or nearly(samples, worst) or UNKNOWN
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, fault, closeness(worst))
