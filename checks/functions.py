@@ -93,7 +93,9 @@ class Judge:
         verdict = self._verdict(name, samples)
         if verdict.cause in (UNKNOWN.key, "property") and asked_why():
             probe = Probe(function, self, samples)
-            fault = probe.mixed() or (probe.blind() if verdict.cause == UNKNOWN.key else None)
+            fault = probe.mixed() or (
+                probe.blind() or probe.smallest() if verdict.cause == UNKNOWN.key else None
+            )
             verdict = verdict.by(fault) if fault else verdict
         verdict = (self._type_verdict(name, samples) if verdict.passed else None) or verdict
         if not (verdict.passed and name in self.unsaid):
@@ -154,6 +156,21 @@ class Probe:
             return None
         return ROWS_MIXED if self.samples[0].wanted.ndim > 1 else NUMBERS_MIXED
 
+    def smallest(self) -> Fault | None:
+        """Show the smallest example that goes wrong, of rounded numbers, if one is small."""
+        inputs = self.samples[0].inputs
+        arrays = [value for value in inputs if np.ndim(value)]
+        if len({len(value) for value in arrays}) != 1:
+            return None
+        for n in range(1, 5):
+            for start in range(min(20, len(arrays[0]) - n + 1)):
+                small = [v[start : start + n].round(1) if np.ndim(v) else v for v in inputs]
+                found, wanted = self._again(small)
+                few = max(map(np.size, (*small, found, wanted))) <= 4
+                if few and not distance(found, wanted) < CLOSE:
+                    return _example(self.judge, small, found, wanted)
+        return None
+
     def _again(self, inputs: list[Any]) -> tuple[Array, Array]:
         """Return what the function makes of other inputs, and what is right."""
         try:
@@ -185,6 +202,20 @@ class Probe:
             return False
         before = np.asarray(sample.found)[1:]
         return distance(wanted[1:], sample.wanted[1:]) < EXACT < distance(found[1:], before)
+
+
+def _example(judge: Judge, inputs: list[Any], found: Array, wanted: Array) -> Fault:
+    names = judge.call.partition("(")[2].rstrip(")").split(", ")
+    told = " and ".join(
+        f"{name} = {_short(value)}" for name, value in zip(names, inputs, strict=False)
+    )
+    likely = f"a small example: with {told}, the result is {_short(found)}, not {_short(wanted)}."
+    return Fault("property", likely, "Work this out on paper, and compare each line.")
+
+
+def _short(value: Any) -> str:
+    numbers = {"float_kind": "{:.4g}".format}
+    return np.array2string(np.asarray(value), separator=", ", formatter=numbers).replace("\n", "")
 
 
 def _copied(value: Any) -> Any:

@@ -351,7 +351,7 @@ def _only_first(
     name: str, values: Array, epochs: Sequence[Epoch], retrain: Retrain
 ) -> Fault | None:
     """Say of how many images alone, the first ones of the data, an accuracy is."""
-    if name == "loss" or not retrain:
+    if name == "loss":
         return None
     plan = epochs[0].plan
     fits = _numbers_that_fit(name, values, epochs)

@@ -79,7 +79,7 @@ class Album:
 
 
 class Diverging(Album):
-    """An album whose losses are NaN or infinite from the first step on, as after far too long a step."""
+    """An album whose losses are NaN or infinite from the first step on: it was far too long."""
 
     def __init__(self, seed: int, loss: float) -> None:
         super().__init__(seed)
