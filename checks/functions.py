@@ -214,8 +214,10 @@ def _example(judge: Judge, inputs: list[Any], found: Array, wanted: Array) -> Fa
 
 
 def _short(value: Any) -> str:
-    numbers = {"float_kind": "{:.4g}".format}
-    return np.array2string(np.asarray(value), separator=", ", formatter=numbers).replace("\n", "")
+    text = np.array2string(
+        np.asarray(value), separator=", ", formatter={"float_kind": lambda x: f"{x:.4g}"}
+    )
+    return text.replace("\n", "")
 
 
 def _copied(value: Any) -> Any:
