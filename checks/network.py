@@ -251,8 +251,9 @@ def _spread(name: str, weights: Array) -> Verdict:
 def _spread_fault(weights: Array) -> Fault | None:
     """Return what is wrong with a distribution, by six standard errors."""
     spread, error = weights.std(), 6 / (2 * weights.size) ** 0.5
-    if spread and len(np.unique(weights)) < 0.9 * weights.size:  # a few are equal by rounding
-        return EQUAL_UNITS
+    values, counts = np.unique(weights, return_counts=True)
+    if spread and len(values) < 0.9 * weights.size:  # a few are equal by rounding
+        return CUT_OFF if counts[1:-1].max(initial=0) <= 2 else EQUAL_UNITS
     if spread and ((weights - weights.mean()) ** 4).mean() < 2.3 * spread**4:  # a Gaussian's: 3
         return NOT_GAUSSIAN
     if spread and np.abs(weights).max() < 2.5 * spread:
