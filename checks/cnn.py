@@ -24,6 +24,7 @@ from checks.history import (
     MEANS_OF_BATCHES,
     PERCENTAGE_FAULTS,
     ROUNDED,
+    judge_another,
     judge_history,
     percent_right,
     with_example,
@@ -33,6 +34,7 @@ from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
     OWN_GRADIENT,
+    PIXELS,
     Album,
     Finding,
     LabelledImages,
@@ -222,10 +224,10 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
 def _net_seeds(Net: Callable[..., nn.Module], seed: int) -> Iterator[Verdict]:
     """See that initial weights come from the seed."""
     networks = [ask("Net(seed=…)", Net, seed=each) for each in (seed, seed, seed + 1)]
-    weights = [next(iter(network.state_dict().values())) for network in networks]
-    if not torch.equal(weights[0], weights[1]):
+    first, again, other = (network.state_dict() for network in networks)
+    if not all(torch.equal(first[name], again[name]) for name in first):
         yield NET.wrong("seed", "other weights for the same seed.", "the same.", NET_SEED)
-    elif torch.equal(weights[0], weights[2]):
+    elif any(torch.equal(v, other[name]) for name, v in first.items() if v.ndim > 1):
         yield NET.wrong("seed", "the same weights for different seeds.", "others.", NET_SEED)
 
 
@@ -454,6 +456,7 @@ class SpyNet(nn.Module, Spy):
     def __init__(self, album: Album) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((DIGITS,), START))
+        self.bias = nn.Parameter(torch.zeros(1))  # without effect: real ones have many parameters
         self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
         self.notes: list[Note] = []
@@ -467,12 +470,13 @@ class SpyNet(nn.Module, Spy):
         same = as_given(x.detach().cpu().numpy())
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, as_given=same))
         n_steps = sum(note.call == "step" for note in self.notes)
-        return logits_of(self.album, numbers, n_steps).to(x.device) + STEEP * (self.weight - START)
+        added = STEEP * (self.weight - START) + 0 * self.bias
+        return logits_of(self.album, numbers, n_steps).to(x.device) + added
 
     @property
     def is_changed(self) -> bool:
         """Whether a weight is another than in the beginning."""
-        return bool((self.weight.detach() != START).any())
+        return bool((self.weight.detach() != START).any() or self.bias.detach().any())
 
     def __deepcopy__(self, memo: Any) -> "SpyNet":
         """Return a copy that takes the same notes: a copy may be evaluated in its place."""
@@ -553,7 +557,8 @@ class SpyOptimizer(torch.optim.Optimizer, Spy):
     register_step_post_hook = None  # type: ignore[assignment]  # no hooks, so no threads are tried
 
     def __init__(self, network: SpyNet) -> None:
-        self.param_groups = [{"params": [network.weight], "lr": RATE, **SETTINGS}]
+        self.params = [network.weight, network.bias]
+        self.param_groups = [{"params": [*self.params], "lr": RATE, **SETTINGS}]
         self.weight, self.notes = network.weight, network.notes
         self.state = defaultdict(dict, {network.weight: {"momentum_buffer": None}})
         self.gradients: list[list[float] | None] = []
@@ -569,7 +574,8 @@ class SpyOptimizer(torch.optim.Optimizer, Spy):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradient."""
-        self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
+        for values in self.params:
+            values.grad = None if set_to_none else torch.zeros_like(values)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Note the gradient; `closure` may compute it first."""
@@ -647,7 +653,7 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     """Train a spy in place of Net, and read from its notes what the loop did."""
     plan = plan_of(seed, RATE)
     given = plan.data()
-    network, optimizer, criterion, history = _train(trainNN, plan, True, seed, given)
+    network, optimizer, criterion, history = _train(trainNN, plan, seed, data=given)
     yield from untouched(TRAIN_NN, given, plan.data())
     steps = net_steps(network.notes, _mixes(network, optimizer))
     findings = (
@@ -672,23 +678,25 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
 
 def _steps_again(trainNN: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
     torch.rand(7)  # a training that draws from the global generator differs after this
-    return net_steps(_train(trainNN, plan, True, seed)[0].notes)
+    return net_steps(_train(trainNN, plan, seed)[0].notes)
 
 
-def _retrain(trainNN: Callable[..., Any], seed: int, plan: Plan) -> tuple[Any, list[Step]]:
-    network, _, _, history = _train(trainNN, plan, True, seed)
+def _retrain(
+    trainNN: Callable[..., Any], seed: int, plan: Plan, full_data: bool = True
+) -> tuple[Any, list[Step]]:
+    network, _, _, history = _train(trainNN, plan, seed, full_data)
     return history, net_steps(network.notes)
 
 
 def _diverge(trainNN: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
-    _train(trainNN, plan._replace(album=album), True, seed)
+    _train(trainNN, plan._replace(album=album), seed)
 
 
 def _train(
     trainNN: Callable[..., Any],
     plan: Plan,
-    full_data: bool,
     seed: int,
+    full_data: bool = True,
     data: tuple[LabelledImages, LabelledImages] | None = None,
 ) -> tuple[SpyNet, SpyOptimizer, SpyLoss, Any]:
     train, validation = data or plan.data()
@@ -867,8 +875,8 @@ def _memory(criterion: SpyLoss) -> Verdict:
 def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
-        plan = Plan(MINI + 80, batch_size=520, n_epochs=1, rate=RATE, album=album_of(seed))
-        network, *_ = _train(trainNN, plan, full_data, seed)
+        plan = Plan(MINI + 80, 520, 1, RATE, album_of(seed + 1), n_validation=1010)
+        network, _, _, history = _train(trainNN, plan, seed, full_data)
         used = {number for step in net_steps(network.notes) for number in step.images}
         if used != set(range(wanted)):
             cause = Fault(
@@ -879,6 +887,12 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
             found = f"{len(used)} images with full_data={full_data}."
             yield TRAIN_NN.wrong("full_data", found, f"the first {wanted}.", cause)
             return
+        plan = plan._replace(n_images=wanted)
+        again, told = (
+            partial(_retrain, trainNN, seed, full_data=full_data),
+            net_steps(network.notes),
+        )
+        yield from judge_another(TRAIN_NN, (history, told), plan, again, f"{wanted} images")
     yield TRAIN_NN.right("full_data")
 
 
@@ -948,11 +962,8 @@ def check_evaluation(
     """See that `evaluate` gives logits, and `test_accuracy` the percentage of right digits."""
     album = album_of(seed)
     try:
-        for n in (23, 1003) if asked_why() else (501 + seed % 9,):
-            for training in (True, False):
-                network, (images, _) = SpyNet(album).train(training), album.images(2000, n)
-                logits = ask("evaluate(network, images)", evaluate, network, images)
-                yield from _evaluated(network, logits, album, np.arange(2000, 2000 + n), training)
+        for n in (23, 1, 1003) if asked_why() else (1, 501 + seed % 9):
+            yield from _evaluations(evaluate, album, n)
         yield EVALUATION.right("logits")
         if plain_function(evaluate):  # a network's mode elsewhere does not come back with an error
             for first in (FAILS_AT - 4, FAILS_AT - 599):  # the first part fails, or a later one
@@ -965,6 +976,26 @@ def check_evaluation(
         torch.set_grad_enabled(True)  # whatever was done to it
 
 
+def _evaluations(evaluate: Callable[..., Any], album: Album, n: int) -> Iterator[Verdict]:
+    """See what evaluate makes of images in both modes: flat ones first, then others as tensors."""
+    for training, first in ((True, 2000), (False, 500)):
+        network, (given, _) = SpyNet(album).train(training), album.images(first, n)
+        images = given.copy() if training else torch.tensor(given).reshape(-1, 1, 28, 28)
+        call = "evaluate(network, images)" + ("" if training else " with images as a tensor")
+        logits = ask(call, evaluate, network, images)
+        yield from _evaluated(network, logits, album, np.arange(first, first + n), training)
+        now = np.asarray(images).reshape(-1, PIXELS)
+        yield from untouched(EVALUATION, [(now, now)], [(given, given)])
+
+
+NO_TENSOR = Fault(
+    "no tensor",
+    "the numbers are right, but no tensor comes back, which trainNN and predict_probabilities "
+    "go on computing with.",
+    "Return the logits as PyTorch's tensor, by `torch.cat`.",
+)
+
+
 def _evaluated(
     network: SpyNet, found: Any, album: Album, numbers: NDArray[np.integer], training: bool
 ) -> Iterator[Verdict]:
@@ -975,6 +1006,8 @@ def _evaluated(
     verdict = EVALUATION.judge("logits", [Sample(logits, wanted, (wanted,))], LOGITS_FAULTS)
     if not verdict.passed:
         yield verdict
+    if not isinstance(found, Tensor):
+        yield EVALUATION.wrong("logits", f"a {type(found).__name__}.", "a tensor.", NO_TENSOR)
     if any(note.state == "training" for note in network.notes):
         yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
     if getattr(found, "requires_grad", False):
@@ -1052,13 +1085,14 @@ def _test_accuracy(
     test_accuracy: Callable[..., float], album: Album, seed: int
 ) -> Iterator[Verdict]:
     samples, spies = [], []
-    for n in (23, 1003) if asked_why() else (502 + seed % 9,):
+    for n in (23, 1003, 1) if asked_why() else (502 + seed % 9, 1):
         network, data = SpyNet(album).train(), album.images(FIRST_VALIDATION, n)
         call = "test_accuracy(network, images, labels)"
         value = ask(call, test_accuracy, network, *data)
         if value is None:
             EVALUATION.halt("images", "None.", "an accuracy in percent.", NOTHING_RETURNED)
         require_all_seen(EVALUATION, network.notes, n)
+        yield from untouched(EVALUATION, [data], [album.images(FIRST_VALIDATION, n)])
         samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
     verdict = EVALUATION.judge(

@@ -127,7 +127,9 @@ class Judge:
         if len(faults) == 1 and (fault := faults.pop()):
             told = describe(large[0].found), describe(large[0].wanted)
             return self.exercise.wrong(name, *told, fault)
-        return self.exercise.judge(name, samples, self.faults, self.near, self.close, self.facts)
+        # What all other parts have ruled out would be a coincidence in one that is not told.
+        faults, facts = ((), ()) if name in self.unsaid else (self.faults, self.facts)
+        return self.exercise.judge(name, samples, faults, self.near, self.close, facts)
 
 
 @dataclass(frozen=True)

@@ -351,7 +351,7 @@ def _only_first(
     name: str, values: Array, epochs: Sequence[Epoch], retrain: Retrain
 ) -> Fault | None:
     """Say of how many images alone, the first ones of the data, an accuracy is."""
-    if name == "loss" or not retrain:
+    if name == "loss":
         return None
     plan = epochs[0].plan
     fits = _numbers_that_fit(name, values, epochs)
@@ -362,8 +362,10 @@ def _only_first(
         history, steps = retrain(other)
         values = np.asarray(_entries(history).get(name), dtype=float)
         fits &= _numbers_that_fit(name, values, epochs_of(other, steps))
+    if not fits:
+        return None
     likely = f"only the first {min(fits)} images are counted, of {len(_images(name, epochs[0]))}."
-    return Fault("property", likely, "Take the accuracy of all images.") if fits else None
+    return Fault("property", likely, "Take the accuracy of all images.")
 
 
 def _images(name: str, epoch: Epoch) -> Array:
@@ -384,10 +386,10 @@ def _numbers_that_fit(name: str, values: Array, epochs: Sequence[Epoch]) -> set[
 
 
 def judge_another(
-    exercise: Exercise, plan: Plan, retrain: Retrain, words: str = "another training"
+    exercise: Exercise, told: tuple[Any, Sequence[Step]], plan: Plan, retrain: Retrain, words: str
 ) -> Iterator[Verdict]:
-    """Judge a training of other sizes, after the first one; say only what is wrong."""
-    history, steps = retrain(plan)
+    """Judge what a training of other sizes, after the first one, told; say only what is wrong."""
+    history, steps = told
     if len(steps) != plan.n_epochs * -(-plan.n_images // plan.batch_size):
         return  # which the rules for steps tell
     waiting: list[Any] = [partial(judge_history, exercise, history, plan, steps, retrain)]
@@ -398,11 +400,6 @@ def judge_another(
             elif not item.passed:
                 yield replace(item, part=f"{item.part}, {words}")
                 return
-
-
-def large_plan(seed: int) -> Plan:
-    """Return a plan of more images than some would take as a sample."""
-    return Plan(1030, 400, 1, 0.05, album_of(seed + 1), n_validation=1010)
 
 
 # What a training was right for, and the next larger one that it is wrong for.

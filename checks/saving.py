@@ -157,8 +157,9 @@ def _saved(save_weights: Callable[..., None], networks: Networks) -> Iterator[Ve
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, network in networks.items():
-            prefix = str(folder / name) if name == "first" else folder / name
-            ask("save_weights(network, prefix)", save_weights, network, prefix)
+            prefix = _prefix(folder, name)
+            for each in (_other(networks, name), network):  # the second in the place of the first
+                ask("save_weights(network, prefix)", save_weights, each, prefix)
         wrong = list(_files(folder, networks))
         yield from wrong or [SAVE.right("files")]
         if not wrong:
@@ -261,12 +262,48 @@ def _loaded(
         for name, network in networks.items():
             fresh = Parameters(seed + 2, dtype=network.dtype.type)
             pair = (network, _other(networks, name))
-            ask("load_weights(network, prefix)", load_weights, fresh, folder / name)
+            ask("load_weights(network, prefix)", load_weights, fresh, _prefix(folder, name))
             held = [_held_by(fresh, each, pair, name, seed) for each in PARAMETERS]
             wrong = [verdict for verdict in held if not verdict.passed]
             yield from wrong or [LOAD.right(f"{name} network")]
+            yield from _loaded_again(load_weights, fresh, _prefix(folder, name), seed)
     for part in REFUSED:
         yield partial(_refused, load_weights, part, seed)
+
+
+READ_ONLY = Fault(
+    "read-only",
+    "the network gets arrays that can't be changed, so that it can't be trained any more.",
+    "Read the file by np.load, or copy what was read.",
+)
+STALE = Fault(
+    "loaded before",
+    "the numbers are those that the files held at an earlier call: something is kept of it.",
+    "Read the files anew in each call.",
+)
+
+
+def _loaded_again(
+    load_weights: Callable[..., None], fresh: Parameters, prefix: str | Path, seed: int
+) -> Iterator[Verdict]:
+    """See that what was loaded can be trained, and that new files under old names are read."""
+    if not all(getattr(fresh, name).flags.writeable for name in PARAMETERS):
+        yield LOAD.wrong("arrays", "read-only ones.", "some that a step can change.", READ_ONLY)
+        return
+    new = Parameters(seed + 4, dtype=fresh.dtype.type)
+    _save_rightly(new, Path(prefix))
+    ask("load_weights(network, prefix)", load_weights, fresh, prefix)
+    for name in PARAMETERS:
+        found, wanted = getattr(fresh, name), getattr(new, name)
+        if not np.array_equal(found, wanted):
+            part = f"{name}, from files saved anew"
+            yield LOAD.wrong(part, describe(found), describe(wanted), STALE)
+            return
+
+
+def _prefix(folder: Path, name: str) -> str | Path:
+    """Return a prefix, which may be a text or a path."""
+    return str(folder / name) if name == PREFIXES[0] else folder / name
 
 
 def _held_by(
@@ -299,6 +336,10 @@ def _missing(prefix: Path, name: str, seed: int) -> None:
     Path(f"{prefix}_{name}.npy").unlink()
 
 
+def _no_manifest(prefix: Path, name: str, seed: int) -> None:
+    Path(f"{prefix}_manifest.json").unlink()
+
+
 # Files that don't fit: what is done to right ones, and the error that this has to raise.
 REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
     "another size": (_another_size, ValueError),
@@ -306,6 +347,7 @@ REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
     "a damaged file": (_damaged, ValueError),
     "files of two savings": (_two_savings, ValueError),
     "a missing file": (_missing, FileNotFoundError),
+    "no manifest": (_no_manifest, FileNotFoundError),
 }
 
 

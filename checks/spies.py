@@ -79,7 +79,7 @@ class Album:
 
 
 class Diverging(Album):
-    """An album whose losses are NaN or infinite from the first step on, as after far too long a step."""
+    """An album whose losses are NaN or infinite from the first step on: it was far too long."""
 
     def __init__(self, seed: int, loss: float) -> None:
         super().__init__(seed)
@@ -752,6 +752,13 @@ STOPS_EARLY = Fault(
 )
 
 
+MORE_STEPS = Fault(
+    "property",
+    "a training whose images fit into one batch takes more than one step an epoch.",
+    "See which images the batches of this training are made of, and whether they are its own.",
+)
+
+
 def judge_many_epochs(
     exercise: Exercise, train: Callable[[Plan], Sequence[Step]], plan: Plan
 ) -> Iterator[Verdict]:
@@ -759,8 +766,9 @@ def judge_many_epochs(
     plan = plan._replace(n_images=4, batch_size=4, n_epochs=9)
     found = len(train(plan))
     if found != plan.n_epochs:
-        told = f"{found} epochs, when {plan.n_epochs} were asked for."
-        yield exercise.wrong("epochs", told, f"{plan.n_epochs}.", STOPS_EARLY)
+        told = f"{found} steps in {plan.n_epochs} epochs of one batch each."
+        fault = STOPS_EARLY if found < plan.n_epochs else MORE_STEPS
+        yield exercise.wrong("epochs", told, f"{plan.n_epochs}.", fault)
 
 
 GOES_ON = Fault(

@@ -16,9 +16,9 @@ from checks.history import (
     MEANS_OF_BATCHES,
     PERCENTAGE_FAULTS,
     ROUNDED,
+    Retrain,
     judge_another,
     judge_history,
-    large_plan,
     percent_right,
     with_example,
 )
@@ -256,8 +256,14 @@ def check_train_network(
     again = partial(_steps_again, train_network)
     yield partial(judge_seed, TRAIN_NETWORK, partial(again, plan=plan), seed, UNSEEDED)
     yield partial(judge_many_epochs, TRAIN_NETWORK, partial(again, seed), plan)
-    yield partial(judge_another, TRAIN_NETWORK, large_plan(seed), retrain)
+    yield partial(_large, retrain, seed)
     yield judge_stopping(TRAIN_NETWORK, partial(_diverge, train_network, plan, seed), seed)
+
+
+def _large(retrain: Retrain, seed: int) -> Iterator[Verdict]:
+    """See what is recorded of more images than some would take as a sample."""
+    plan = Plan(1030, 400, 1, 0.05, album_of(seed + 1), n_validation=1010)
+    yield from judge_another(TRAIN_NETWORK, retrain(plan), plan, retrain, "1030 images")
 
 
 def _steps_again(train_network: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
