@@ -268,7 +268,7 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
      "a single number, which has no axis, came to a line that counts on one.",
      "Compute with whole arrays, whatever their number of axes, and not row by row."),
     (ValueError, "negative dimensions", "negative length",
-     "a length of the shape is negative.", "Print the shape that is asked for, and follow its sum."),
+     "a length of the shape is negative.", "Print the shape that is asked for."),
     (TypeError, r"(\w+)\(\) takes (?:from )?(\d+).* positional arguments? but (\d+)",
      "number of arguments", "`{0}` is called with another number of values than it takes; self, or "
      "the array before the point, is one of them.", GIVEN),
@@ -276,6 +276,8 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
      "`{1}` can't be taken of a {0}.", CONVERT),
     (TypeError, r"ufunc '(\w+)' did not contain a loop with signature.*'<U", "types",
      "`{0}` meets a text where only numbers go.", "Print what stands on both sides."),
+    (TypeError, r"expected np.ndarray \(got (\w+)\)", "wrong type",
+     "a {0} came, and only NumPy's arrays are taken.", "torch.as_tensor takes both."),
     (AssertionError, "Size mismatch between tensors", "shapes",
      "images and labels are not of the same number.", "Print the length of both."),
     (TypeError, r"'([\w.]+)'(?: object (?:is not (?:iterable|subscriptable)|does not support item)|"

@@ -128,8 +128,8 @@ class Judge:
             told = describe(large[0].found), describe(large[0].wanted)
             return self.exercise.wrong(name, *told, fault)
         # What all other parts have ruled out would be a coincidence in one that is not told.
-        faults, facts = ((), ()) if name in self.unsaid else (self.faults, self.facts)
-        return self.exercise.judge(name, samples, faults, self.near, self.close, facts)
+        known, facts = ((), ()) if name in self.unsaid else (self.faults, self.facts)
+        return self.exercise.judge(name, samples, known, self.near, self.close, facts)
 
 
 @dataclass(frozen=True)

@@ -336,10 +336,6 @@ def _missing(prefix: Path, name: str, seed: int) -> None:
     Path(f"{prefix}_{name}.npy").unlink()
 
 
-def _no_manifest(prefix: Path, name: str, seed: int) -> None:
-    Path(f"{prefix}_manifest.json").unlink()
-
-
 # Files that don't fit: what is done to right ones, and the error that this has to raise.
 REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
     "another size": (_another_size, ValueError),
@@ -347,7 +343,6 @@ REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
     "a damaged file": (_damaged, ValueError),
     "files of two savings": (_two_savings, ValueError),
     "a missing file": (_missing, FileNotFoundError),
-    "no manifest": (_no_manifest, FileNotFoundError),
 }
 
 
