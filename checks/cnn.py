@@ -673,12 +673,12 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     yield partial(judge_many_epochs, TRAIN_NN, partial(again, seed), plan)
     yield memory
     yield partial(_sizes, trainNN, seed)
-    yield judge_stopping(TRAIN_NN, partial(_diverge, trainNN, plan, seed), seed)
+    yield judge_stopping(TRAIN_NN, retrain, plan, seed)
 
 
 def _steps_again(trainNN: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
     torch.rand(7)  # a training that draws from the global generator differs after this
-    return net_steps(_train(trainNN, plan, seed)[0].notes)
+    return _retrain(trainNN, seed, plan)[1]
 
 
 def _retrain(
@@ -686,10 +686,6 @@ def _retrain(
 ) -> tuple[Any, list[Step]]:
     network, _, _, history = _train(trainNN, plan, seed, full_data)
     return history, net_steps(network.notes)
-
-
-def _diverge(trainNN: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
-    _train(trainNN, plan._replace(album=album), seed)
 
 
 def _train(

@@ -451,11 +451,11 @@ GRADIENTS_CHANGED = Fault(
 
 
 def _gradients_left(network: Network, parameters: Mapping[str, Array]) -> Iterator[Verdict]:
-    """See that forward leaves the gradients, which were set to the parameters' numbers."""
+    """See that forward leaves the gradients, which were set to 1 minus the parameters."""
     for name, values in parameters.items():
-        found = FORWARD.attribute(network, f"{name}_grad")
-        if not np.array_equal(found, values):
-            told = describe(found), describe(values)
+        found, wanted = FORWARD.attribute(network, f"{name}_grad"), 1 - values
+        if not np.array_equal(found, wanted):
+            told = describe(found), describe(wanted)
             yield FORWARD.wrong(f"{name}_grad, after forward(x)", *told, GRADIENTS_CHANGED)
             return
 
@@ -538,7 +538,7 @@ def _forward_sample(
     given = x.copy()
     ask(f"forward(x) for {part}", network.forward, first.copy())
     for name, values in parameters.items():
-        setattr(network, f"{name}_grad", values.copy())
+        setattr(network, f"{name}_grad", 1 - values)
     value = FORWARD.numbers(part, ask(f"forward(x) for {part}", network.forward, given))
     return Sample(value, _forward(parameters, x), (parameters, x, first)), given, network
 

@@ -79,18 +79,18 @@ class Album:
 
 
 class Diverging(Album):
-    """An album whose losses are NaN or infinite from the first step on: it was far too long."""
+    """An album whose losses are NaN, or infinite, after so many steps: the last was too long."""
 
-    def __init__(self, seed: int, loss: float) -> None:
+    def __init__(self, seed: int, loss: float, n_steps: int) -> None:
         super().__init__(seed)
-        self._diverged = loss
+        self._loss, self._n_steps = loss, n_steps
 
     def probabilities(self, numbers: ArrayLike, n_steps: int = 0) -> Array:
         """Return what a spy says (B, 10) of images after so many steps of training."""
         rows = super().probabilities(numbers, n_steps)
-        if n_steps and np.isnan(self._diverged):
+        if n_steps >= self._n_steps and np.isnan(self._loss):
             rows[:] = np.nan
-        elif n_steps:
+        elif n_steps >= self._n_steps:
             rows[np.arange(len(rows)), self.labels[np.asarray(numbers) % SCALE]] = 0
         return rows
 
@@ -801,12 +801,15 @@ def judge_seed(
         yield exercise.wrong("seed", "the same order with another seed.", "another.", SEED_IGNORED)
 
 
-def judge_stopping(exercise: Exercise, train: Callable[[Album], object], seed: int) -> Verdict:
+def judge_stopping(
+    exercise: Exercise, train: Callable[[Plan], object], plan: Plan, seed: int
+) -> Verdict:  # fmt: skip
     """Judge whether a training ends with a DivergenceError when its loss is NaN, or infinite."""
-    for loss in (np.nan, np.inf):
-        found, fault = f"no error when the loss has become {loss}.", GOES_ON
+    last = plan.n_epochs * -(-plan.n_images // plan.batch_size) - 1
+    for loss, n_steps in ((np.nan, 1), (np.inf, last)):
+        found, fault = f"no error when the loss is {loss} after {n_steps} steps.", GOES_ON
         try:
-            train(Diverging(seed, loss))
+            train(plan._replace(album=Diverging(seed, loss, n_steps)))
         except StudentError as error:
             if type(error.error).__name__ == "DivergenceError":
                 continue

@@ -257,7 +257,7 @@ def check_train_network(
     yield partial(judge_seed, TRAIN_NETWORK, partial(again, plan=plan), seed, UNSEEDED)
     yield partial(judge_many_epochs, TRAIN_NETWORK, partial(again, seed), plan)
     yield partial(_large, retrain, seed)
-    yield judge_stopping(TRAIN_NETWORK, partial(_diverge, train_network, plan, seed), seed)
+    yield judge_stopping(TRAIN_NETWORK, retrain, plan, seed)
 
 
 def _large(retrain: Retrain, seed: int) -> Iterator[Verdict]:
@@ -267,17 +267,12 @@ def _large(retrain: Retrain, seed: int) -> Iterator[Verdict]:
 
 
 def _steps_again(train_network: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
-    return steps_of(_train(train_network, plan, seed, *plan.data())[0].notes)
+    return _retrain(train_network, seed, plan)[1]
 
 
 def _retrain(train_network: Callable[..., Any], seed: int, plan: Plan) -> tuple[Any, list[Step]]:
     spy, history = _train(train_network, plan, seed, *plan.data())
     return history, steps_of(spy.notes)
-
-
-def _diverge(train_network: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
-    plan = plan._replace(album=album)
-    _train(train_network, plan, seed, *plan.data())
 
 
 def _train(
