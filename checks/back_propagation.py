@@ -24,20 +24,18 @@ from checks.verdicts import Exercise, Verdict
 UPDATE_GRAD = Exercise("update_grad")
 
 FLOAT32 = Fault(
-    "float32",
-    "numbers were cut to 32 bits on the way, though the network has 64.",
+    "float32", "numbers were cut to 32 bits on the way, though the network has 64.",
     "Print the dtype of each array in update_grad and reset_grad: all must be float64.",
-)
+)  # fmt: skip
 EARLIER = Fault(
     "earlier exercise",
     "the network's forward pass is not right, so its gradients cannot be judged yet.",
     "See that check_forward passes, then run this check again.",
 )
 PARAMETERS_CHANGED = Fault(
-    "W2 updated first",
-    "update_grad changed the parameters themselves.",
+    "W2 updated first", "update_grad changed the parameters themselves.",
     "Leave the parameters alone in update_grad; update_params takes the step.",
-)
+)  # fmt: skip
 IN_PLACE = Fault(
     "changed in place",
     "update_grad changed an array that it was only to read, by `-=`, `*=` or `[...] =`.",

@@ -24,8 +24,8 @@ from checks.history import (
     MEANS_OF_BATCHES,
     PERCENTAGE_FAULTS,
     ROUNDED,
-    judge_another,
     judge_history,
+    judge_others,
     percent_right,
     with_example,
 )
@@ -44,7 +44,6 @@ from checks.spies import (
     Step,
     album_of,
     as_given,
-    judge_many_epochs,
     judge_seed,
     judge_steps,
     judge_stopping,
@@ -90,18 +89,16 @@ BIASES = Fault(
     "Make each layer with its biases, as the table counts them.",
 )
 MIXES_IMAGES = Fault(
-    "images mixed",
-    "the reshape before the first fully connected layer cuts across images.",
+    "images mixed", "the reshape before the first fully connected layer cuts across images.",
     KEEP_FIRST,
-)
+)  # fmt: skip
 FLATTENED_BATCH = Fault(
     "batch flattened", "the batch axis is flattened with the others.", KEEP_FIRST
 )
 TOO_MANY = Fault(
-    "layer too many",
-    "all layers of the table are here, and others besides.",
+    "layer too many", "all layers of the table are here, and others besides.",
     "Leave out what is not in the table: its weights would be saved and counted, too.",
-)
+)  # fmt: skip
 LAYER_SIZES = Fault(
     "layer sizes",
     "not every layer of the table has its weights here, in the sizes that it should have.",
@@ -232,25 +229,22 @@ def _net_seeds(Net: Callable[..., nn.Module], seed: int) -> Iterator[Verdict]:
 
 
 NET_SEED = Fault(
-    "seed ignored",
-    "the initial weights do not come from the argument seed.",
+    "seed ignored", "the initial weights do not come from the argument seed.",
     "Make the layers after `torch.manual_seed(seed)`, and set no other seed.",
-)
+)  # fmt: skip
 NOT_NAMED = Fault(
     "layers not named",
     "the network has no `layers` with these names, which the notebook walks through.",
     "Make `self.layers` an nn.Sequential of an OrderedDict with the names of the docstring.",
 )
 SHARED_LAYER = Fault(
-    "shared layer",
-    "one layer stands under several names, of which PyTorch lists only the first.",
+    "shared layer", "one layer stands under several names, of which PyTorch lists only the first.",
     "Make a new layer for each name, also those without weights: nn.ReLU() each time.",
-)
+)  # fmt: skip
 RANDOM = Fault(
-    "random in training",
-    "something in the network is random in training mode, as dropout is.",
+    "random in training", "something in the network is random in training mode, as dropout is.",
     "Use the layers of the table alone.",
-)
+)  # fmt: skip
 
 
 def _walked(network: nn.Module) -> Iterator[Verdict]:
@@ -279,10 +273,9 @@ NO_GRADIENTS = Fault(
     "Leave `no_grad`, `detach` and `inference_mode` to those who evaluate.",
 )
 MODE_CHANGED = Fault(
-    "mode changed",
-    "forward changes the mode of the network.",
+    "mode changed", "forward changes the mode of the network.",
     "Leave `train()` and `eval()` to those who train and evaluate.",
-)
+)  # fmt: skip
 
 
 def _learnable(network: nn.Module, logits: Tensor) -> Iterator[Verdict]:
@@ -592,33 +585,28 @@ SETTINGS = {"momentum": 0.0, "weight_decay": 0.0}
 # trainNN
 
 SOFTMAX_FIRST = Fault(
-    "softmax before loss",
-    "softmax is applied before the cross-entropy, which applies it itself.",
+    "softmax before loss", "softmax is applied before the cross-entropy, which applies it itself.",
     "Pass the network's logits to the criterion as they are.",
-)
+)  # fmt: skip
 SWAPPED = Fault(
     "arguments swapped", "logits and labels are swapped.", "The order is criterion(logits, labels)."
 )
 UNSEEDED = Fault(
-    "unseeded",
-    "the order does not come from a generator made with the seed.",
+    "unseeded", "the order does not come from a generator made with the seed.",
     "Shuffle with `torch.Generator().manual_seed(seed)`, made once before the loop.",
-)
+)  # fmt: skip
 NO_EVAL = Fault(
-    "eval forgotten",
-    "the network is still in training mode when it is evaluated.",
+    "eval forgotten", "the network is still in training mode when it is evaluated.",
     "Call network.eval() before the evaluation.",
-)
+)  # fmt: skip
 NO_TRAIN = Fault(
-    "train forgotten",
-    "the network is still in evaluation mode when it is trained.",
+    "train forgotten", "the network is still in evaluation mode when it is trained.",
     "Call network.train() at the start of each epoch.",
-)
+)  # fmt: skip
 NO_ZERO_GRAD = Fault(
-    "no zero_grad",
-    "the gradients hold those of the batches before: zero_grad is missing.",
+    "no zero_grad", "the gradients hold those of the batches before: zero_grad is missing.",
     "Call optimizer.zero_grad() for each batch, before loss.backward().",
-)
+)  # fmt: skip
 ORDER = "Order: zero_grad, forward, loss, backward, step."
 NO_BACKWARD = Fault(
     "no backward",
@@ -627,9 +615,8 @@ NO_BACKWARD = Fault(
 )
 STEP_FIRST = Fault(
     "step before backward",
-    "the step uses the gradient of the batch before: it comes before backward.",
-    ORDER,
-)
+    "the step uses the gradient of the batch before: it comes before backward.", ORDER,
+)  # fmt: skip
 OTHER_OPTIMIZER = Fault(
     "another optimizer",
     "the weights are changed by something else than the optimizer that was passed in.",
@@ -670,7 +657,7 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     yield partial(judge_history, TRAIN_NN, history, plan, steps, retrain)
     again = partial(_steps_again, trainNN)
     yield partial(judge_seed, TRAIN_NN, partial(again, plan=plan), seed, UNSEEDED)
-    yield partial(judge_many_epochs, TRAIN_NN, partial(again, seed), plan)
+    yield partial(judge_others, TRAIN_NN, plan, retrain)
     yield memory
     yield partial(_sizes, trainNN, seed)
     yield judge_stopping(TRAIN_NN, retrain, plan, seed)
@@ -868,7 +855,7 @@ def _memory(criterion: SpyLoss) -> Verdict:
     return TRAIN_NN.wrong("memory", found, "that of one batch at a time.", HISTORY_KEPT)
 
 
-def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
+def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict | Part]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
         plan = Plan(MINI + 80, 520, 1, RATE, album_of(seed + 1), n_validation=1010)
@@ -888,17 +875,16 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
             partial(_retrain, trainNN, seed, full_data=full_data),
             net_steps(network.notes),
         )
-        yield from judge_another(TRAIN_NN, (history, told), plan, again, f"{wanted} images")
+        yield from judge_history(TRAIN_NN, history, plan, told, again, f", {wanted} images")
     yield TRAIN_NN.right("full_data")
 
 
 # evaluation
 
 TRAINS = Fault(
-    "trains",
-    "the network's parameters are changed, as by a step of training.",
+    "trains", "the network's parameters are changed, as by a step of training.",
     "Call the network, nothing else.",
-)
+)  # fmt: skip
 STILL_GRADIENTS = Fault(
     "gradients kept",
     "the result still carries what backward would need: gradients are not switched off.",
@@ -915,10 +901,9 @@ FROZEN = Fault(
     "Compute within `with torch.inference_mode():`, which leaves the parameters as they are.",
 )
 MODE_LOST = Fault(
-    "mode not restored",
-    "the network is left in another mode than the one in which it came.",
+    "mode not restored", "the network is left in another mode than the one in which it came.",
     "Note `network.training` first, and set it again at the end, by `network.train(…)`.",
-)
+)  # fmt: skip
 MODE_LOST_BY_ERROR = Fault(
     "mode not restored",
     "when the network raises an error, the line that would restore its mode is not reached.",
@@ -1063,10 +1048,9 @@ def _after_error(evaluate: Callable[..., Any], album: Album, first: int) -> Verd
 
 
 TOO_FEW_LABELS = Fault(
-    "too few labels",
-    "images without a label are left out without a word, as `zip` does.",
+    "too few labels", "images without a label are left out without a word, as `zip` does.",
     "See that the numbers of images and labels are compared: `accuracy` does, `zip` doesn't.",
-)
+)  # fmt: skip
 
 
 def _too_few_labels(test_accuracy: Callable[..., float], album: Album) -> Iterator[Verdict]:

@@ -267,10 +267,9 @@ class Plan(NamedTuple):
 
 
 DATA_CHANGED = Fault(
-    "input changed",
-    "the arrays that were passed in were changed in place, as by shuffle.",
+    "input changed", "the arrays that were passed in were changed in place, as by shuffle.",
     "Shuffle numbers, and index with them: the caller's images stay in their order.",
-)
+)  # fmt: skip
 
 
 def untouched(
@@ -284,17 +283,15 @@ def untouched(
 
 
 IMAGES_LEFT_OUT = Fault(
-    "images left out",
-    "some images are not looked at.",
+    "images left out", "some images are not looked at.",
     "See that the loop goes over all batches, the last and smaller one too.",
-)
+)  # fmt: skip
 
 
 NOT_ASKED = Fault(
-    "not asked",
-    "the network is not asked about these images.",
+    "not asked", "the network is not asked about these images.",
     "Let them go forward through the network that was passed in, and use what comes out.",
-)
+)  # fmt: skip
 
 
 def require_all_seen(exercise: Exercise, notes: Iterable[Note], n: int) -> None:
@@ -557,42 +554,35 @@ def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 
 ONCE_AN_EPOCH = Fault(
-    "one step an epoch",
-    "only one step is taken in each epoch, with its last batch.",
+    "one step an epoch", "only one step is taken in each epoch, with its last batch.",
     "See that each batch has its step, inside the loop over the batches.",
-)
+)  # fmt: skip
 
 
 ALL_AT_ONCE = Fault(
-    "property",
-    "one step is taken in each epoch, with the gradient of all its images.",
+    "property", "one step is taken in each epoch, with the gradient of all its images.",
     "See that each batch of batch_size images has its own gradient and its own step.",
-)
+)  # fmt: skip
 EACH_IMAGE = Fault(
-    "property",
-    "a step is taken for each image.",
+    "property", "a step is taken for each image.",
     "Take one step for each batch, with the gradient of all its images.",
-)
+)  # fmt: skip
 OTHER_SIZES = Fault(
-    "property",
-    "not every step but the last of an epoch has the gradient of batch_size images.",
+    "property", "not every step but the last of an epoch has the gradient of batch_size images.",
     "Follow the first batch: which images go forward in it, and when is its step taken?",
-)
+)  # fmt: skip
 LAST_DROPPED = Fault(
-    "last batch dropped",
-    "the last, smaller batch of each epoch is left out.",
+    "last batch dropped", "the last, smaller batch of each epoch is left out.",
     "Let the loop start batches up to len(images); a slice over the end is just shorter.",
-)
+)  # fmt: skip
 FIRST_BATCH = Fault(
-    "first batch only",
-    "each epoch ends after one batch.",
+    "first batch only", "each epoch ends after one batch.",
     "See that no `break` or `return` stands inside the inner loop.",
-)
+)  # fmt: skip
 REPLACEMENT = Fault(
-    "drawn with replacement",
-    "within an epoch some images come twice and others never.",
+    "drawn with replacement", "within an epoch some images come twice and others never.",
     "Shuffle with a permutation, in which each number comes once.",
-)
+)  # fmt: skip
 
 
 def epochs_fault(times: int, plan: Plan) -> Fault:
@@ -612,10 +602,9 @@ def every_image_once(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 
 TOO_OFTEN = Fault(
-    "property",
-    "some images take part more often than there are epochs.",
+    "property", "some images take part more often than there are epochs.",
     "See that the batches of an epoch have no image in common, the last one too.",
-)
+)  # fmt: skip
 LEFT_OUT = Fault(
     "property",
     "no image comes too often, and some are left out: an epoch ends early, or passes over them.",
@@ -670,10 +659,9 @@ def shuffled(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 
 SHUFFLED_ONCE = Fault(
-    "shuffled once",
-    "the order is the same in each epoch.",
+    "shuffled once", "the order is the same in each epoch.",
     "Draw a new permutation from one generator at the start of each epoch.",
-)
+)  # fmt: skip
 MOVED = "the order of one epoch is made of that of another, turned round or in pieces."
 
 
@@ -711,15 +699,13 @@ NOT_REACHED = Fault(
     "then, that the loop uses the arguments of the function.",
 )
 NEVER_UPDATED = Fault(
-    "never updated",
-    "gradients are computed, and no step is taken with them.",
+    "never updated", "gradients are computed, and no step is taken with them.",
     "Change the parameters after each batch: update_params here, step in PyTorch.",
-)
+)  # fmt: skip
 NO_GRADIENT = Fault(
-    "no gradient",
-    "steps are taken, and no gradient is computed for them.",
+    "no gradient", "steps are taken, and no gradient is computed for them.",
     "Compute the gradient of each batch before its step: update_grad here, backward in PyTorch.",
-)
+)  # fmt: skip
 
 
 CRITERION_UNUSED = Fault(
@@ -745,37 +731,10 @@ def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
     return Finding("no gradient and no step.", "both for each batch.", NOT_REACHED)
 
 
-STOPS_EARLY = Fault(
-    "stops early",
-    "the training ends before all its epochs are done, as when an accuracy has fallen.",
-    "See what ends the loop over the epochs: neither `break` nor `return` may.",
-)
-
-
-MORE_STEPS = Fault(
-    "property",
-    "a training whose images fit into one batch takes more than one step an epoch.",
-    "See which images the batches of this training are made of, and whether they are its own.",
-)
-
-
-def judge_many_epochs(
-    exercise: Exercise, train: Callable[[Plan], Sequence[Step]], plan: Plan
-) -> Iterator[Verdict]:
-    """See that a training goes on to its end, however losses and accuracies go up and down."""
-    plan = plan._replace(n_images=4, batch_size=4, n_epochs=9)
-    found = len(train(plan))
-    if found != plan.n_epochs:
-        told = f"{found} steps in {plan.n_epochs} epochs of one batch each."
-        fault = STOPS_EARLY if found < plan.n_epochs else MORE_STEPS
-        yield exercise.wrong("epochs", told, f"{plan.n_epochs}.", fault)
-
-
 GOES_ON = Fault(
-    "divergence unnoticed",
-    "the training goes on though its loss is NaN or infinite.",
+    "divergence unnoticed", "the training goes on though its loss is NaN or infinite.",
     "Call `stop_if_diverged` with the loss and the learning rate.",
-)
+)  # fmt: skip
 OTHER_ERROR = Fault(
     "another error",
     "when the loss is NaN or infinite, another error comes before the DivergenceError.",
@@ -784,10 +743,9 @@ OTHER_ERROR = Fault(
 
 
 SEED_IGNORED = Fault(
-    "unseeded",
-    "other seeds lead to the same order: the argument seed plays no part in it.",
+    "unseeded", "other seeds lead to the same order: the argument seed plays no part in it.",
     "Draw the order from the generator that was made with seed, and seed none anew.",
-)
+)  # fmt: skip
 
 
 def judge_seed(
