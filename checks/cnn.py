@@ -72,22 +72,19 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
 }  # fmt: skip
 FOLLOW = "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end."
 FLATTEN = Fault(
-    "flatten size",
-    "the first fully connected layer expects another number of values than the pools deliver.",
-    FOLLOW,
-)
+    "flatten size", "the first fully connected layer expects another number of values than the "
+    "pools deliver.", FOLLOW,
+)  # fmt: skip
 KEEP_FIRST = "Keep the first axis: x.flatten(start_dim=1) leaves one row an image."
 NOT_REGISTERED = Fault(
-    "layers not found",
-    "PyTorch finds no layer in this network: it looks in attributes, nn.Sequential and "
-    "nn.ModuleList, and not into plain lists and dictionaries.",
+    "layers not found", "PyTorch finds no layer in this network: it looks in attributes, "
+    "nn.Sequential and nn.ModuleList, and not into plain lists and dictionaries.",
     "Make `self.layers` an nn.Sequential of an OrderedDict.",
-)
+)  # fmt: skip
 BIASES = Fault(
-    "biases missing",
-    "the weights are right, and the biases are not: `bias=False` leaves them out.",
-    "Make each layer with its biases, as the table counts them.",
-)
+    "biases missing", "the weights are right, and the biases are not: `bias=False` leaves them "
+    "out.", "Make each layer with its biases, as the table counts them.",
+)  # fmt: skip
 MIXES_IMAGES = Fault(
     "images mixed", "the reshape before the first fully connected layer cuts across images.",
     KEEP_FIRST,
@@ -100,10 +97,9 @@ TOO_MANY = Fault(
     "Leave out what is not in the table: its weights would be saved and counted, too.",
 )  # fmt: skip
 LAYER_SIZES = Fault(
-    "layer sizes",
-    "not every layer of the table has its weights here, in the sizes that it should have.",
-    "Compare each layer's weights with the table of shapes in the notebook.",
-)
+    "layer sizes", "not every layer of the table has its weights here, in the sizes that it should "
+    "have.", "Compare each layer's weights with the table of shapes in the notebook.",
+)  # fmt: skip
 
 
 class Wiring(NamedTuple):
@@ -268,10 +264,9 @@ def _walked(network: nn.Module) -> Iterator[Verdict]:
 
 
 NO_GRADIENTS = Fault(
-    "gradients off",
-    "no gradient reaches these parameters, so they can't be trained: forward cuts it off.",
-    "Leave `no_grad`, `detach` and `inference_mode` to those who evaluate.",
-)
+    "gradients off", "no gradient reaches these parameters, so they can't be trained: forward cuts "
+    "it off.", "Leave `no_grad`, `detach` and `inference_mode` to those who evaluate.",
+)  # fmt: skip
 MODE_CHANGED = Fault(
     "mode changed", "forward changes the mode of the network.",
     "Leave `train()` and `eval()` to those who train and evaluate.",
@@ -609,10 +604,9 @@ NO_ZERO_GRAD = Fault(
 )  # fmt: skip
 ORDER = "Order: zero_grad, forward, loss, backward, step."
 NO_BACKWARD = Fault(
-    "no backward",
-    "the step finds no gradient: backward is missing or comes later, or zero_grad stands between.",
-    ORDER,
-)
+    "no backward", "the step finds no gradient: backward is missing or comes later, or zero_grad "
+    "stands between.", ORDER,
+)  # fmt: skip
 STEP_FIRST = Fault(
     "step before backward",
     "the step uses the gradient of the batch before: it comes before backward.", ORDER,
@@ -623,15 +617,13 @@ OTHER_OPTIMIZER = Fault(
     "Call `optimizer.step()` of the argument; make no optimizer here, and change no weights.",
 )
 HISTORY_KEPT = Fault(
-    "history kept",
-    "a loss is kept as the tensor that `backward` was called on, and with it its whole history.",
-    "Add up `loss.item()`, or `loss.detach()` times the number of images.",
-)
+    "history kept", "a loss is kept as the tensor that `backward` was called on, and with it its "
+    "whole history.", "Add up `loss.item()`, or `loss.detach()` times the number of images.",
+)  # fmt: skip
 OTHER_SETTINGS = Fault(
-    "property",
-    "settings or memory of the optimizer are changed: they belong to the one who made it.",
-    "Leave `optimizer.param_groups` and `optimizer.state` as they came.",
-)
+    "property", "settings or memory of the optimizer are changed: they belong to the one who made "
+    "it.", "Leave `optimizer.param_groups` and `optimizer.state` as they came.",
+)  # fmt: skip
 MINI = 2000
 
 
@@ -886,15 +878,13 @@ TRAINS = Fault(
     "Call the network, nothing else.",
 )  # fmt: skip
 STILL_GRADIENTS = Fault(
-    "gradients kept",
-    "the result still carries what backward would need: gradients are not switched off.",
-    "Compute it within `with torch.inference_mode():` or `torch.no_grad()`.",
-)
+    "gradients kept", "the result still carries what backward would need: gradients are not "
+    "switched off.", "Compute it within `with torch.inference_mode():` or `torch.no_grad()`.",
+)  # fmt: skip
 GRADIENTS_OFF = Fault(
-    "gradients switched off",
-    "gradients stay switched off after evaluate, so that nothing can be trained any more.",
-    "Use `with torch.inference_mode():`, which ends with its block.",
-)
+    "gradients switched off", "gradients stay switched off after evaluate, so that nothing can be "
+    "trained any more.", "Use `with torch.inference_mode():`, which ends with its block.",
+)  # fmt: skip
 FROZEN = Fault(
     "frozen",
     "`requires_grad` is switched off for the network's parameters, which stay so after evaluate.",
@@ -970,11 +960,10 @@ def _evaluations(evaluate: Callable[..., Any], album: Album, n: int) -> Iterator
 
 
 NO_TENSOR = Fault(
-    "no tensor",
-    "the numbers are right, but no tensor comes back, which trainNN and predict_probabilities "
-    "go on computing with.",
-    "Return the logits as PyTorch's tensor, by `torch.cat`.",
-)
+    "no tensor", "the numbers are right, but no tensor comes back, which trainNN and "
+    "predict_probabilities go on computing with.", "Return the logits as PyTorch's tensor, by "
+    "`torch.cat`.",
+)  # fmt: skip
 
 
 def _evaluated(
@@ -1010,11 +999,10 @@ def _evaluated(
 
 
 ERROR_HIDDEN = Fault(
-    "error hidden",
-    "when the network raises an error, nobody hears of it: `return` in `finally` ends it, or an "
-    "`except` without `raise`.",
-    "Let errors through: `finally:` without `return`, and no `except`.",
-)
+    "error hidden", "when the network raises an error, nobody hears of it: `return` in `finally` "
+    "ends it, or an `except` without `raise`.", "Let errors through: `finally:` without `return`, "
+    "and no `except`.",
+)  # fmt: skip
 
 
 class FailingNet(SpyNet):

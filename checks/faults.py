@@ -51,10 +51,9 @@ IS_NONE = Fault(
     "Give it an array: zeros in the shape of the parameter, for a gradient.",
 )  # fmt: skip
 INPUT_CHANGED = Fault(
-    "input changed",
-    "the array that was passed in was changed in place, by `-=`, `*=`, `+=` or `[...] =`.",
-    "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
-)
+    "input changed", "the array that was passed in was changed in place, by `-=`, `*=`, `+=` or "
+    "`[...] =`.", "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
+)  # fmt: skip
 VAGUE = (UNKNOWN.key, RAISED.key)
 SEEN = (
     *VAGUE,

@@ -21,15 +21,13 @@ SOFTMAX = Exercise("softmax")
 CROSS_ENTROPY = Exercise("cross_entropy")
 
 EPSILON = Fault(
-    "epsilon",
-    "something bounds the logarithm, as a small number does that is added within it, or `np.clip`.",
-    "Use the right-hand form of the formula: there, no logarithm of 0 can come up.",
-)
+    "epsilon", "something bounds the logarithm, as a small number does that is added within it, or "
+    "`np.clip`.", "Use the right-hand form of the formula: there, no logarithm of 0 can come up.",
+)  # fmt: skip
 TRUTH_VALUES = Fault(
-    "truth values",
-    "a comparison is returned as it is, and True and False are no numbers to compute with.",
-    "Convert it: `.astype(np.float32)`.",
-)
+    "truth values", "a comparison is returned as it is, and True and False are no numbers to "
+    "compute with.", "Convert it: `.astype(np.float32)`.",
+)  # fmt: skip
 UNSIGNED = Fault(
     "unsigned", "numbers of this type can't be negative: with them, 0 - 1 is a large number.",
     "Convert it: `.astype(np.float32)`.",
@@ -39,10 +37,9 @@ SHORTENED = Fault(
     "Leave out the conversion, or make arrays in the type of the argument, `a.dtype`.",
 )  # fmt: skip
 NO_ARRAY = Fault(
-    "list returned",
-    "the numbers are right, but no array comes back, so nothing can be computed with them.",
-    "Return an array, as by `np.array(…)`.",
-)
+    "list returned", "the numbers are right, but no array comes back, so nothing can be computed "
+    "with them.", "Return an array, as by `np.array(…)`.",
+)  # fmt: skip
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
 N_SAMPLES = 2  # what is a coincidence in one of them is none in both
@@ -343,12 +340,10 @@ OF_MULTIPLE = Fault(
     "Put in 1: it must give 0.7311; and -1: it must give 0.2689.", _is_of_multiple,
 )  # fmt: skip
 OTHER_S = Fault(
-    "property",
-    "the values rise from 0 to 1 as they should, but along another curve: another function stands "
-    "in the place of 1 / (1 + exp(-a)).",
-    OTHER_CURVE,
+    "property", "the values rise from 0 to 1 as they should, but along another curve: another "
+    "function stands in the place of 1 / (1 + exp(-a)).", OTHER_CURVE,
     lambda found, a: found.shape == a.shape and (np.diff(found.flat[np.argsort(a.flat)]) > 0).all(),
-)
+)  # fmt: skip
 JUDGE_SIGMOID = Judge(
     SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW},
     facts=(NOT_BETWEEN, STRAIGHT, OF_MULTIPLE, OTHER_S), unsaid=("a batch of one", "no axis"),

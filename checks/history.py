@@ -43,9 +43,8 @@ ACCURACY_FAULTS = (
           lambda p, t: 10 * (p == t).sum()),
 )  # fmt: skip
 LEAST_PROBABLE = Fault(
-    "least probable digit", "the least probable digit is taken.",
-    "Use argmax, which finds the largest probability.",
-    lambda probabilities, t: percent_right(probabilities.argmin(axis=1), t),
+    "least probable digit", "the least probable digit is taken.", "Use argmax, which finds the "
+    "largest probability.", lambda probabilities, t: percent_right(probabilities.argmin(axis=1), t),
 )  # fmt: skip
 
 

@@ -62,16 +62,14 @@ OTHER_SPREAD = Fault(
     "standard deviation", "the numbers are drawn with another standard deviation.", BOTH
 )
 NOT_GAUSSIAN = Fault(
-    "not Gaussian",
-    "the distribution is not that of a Gaussian: `rng.random` and `rng.uniform`, for example, "
-    "spread their numbers evenly over an interval.",
-    "Draw all weights by `rng.normal`.",
-)
+    "not Gaussian", "the distribution is not that of a Gaussian: `rng.random` and `rng.uniform`, "
+    "for example, spread their numbers evenly over an interval.", "Draw all weights by "
+    "`rng.normal`.",
+)  # fmt: skip
 CUT_OFF = Fault(
-    "cut off",
-    "no weight is as far from 0 as a few of a Gaussian are: large ones were cut off or left out.",
-    "Use what `rng.normal` draws as it is.",
-)
+    "cut off", "no weight is as far from 0 as a few of a Gaussian are: large ones were cut off or "
+    "left out.", "Use what `rng.normal` draws as it is.",
+)  # fmt: skip
 OFF_CENTRE = Fault(
     "mean not 0", "the weights do not lie around 0.", "Use `rng.normal` with the mean 0."
 )
@@ -86,10 +84,9 @@ DEFAULTS_LOST = Fault(
     "Leave the defaults of __init__ as they came: 784, 64 and 10.",
 )  # fmt: skip
 SHARED_SEED = Fault(
-    "shared seed",
-    "both layers draw the same random numbers: the generator is made anew for the second.",
-    "Make the generator once, and draw W1 and then W2 from it.",
-)
+    "shared seed", "both layers draw the same random numbers: the generator is made anew for the "
+    "second.", "Make the generator once, and draw W1 and then W2 from it.",
+)  # fmt: skip
 SHARED_ARRAY = Fault(
     "shared array", "they are parts of one array, so a step of one changes the other.",
     "Make a new array for each of them in `__init__` and `reset_grad`, held by `self` alone.",
@@ -107,10 +104,9 @@ GRADIENT_TYPE = Fault(
     "Use np.zeros_like, or pass the type on: np.zeros(self.W1.shape, self.W1.dtype).",
 )  # fmt: skip
 GRADIENT_NOT_ZERO = Fault(
-    "gradients not zero",
-    "the gradients of a new network are not zeros in the shapes of its parameters.",
-    "Let __init__ end with reset_grad(), and reset_grad use np.zeros_like.",
-)
+    "gradients not zero", "the gradients of a new network are not zeros in the shapes of its "
+    "parameters.", "Let __init__ end with reset_grad(), and reset_grad use np.zeros_like.",
+)  # fmt: skip
 SEED_IGNORED = Fault(
     "seed ignored", "the seed is fixed in the code.",
     "Pass the argument on: np.random.default_rng(seed).",
@@ -436,10 +432,9 @@ def _unbatched(found: Array, wanted: Array) -> Array:
 
 
 GRADIENTS_CHANGED = Fault(
-    "gradients changed",
-    "forward changes the gradients, which add up until reset_grad clears them.",
-    "Leave them to reset_grad and update_grad.",
-)
+    "gradients changed", "forward changes the gradients, which add up until reset_grad clears "
+    "them.", "Leave them to reset_grad and update_grad.",
+)  # fmt: skip
 
 
 def _gradients_left(network: Network, parameters: Mapping[str, Array]) -> Iterator[Verdict]:
@@ -453,10 +448,9 @@ def _gradients_left(network: Network, parameters: Mapping[str, Array]) -> Iterat
 
 
 STALE = Fault(
-    "stale",
-    "with other weights, the same x gives the same result as before: something of it is kept.",
-    "Compute everything anew in each call, from the weights as they are then.",
-)
+    "stale", "with other weights, the same x gives the same result as before: something of it is "
+    "kept.", "Compute everything anew in each call, from the weights as they are then.",
+)  # fmt: skip
 
 
 def _with_other_weights(network: Network, sample: Sample) -> Iterator[Verdict]:
@@ -560,10 +554,9 @@ RESETS_PARAMETERS = Fault(
     "Give zeros to the gradient (`W1_grad`), not to the parameter (`W1`).",
 )  # fmt: skip
 PARAMETER_TYPE = Fault(
-    "type of the parameter",
-    "the step has changed the type of the numbers, as a factor of 64 bits does.",
-    "Use lr as it is, or change the array in place: `self.W1 -= …`.",
-)
+    "type of the parameter", "the step has changed the type of the numbers, as a factor of 64 bits "
+    "does.", "Use lr as it is, or change the array in place: `self.W1 -= …`.",
+)  # fmt: skip
 STEP = "See in the section which way a step goes, and how long it is."
 NEVER_THERE = (
     "See that the line is reached, that the gradient is not zero by then, and that the new numbers "

@@ -107,10 +107,9 @@ CONVERTED = Fault(
     "Compare the dtype of what was read with the network's array, and raise the error.",
 )  # fmt: skip
 TAKEN_OVER = Fault(
-    "takes anything",
-    "what the files hold was given to the network without a look at its shape and type.",
-    READ_FIRST,
-)
+    "takes anything", "what the files hold was given to the network without a look at its shape "
+    "and type.", READ_FIRST,
+)  # fmt: skip
 HALF_LOADED = Fault(
     "half loaded", "the network is changed before all files were found to fit.", READ_FIRST,
 )  # fmt: skip
@@ -262,10 +261,9 @@ def _loaded(
 
 
 READ_ONLY = Fault(
-    "read-only",
-    "the network gets arrays that can't be changed, so that it can't be trained any more.",
-    "Read the file by np.load, or copy what was read.",
-)
+    "read-only", "the network gets arrays that can't be changed, so that it can't be trained any "
+    "more.", "Read the file by np.load, or copy what was read.",
+)  # fmt: skip
 
 
 def _loaded_again(

@@ -444,15 +444,13 @@ def labels_fit(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 
 OTHER_ORDER = Fault(
-    "labels don't follow",
-    "the labels are not those of the images: the two are not in the same order.",
-    "Index both with the same numbers: images[batch] and labels[batch].",
-)
+    "labels don't follow", "the labels are not those of the images: the two are not in the same "
+    "order.", "Index both with the same numbers: images[batch] and labels[batch].",
+)  # fmt: skip
 OTHER_DIGITS = Fault(
-    "property",
-    "each digit has got one and the same other label: the labels themselves are changed.",
-    "Use the labels as they come; one_hot_encode takes them so.",
-)
+    "property", "each digit has got one and the same other label: the labels themselves are "
+    "changed.", "Use the labels as they come; one_hot_encode takes them so.",
+)  # fmt: skip
 
 
 STORIES = {
@@ -606,10 +604,9 @@ TOO_OFTEN = Fault(
     "See that the batches of an epoch have no image in common, the last one too.",
 )  # fmt: skip
 LEFT_OUT = Fault(
-    "property",
-    "no image comes too often, and some are left out: an epoch ends early, or passes over them.",
-    "Count the batches of an epoch, and see which images come in none.",
-)
+    "property", "no image comes too often, and some are left out: an epoch ends early, or passes "
+    "over them.", "Count the batches of an epoch, and see which images come in none.",
+)  # fmt: skip
 
 
 def _epochs_cause(steps: Sequence[Step], times: Counter[int], plan: Plan) -> Fault:
@@ -692,12 +689,11 @@ RULES: tuple[tuple[str, Rule], ...] = (
 
 
 NOT_REACHED = Fault(
-    "network not used",
-    "no turn of the loop over the batches is run, or the loop trains another network than the one "
-    "that was passed in.",
-    "See first that there are batches left to go through, as a generator gives them only once; "
-    "then, that the loop uses the arguments of the function.",
-)
+    "network not used", "no turn of the loop over the batches is run, or the loop trains another "
+    "network than the one that was passed in.", "See first that there are batches left to go "
+    "through, as a generator gives them only once; then, that the loop uses the arguments of the "
+    "function.",
+)  # fmt: skip
 NEVER_UPDATED = Fault(
     "never updated", "gradients are computed, and no step is taken with them.",
     "Change the parameters after each batch: update_params here, step in PyTorch.",
@@ -709,10 +705,9 @@ NO_GRADIENT = Fault(
 
 
 CRITERION_UNUSED = Fault(
-    "criterion not used",
-    "the criterion that was passed in is not called, so its loss is not what is made smaller.",
-    "Compute each batch's loss by the argument: criterion(logits, labels).",
-)
+    "criterion not used", "the criterion that was passed in is not called, so its loss is not what "
+    "is made smaller.", "Compute each batch's loss by the argument: criterion(logits, labels).",
+)  # fmt: skip
 
 
 def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
