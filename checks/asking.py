@@ -13,14 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from checks.errors import (
-    Explanation,
-    TooLong,
-    explain,
-    raised_by_library,
-    said,
-    student_line,
-)
+from checks.errors import Explanation, TooLong, explain, raised_by_library, said, student_line
 
 SECONDS = 20.0  # for one call of a student's function, which takes milliseconds if it is right
 PAUSE = 0.02  # seconds of computing between two interruptions, in which a call can be left

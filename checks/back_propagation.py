@@ -25,25 +25,21 @@ from checks.verdicts import Exercise, Verdict
 UPDATE_GRAD = Exercise("update_grad")
 
 FLOAT32 = Fault(
-    "float32",
-    "numbers were cut to 32 bits on the way, though the network has 64.",
+    "float32", "numbers were cut to 32 bits on the way, though the network has 64.",
     "Print the dtype of each array in update_grad and reset_grad: all must be float64.",
-)
+)  # fmt: skip
 EARLIER = Fault(
-    "earlier exercise",
-    "the network's forward pass is not right, so its gradients cannot be judged yet.",
-    "See that check_forward passes, then run this check again.",
-)
+    "earlier exercise", "the network's forward pass is not right, so its gradients cannot be "
+    "judged yet.", "See that check_forward passes, then run this check again.",
+)  # fmt: skip
 PARAMETERS_CHANGED = Fault(
-    "W2 updated first",
-    "update_grad changed the parameters themselves.",
+    "W2 updated first", "update_grad changed the parameters themselves.",
     "Leave the parameters alone in update_grad; update_params takes the step.",
-)
+)  # fmt: skip
 IN_PLACE = Fault(
-    "changed in place",
-    "update_grad changed an array that it was only to read, by `-=`, `*=` or `[...] =`.",
-    "Make a new array instead: `c = a - b` rather than `a -= b`.",
-)
+    "changed in place", "update_grad changed an array that it was only to read, by `-=`, `*=` or "
+    "`[...] =`.", "Make a new array instead: `c = a - b` rather than `a -= b`.",
+)  # fmt: skip
 SECOND_CALL = Fault(
     "property",
     "a second call doesn't add what the first one added, though nothing happened in between.",
@@ -264,10 +260,9 @@ READ_RIGHTLY = Fault(
 
 
 ONE_ROW = Fault(
-    "property",
-    "all is right but for a batch of one image: its rows (1, n) are not one image (n,).",
-    "Find the line that drops an axis of length 1, or takes one row for no batch.",
-)
+    "property", "all is right but for a batch of one image: its rows (1, n) are not one image "
+    "(n,).", "Find the line that drops an axis of length 1, or takes one row for no batch.",
+)  # fmt: skip
 
 
 def _other_batches(make: Callable[..., Network], seed: int) -> None:

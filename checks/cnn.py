@@ -25,6 +25,7 @@ from checks.history import (
     PERCENTAGE_FAULTS,
     ROUNDED,
     judge_history,
+    judge_others,
     percent_right,
     with_example,
 )
@@ -33,6 +34,7 @@ from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
     OWN_GRADIENT,
+    PIXELS,
     Album,
     Finding,
     LabelledImages,
@@ -42,7 +44,6 @@ from checks.spies import (
     Step,
     album_of,
     as_given,
-    judge_many_epochs,
     judge_seed,
     judge_steps,
     judge_stopping,
@@ -71,40 +72,34 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
 }  # fmt: skip
 FOLLOW = "Follow the shapes: 28 → 24 → 12 → 8 → 4 pixels a side, and 16 channels at the end."
 FLATTEN = Fault(
-    "flatten size",
-    "the first fully connected layer expects another number of values than the pools deliver.",
-    FOLLOW,
-)
+    "flatten size", "the first fully connected layer expects another number of values than the "
+    "pools deliver.", FOLLOW,
+)  # fmt: skip
 KEEP_FIRST = "Keep the first axis: x.flatten(start_dim=1) leaves one row an image."
 NOT_REGISTERED = Fault(
-    "layers not found",
-    "PyTorch finds no layer in this network: it looks in attributes, nn.Sequential and "
-    "nn.ModuleList, and not into plain lists and dictionaries.",
+    "layers not found", "PyTorch finds no layer in this network: it looks in attributes, "
+    "nn.Sequential and nn.ModuleList, and not into plain lists and dictionaries.",
     "Make `self.layers` an nn.Sequential of an OrderedDict.",
-)
+)  # fmt: skip
 BIASES = Fault(
-    "biases missing",
-    "the weights are right, and the biases are not: `bias=False` leaves them out.",
-    "Make each layer with its biases, as the table counts them.",
-)
+    "biases missing", "the weights are right, and the biases are not: `bias=False` leaves them "
+    "out.", "Make each layer with its biases, as the table counts them.",
+)  # fmt: skip
 MIXES_IMAGES = Fault(
-    "images mixed",
-    "the reshape before the first fully connected layer cuts across images.",
+    "images mixed", "the reshape before the first fully connected layer cuts across images.",
     KEEP_FIRST,
-)
+)  # fmt: skip
 FLATTENED_BATCH = Fault(
     "batch flattened", "the batch axis is flattened with the others.", KEEP_FIRST
 )
 TOO_MANY = Fault(
-    "layer too many",
-    "all layers of the table are here, and others besides.",
+    "layer too many", "all layers of the table are here, and others besides.",
     "Leave out what is not in the table: its weights would be saved and counted, too.",
-)
+)  # fmt: skip
 LAYER_SIZES = Fault(
-    "layer sizes",
-    "not every layer of the table has its weights here, in the sizes that it should have.",
-    "Compare each layer's weights with the table of shapes in the notebook.",
-)
+    "layer sizes", "not every layer of the table has its weights here, in the sizes that it should "
+    "have.", "Compare each layer's weights with the table of shapes in the notebook.",
+)  # fmt: skip
 
 
 class Wiring(NamedTuple):
@@ -222,33 +217,30 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
 def _net_seeds(Net: Callable[..., nn.Module], seed: int) -> Iterator[Verdict]:
     """See that initial weights come from the seed."""
     networks = [ask("Net(seed=…)", Net, seed=each) for each in (seed, seed, seed + 1)]
-    weights = [next(iter(network.state_dict().values())) for network in networks]
-    if not torch.equal(weights[0], weights[1]):
+    first, again, other = (network.state_dict() for network in networks)
+    if not all(torch.equal(first[name], again[name]) for name in first):
         yield NET.wrong("seed", "other weights for the same seed.", "the same.", NET_SEED)
-    elif torch.equal(weights[0], weights[2]):
+    elif any(torch.equal(v, other[name]) for name, v in first.items() if v.ndim > 1):
         yield NET.wrong("seed", "the same weights for different seeds.", "others.", NET_SEED)
 
 
 NET_SEED = Fault(
-    "seed ignored",
-    "the initial weights do not come from the argument seed.",
+    "seed ignored", "the initial weights do not come from the argument seed.",
     "Make the layers after `torch.manual_seed(seed)`, and set no other seed.",
-)
+)  # fmt: skip
 NOT_NAMED = Fault(
     "layers not named",
     "the network has no `layers` with these names, which the notebook walks through.",
     "Make `self.layers` an nn.Sequential of an OrderedDict with the names of the docstring.",
 )
 SHARED_LAYER = Fault(
-    "shared layer",
-    "one layer stands under several names, of which PyTorch lists only the first.",
+    "shared layer", "one layer stands under several names, of which PyTorch lists only the first.",
     "Make a new layer for each name, also those without weights: nn.ReLU() each time.",
-)
+)  # fmt: skip
 RANDOM = Fault(
-    "random in training",
-    "something in the network is random in training mode, as dropout is.",
+    "random in training", "something in the network is random in training mode, as dropout is.",
     "Use the layers of the table alone.",
-)
+)  # fmt: skip
 
 
 def _walked(network: nn.Module) -> Iterator[Verdict]:
@@ -272,15 +264,13 @@ def _walked(network: nn.Module) -> Iterator[Verdict]:
 
 
 NO_GRADIENTS = Fault(
-    "gradients off",
-    "no gradient reaches these parameters, so they can't be trained: forward cuts it off.",
-    "Leave `no_grad`, `detach` and `inference_mode` to those who evaluate.",
-)
+    "gradients off", "no gradient reaches these parameters, so they can't be trained: forward cuts "
+    "it off.", "Leave `no_grad`, `detach` and `inference_mode` to those who evaluate.",
+)  # fmt: skip
 MODE_CHANGED = Fault(
-    "mode changed",
-    "forward changes the mode of the network.",
+    "mode changed", "forward changes the mode of the network.",
     "Leave `train()` and `eval()` to those who train and evaluate.",
-)
+)  # fmt: skip
 
 
 def _learnable(network: nn.Module, logits: Tensor) -> Iterator[Verdict]:
@@ -454,6 +444,7 @@ class SpyNet(nn.Module, Spy):
     def __init__(self, album: Album) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((DIGITS,), START))
+        self.bias = nn.Parameter(torch.zeros(1))  # without effect: real ones have many parameters
         self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
         self.notes: list[Note] = []
@@ -470,12 +461,12 @@ class SpyNet(nn.Module, Spy):
         logits = logits_of(self.album, numbers, n_steps).to(x.device)
         # A layer that gives back what it gets, in 32 bits; in fewer, digits are lost.
         logits = functional.linear(logits, torch.eye(DIGITS, device=x.device))
-        return logits + STEEP * (self.weight - START)
+        return logits + STEEP * (self.weight - START) + 0 * self.bias
 
     @property
     def is_changed(self) -> bool:
         """Whether a weight is another than in the beginning."""
-        return bool((self.weight.detach() != START).any())
+        return bool((self.weight.detach() != START).any() or self.bias.detach().any())
 
     def __deepcopy__(self, memo: Any) -> "SpyNet":
         """Return a copy that takes the same notes: a copy may be evaluated in its place."""
@@ -558,16 +549,17 @@ class SpyOptimizer(torch.optim.Optimizer, Spy):
     register_step_post_hook = None  # type: ignore[assignment]  # no hooks, so no threads are tried
 
     def __init__(self, params: Iterable[Tensor], lr: float = RATE, **settings: Any) -> None:
-        (self.weight,) = params
-        self.param_groups = [{"params": [self.weight], "lr": lr, **SETTINGS, **settings}]
-        self.state = defaultdict(dict, {self.weight: {"momentum_buffer": None}})
+        self.params = list(params)
+        self.weight = self.params[0]
         self.notes: list[Note] | None = None  # without them it is another one, made by the student
+        self.param_groups = [{"params": [*self.params], "lr": lr, **SETTINGS, **settings}]
+        self.state = defaultdict(dict, {self.weight: {"momentum_buffer": None}})
         self.gradients: list[list[float] | None] = []
 
     @classmethod
     def of(cls, network: SpyNet) -> "SpyOptimizer":
         """Return one that takes its notes where the network does."""
-        optimizer = cls([network.weight])
+        optimizer = cls(network.parameters())
         optimizer.notes = network.notes
         return optimizer
 
@@ -582,7 +574,8 @@ class SpyOptimizer(torch.optim.Optimizer, Spy):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradient."""
-        self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
+        for values in self.params:
+            values.grad = None if set_to_none else torch.zeros_like(values)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Note the gradient; `closure` may compute it first."""
@@ -602,10 +595,9 @@ SETTINGS = {"momentum": 0.0, "weight_decay": 0.0}
 # trainNN
 
 SOFTMAX_FIRST = Fault(
-    "softmax before loss",
-    "softmax is applied before the cross-entropy, which applies it itself.",
+    "softmax before loss", "softmax is applied before the cross-entropy, which applies it itself.",
     "Pass the network's logits to the criterion as they are.",
-)
+)  # fmt: skip
 SWAPPED = Fault(
     "arguments swapped", "logits and labels are swapped.", "The order is criterion(logits, labels)."
 )
@@ -615,51 +607,43 @@ ONE_HOT_TARGETS = Fault(
     "Pass the labels on as they come.",
 )
 UNSEEDED = Fault(
-    "unseeded",
-    "the order does not come from a generator made with the seed.",
+    "unseeded", "the order does not come from a generator made with the seed.",
     "Shuffle with `torch.Generator().manual_seed(seed)`, made once before the loop.",
-)
+)  # fmt: skip
 NO_EVAL = Fault(
-    "eval forgotten",
-    "the network is still in training mode when it is evaluated.",
+    "eval forgotten", "the network is still in training mode when it is evaluated.",
     "Call network.eval() before the evaluation.",
-)
+)  # fmt: skip
 NO_TRAIN = Fault(
-    "train forgotten",
-    "the network is still in evaluation mode when it is trained.",
+    "train forgotten", "the network is still in evaluation mode when it is trained.",
     "Call network.train() at the start of each epoch.",
-)
+)  # fmt: skip
 NO_ZERO_GRAD = Fault(
-    "no zero_grad",
-    "the gradients hold those of the batches before: zero_grad is missing.",
+    "no zero_grad", "the gradients hold those of the batches before: zero_grad is missing.",
     "Call optimizer.zero_grad() for each batch, before loss.backward().",
-)
+)  # fmt: skip
 ORDER = "Order: zero_grad, forward, loss, backward, step."
 NO_BACKWARD = Fault(
-    "no backward",
-    "the step finds no gradient: backward is missing or comes later, or zero_grad stands between.",
-    ORDER,
-)
+    "no backward", "the step finds no gradient: backward is missing or comes later, or zero_grad "
+    "stands between.", ORDER,
+)  # fmt: skip
 STEP_FIRST = Fault(
     "step before backward",
-    "the step uses the gradient of the batch before: it comes before backward.",
-    ORDER,
-)
+    "the step uses the gradient of the batch before: it comes before backward.", ORDER,
+)  # fmt: skip
 OTHER_OPTIMIZER = Fault(
     "another optimizer",
     "the weights are changed by something else than the optimizer that was passed in.",
     "Call `optimizer.step()` of the argument; make no optimizer here, and change no weights.",
 )
 HISTORY_KEPT = Fault(
-    "history kept",
-    "a loss is kept as the tensor that `backward` was called on, and with it its whole history.",
-    "Add up `loss.item()`, or `loss.detach()` times the number of images.",
-)
+    "history kept", "a loss is kept as the tensor that `backward` was called on, and with it its "
+    "whole history.", "Add up `loss.item()`, or `loss.detach()` times the number of images.",
+)  # fmt: skip
 OTHER_SETTINGS = Fault(
-    "property",
-    "settings or memory of the optimizer are changed: they belong to the one who made it.",
-    "Leave `optimizer.param_groups` and `optimizer.state` as they came.",
-)
+    "property", "settings or memory of the optimizer are changed: they belong to the one who made "
+    "it.", "Leave `optimizer.param_groups` and `optimizer.state` as they came.",
+)  # fmt: skip
 MINI = 2000
 
 
@@ -668,7 +652,7 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     """Train a spy in place of Net, and read from its notes what the loop did."""
     plan = plan_of(seed, RATE)
     given = plan.data()
-    network, optimizer, criterion, history = _train(trainNN, plan, True, seed, given)
+    network, optimizer, criterion, history = _train(trainNN, plan, seed, data=given)
     yield from untouched(TRAIN_NN, given, plan.data())
     steps = net_steps(network.notes, _mixes(network, optimizer))
     findings = (
@@ -685,31 +669,29 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     yield partial(judge_history, TRAIN_NN, history, plan, steps, retrain)
     again = partial(_steps_again, trainNN)
     yield partial(judge_seed, TRAIN_NN, partial(again, plan=plan), seed, UNSEEDED)
-    yield partial(judge_many_epochs, TRAIN_NN, partial(again, seed), plan)
+    yield partial(judge_others, TRAIN_NN, plan, retrain)
     yield memory
     yield partial(_sizes, trainNN, seed)
-    yield judge_stopping(TRAIN_NN, partial(_diverge, trainNN, plan, seed), seed)
+    yield judge_stopping(TRAIN_NN, retrain, plan, seed)
 
 
 def _steps_again(trainNN: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
     torch.rand(7)  # a training that draws from the global generator differs after this
-    return net_steps(_train(trainNN, plan, True, seed)[0].notes)
+    return _retrain(trainNN, seed, plan)[1]
 
 
-def _retrain(trainNN: Callable[..., Any], seed: int, plan: Plan) -> tuple[Any, list[Step]]:
-    network, _, _, history = _train(trainNN, plan, True, seed)
+def _retrain(
+    trainNN: Callable[..., Any], seed: int, plan: Plan, full_data: bool = True
+) -> tuple[Any, list[Step]]:
+    network, _, _, history = _train(trainNN, plan, seed, full_data)
     return history, net_steps(network.notes)
-
-
-def _diverge(trainNN: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
-    _train(trainNN, plan._replace(album=album), True, seed)
 
 
 def _train(
     trainNN: Callable[..., Any],
     plan: Plan,
-    full_data: bool,
     seed: int,
+    full_data: bool = True,
     data: tuple[LabelledImages, LabelledImages] | None = None,
 ) -> tuple[SpyNet, SpyOptimizer, SpyLoss, Any]:
     train, validation = data or plan.data()
@@ -887,11 +869,11 @@ def _memory(criterion: SpyLoss) -> Verdict:
     return TRAIN_NN.wrong("memory", found, "that of one batch at a time.", HISTORY_KEPT)
 
 
-def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
+def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict | Part]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
-        plan = Plan(MINI + 80, batch_size=520, n_epochs=1, rate=RATE, album=album_of(seed))
-        network, *_ = _train(trainNN, plan, full_data, seed)
+        plan = Plan(MINI + 80, 520, 1, RATE, album_of(seed + 1), n_validation=1010)
+        network, _, _, history = _train(trainNN, plan, seed, full_data)
         used = {number for step in net_steps(network.notes) for number in step.images}
         if used != set(range(wanted)):
             cause = Fault(
@@ -902,36 +884,38 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict]:
             found = f"{len(used)} images with full_data={full_data}."
             yield TRAIN_NN.wrong("full_data", found, f"the first {wanted}.", cause)
             return
+        plan = plan._replace(n_images=wanted)
+        again, told = (
+            partial(_retrain, trainNN, seed, full_data=full_data),
+            net_steps(network.notes),
+        )
+        yield from judge_history(TRAIN_NN, history, plan, told, again, f", {wanted} images")
     yield TRAIN_NN.right("full_data")
 
 
 # evaluation
 
 TRAINS = Fault(
-    "trains",
-    "the network's parameters are changed, as by a step of training.",
+    "trains", "the network's parameters are changed, as by a step of training.",
     "Call the network, nothing else.",
-)
+)  # fmt: skip
 STILL_GRADIENTS = Fault(
-    "gradients kept",
-    "the result still carries what backward would need: gradients are not switched off.",
-    "Compute it within `with torch.inference_mode():` or `torch.no_grad()`.",
-)
+    "gradients kept", "the result still carries what backward would need: gradients are not "
+    "switched off.", "Compute it within `with torch.inference_mode():` or `torch.no_grad()`.",
+)  # fmt: skip
 GRADIENTS_OFF = Fault(
-    "gradients switched off",
-    "gradients stay switched off after evaluate, so that nothing can be trained any more.",
-    "Use `with torch.inference_mode():`, which ends with its block.",
-)
+    "gradients switched off", "gradients stay switched off after evaluate, so that nothing can be "
+    "trained any more.", "Use `with torch.inference_mode():`, which ends with its block.",
+)  # fmt: skip
 FROZEN = Fault(
     "frozen",
     "`requires_grad` is switched off for the network's parameters, which stay so after evaluate.",
     "Compute within `with torch.inference_mode():`, which leaves the parameters as they are.",
 )
 MODE_LOST = Fault(
-    "mode not restored",
-    "the network is left in another mode than the one in which it came.",
+    "mode not restored", "the network is left in another mode than the one in which it came.",
     "Note `network.training` first, and set it again at the end, by `network.train(…)`.",
-)
+)  # fmt: skip
 MODE_LOST_BY_ERROR = Fault(
     "mode not restored",
     "when the network raises an error, the line that would restore its mode is not reached.",
@@ -971,11 +955,8 @@ def check_evaluation(
     """See that `evaluate` gives logits, and `test_accuracy` the percentage of right digits."""
     album = album_of(seed)
     try:
-        for n in (23, 1003) if asked_why() else (501 + seed % 9,):
-            for training in (True, False):
-                network, (images, _) = SpyNet(album).train(training), album.images(2000, n)
-                logits = ask("evaluate(network, images)", evaluate, network, images)
-                yield from _evaluated(network, logits, album, np.arange(2000, 2000 + n), training)
+        for n in (23, 1, 1003) if asked_why() else (1, 501 + seed % 9):
+            yield from _evaluations(evaluate, album, n)
         yield EVALUATION.right("logits")
         if plain_function(evaluate):  # a network's mode elsewhere does not come back with an error
             for first in (FAILS_AT - 4, FAILS_AT - 599):  # the first part fails, or a later one
@@ -988,6 +969,25 @@ def check_evaluation(
         torch.set_grad_enabled(True)  # whatever was done to it
 
 
+def _evaluations(evaluate: Callable[..., Any], album: Album, n: int) -> Iterator[Verdict]:
+    """See what evaluate makes of images in both modes: flat ones first, then others as tensors."""
+    for training, first in ((True, 2000), (False, 500)):
+        network, (given, _) = SpyNet(album).train(training), album.images(first, n)
+        images = given.copy() if training else torch.tensor(given).reshape(-1, 1, 28, 28)
+        call = "evaluate(network, images)" + ("" if training else " with images as a tensor")
+        logits = ask(call, evaluate, network, images)
+        yield from _evaluated(network, logits, album, np.arange(first, first + n), training)
+        now = np.asarray(images).reshape(-1, PIXELS)
+        yield from untouched(EVALUATION, [(now, now)], [(given, given)])
+
+
+NO_TENSOR = Fault(
+    "no tensor", "the numbers are right, but no tensor comes back, which trainNN and "
+    "predict_probabilities go on computing with.", "Return the logits as PyTorch's tensor, by "
+    "`torch.cat`.",
+)  # fmt: skip
+
+
 def _evaluated(
     network: SpyNet, found: Any, album: Album, numbers: NDArray[np.integer], training: bool
 ) -> Iterator[Verdict]:
@@ -998,6 +998,8 @@ def _evaluated(
     verdict = EVALUATION.judge("logits", [Sample(logits, wanted, (wanted,))], LOGITS_FAULTS)
     if not verdict.passed:
         yield verdict
+    if not isinstance(found, Tensor):
+        yield EVALUATION.wrong("logits", f"a {type(found).__name__}.", "a tensor.", NO_TENSOR)
     if any(note.state == "training" for note in network.notes):
         yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
     if getattr(found, "requires_grad", False):
@@ -1019,11 +1021,10 @@ def _evaluated(
 
 
 ERROR_HIDDEN = Fault(
-    "error hidden",
-    "when the network raises an error, nobody hears of it: `return` in `finally` ends it, or an "
-    "`except` without `raise`.",
-    "Let errors through: `finally:` without `return`, and no `except`.",
-)
+    "error hidden", "when the network raises an error, nobody hears of it: `return` in `finally` "
+    "ends it, or an `except` without `raise`.", "Let errors through: `finally:` without `return`, "
+    "and no `except`.",
+)  # fmt: skip
 
 
 class FailingNet(SpyNet):
@@ -1057,10 +1058,9 @@ def _after_error(evaluate: Callable[..., Any], album: Album, first: int) -> Verd
 
 
 TOO_FEW_LABELS = Fault(
-    "too few labels",
-    "images without a label are left out without a word, as `zip` does.",
+    "too few labels", "images without a label are left out without a word, as `zip` does.",
     "See that the numbers of images and labels are compared: `accuracy` does, `zip` doesn't.",
-)
+)  # fmt: skip
 
 
 def _too_few_labels(test_accuracy: Callable[..., float], album: Album) -> Iterator[Verdict]:
@@ -1075,13 +1075,14 @@ def _test_accuracy(
     test_accuracy: Callable[..., float], album: Album, seed: int
 ) -> Iterator[Verdict]:
     samples, spies = [], []
-    for n in (23, 1003) if asked_why() else (502 + seed % 9,):
+    for n in (23, 1003, 1) if asked_why() else (502 + seed % 9, 1):
         network, data = SpyNet(album).train(), album.images(FIRST_VALIDATION, n)
         call = "test_accuracy(network, images, labels)"
         value = ask(call, test_accuracy, network, *data)
         if value is None:
             EVALUATION.halt("images", "None.", "an accuracy in percent.", NOTHING_RETURNED)
         require_all_seen(EVALUATION, network.notes, n)
+        yield from untouched(EVALUATION, [data], [album.images(FIRST_VALIDATION, n)])
         samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
     verdict = EVALUATION.judge(

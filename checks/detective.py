@@ -259,12 +259,11 @@ MISSING = Fault(
     f"{TO_WEIGHTS}: each parameter has a formula there, the biases too.", _nothing,
 )  # fmt: skip
 ASSIGNED = Fault(
-    "assigned",
-    "only the last call counts: `=` stands where the gradients should be added up with `+=`, or "
-    "they are reset in between.",
+    "assigned", "only the last call counts: `=` stands where the gradients should be added up with "
+    "`+=`, or they are reset in between.",
     f"{TO_WEIGHTS}, last paragraph: gradients add up until reset_grad clears them.",
     lambda seen: seen.passes[-1].true,
-)
+)  # fmt: skip
 # The wrong function of a fault in how passes follow each other makes gradients of an observation.
 SEQUENCE_FAULTS = (
     ASSIGNED,

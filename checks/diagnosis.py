@@ -74,6 +74,8 @@ def diagnosed(
                 report, not_done = _told_of(again, kept), False
             if report.passed or report.causes[0] in SAID_ALL:
                 return report
+            if not kept and _remembers(check, args, kwargs):
+                return Report(v if v.passed else v.by(REMEMBERS) for v in report)
             report = Search(check, task, list(args), dict(kwargs), kept).mend(report)
             return _one_sided(check, report, args, kwargs)
     except Missing:
@@ -110,6 +112,45 @@ def _one_sided(
     if not any(verdict.part.endswith(other) for verdict in every):
         return report
     return Report(v.by(ONE_SIDED[kind]) if v is wrong else v for v in report)
+
+
+# What is kept between calls.
+
+REMEMBERS = Fault(
+    "kept between calls",
+    "something is kept from one call to the next: if each call starts afresh, all is right.",
+    "See what lives longer than a call, and make it anew in each: a default value such as `=[]` or "
+    "`={}`, a variable outside of the function, an attribute of a function or of the class.",
+)
+
+
+def _remembers(check: Check, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether the check passes if a module of its own is made for each call, and not else."""
+    try:
+        source = Source(args, check.task.takes)
+    except (ValueError, SyntaxError, OSError):
+        return False
+    with quiet(), limited_to(SHORT), guarded():
+        try:
+            with without_causes():
+                if not check.run(*_called_in(source, afresh=True), **kwargs).passed:
+                    return False
+            again = check.run(*_called_in(source, afresh=True), **kwargs).passed
+            return again and not check.run(*_called_in(source, afresh=False), **kwargs).passed
+        except Exception:
+            return False  # the module can't be made twice
+
+
+def _called_in(source: Source, afresh: bool) -> list[Callable[..., Any]]:
+    """Return what was taken of a module, of a new one `afresh` for each call or for all."""
+    module = source.made_again()
+
+    def called(name: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: (source.made_again() if afresh else module)[name](
+            *args, **kwargs
+        )
+
+    return [called(name) for name in source.takes]
 
 
 # What an exercise builds on.

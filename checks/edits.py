@@ -543,7 +543,11 @@ def at_site(site: Site) -> Node:
 
 
 def put(site: Site, new: Node) -> None:
-    """Let another node stand at a site."""
+    """Let another node stand at a site; in an f-string, what is no text goes into braces."""
+    if isinstance(site[0], ast.JoinedStr) and not isinstance(
+        new, (ast.Constant, ast.FormattedValue)
+    ):
+        new = ast.copy_location(ast.FormattedValue(new, -1), new)  # type: ignore[arg-type]
     if site[2] is None:
         setattr(site[0], site[1], new)
     else:

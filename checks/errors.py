@@ -264,6 +264,22 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (TypeError, "Cannot interpret '(.*)' as a data type", "shape without parentheses",
      "{0} stands where the type of the numbers is wanted: all lengths belong into the first "
      "argument.", "Set the whole shape in parentheses of its own: np.zeros((rows, columns))."),
+    (TypeError, "0-d array|unsized object|0-d tensor", "no axis",
+     "a single number, which has no axis, came to a line that counts on one.",
+     "Compute with whole arrays, whatever their number of axes, and not row by row."),
+    (ValueError, "negative dimensions", "negative length",
+     "a length of the shape is negative.", "Print the shape that is asked for."),
+    (TypeError, r"(\w+)\(\) takes (?:from )?(\d+).* positional arguments? but (\d+)",
+     "number of arguments", "`{0}` is called with another number of values than it takes; self, or "
+     "the array before the point, is one of them.", GIVEN),
+    (TypeError, r"type (\w+) doesn't define __(\w+)__", "types",
+     "`{1}` can't be taken of a {0}.", CONVERT),
+    (TypeError, r"ufunc '(\w+)' did not contain a loop with signature.*'<U", "types",
+     "`{0}` meets a text where only numbers go.", "Print what stands on both sides."),
+    (TypeError, r"expected np.ndarray \(got (\w+)\)", "wrong type",
+     "a {0} came, and only NumPy's arrays are taken.", "torch.as_tensor takes both."),
+    (AssertionError, "Size mismatch between tensors", "shapes",
+     "images and labels are not of the same number.", "Print the length of both."),
     (TypeError, r"'([\w.]+)'(?: object (?:is not (?:iterable|subscriptable)|does not support item)|"
      r" has no len)",
      "no array", "a value of the type {0} stands where an array or a list is wanted.",

@@ -112,6 +112,35 @@ def _places_fact(samples: Sequence[Sample]) -> Fault | None:
     return None
 
 
+def rows_fact(samples: Sequence[Sample]) -> Fault | None:
+    """Say if all rows that are wrong are zeros, or those of other places."""
+    told = [words for sample in samples if (words := _row_words(sample)) != "right"]
+    if not told or not all(told):
+        return None
+    likely = f"every wrong row holds zeros, or what belongs into another row: {told[-1]}."
+    step = "See which rows of the result each part is put into, and which rows it was made of."
+    return Fault("property", likely, step)
+
+
+def _row_words(sample: Sample) -> str:
+    found, wanted = (np.asarray(values, dtype=float) for values in sample[:2])
+    if wanted.ndim != 2 or found.shape != wanted.shape or min(wanted.shape) < 3:
+        return ""
+    rows = np.flatnonzero(_is_wrong(sample).any(axis=1))
+    if len(np.unique(wanted.round(5), axis=0)) < len(wanted) or not wanted.any(axis=1).all():
+        return ""  # of equal rows, any may be another
+    its = [np.isclose(wanted, found[row], rtol=CLOSE, atol=0).all(axis=1) for row in rows]
+    if not len(rows):
+        return "right"
+    if not all(same.any() or not found[row].any() for row, same in zip(rows, its, strict=True)):
+        return ""
+    moved = [(row, int(same.argmax())) for row, same in zip(rows, its, strict=True) if same.any()]
+    words = [f"row {row} holds what belongs into row {place}" for row, place in moved[:1]]
+    zero = [row for row in rows if not found[row].any()]
+    words += [f"row {row} holds zeros" for row in zero[:1]]
+    return " and ".join(words)
+
+
 def _place_words(wrong: Array, axis: int) -> str:
     others = tuple(n for n in range(wrong.ndim) if n != axis)
     lines = np.asarray(wrong.any(axis=others) if others else wrong)

@@ -30,35 +30,30 @@ class Sample(NamedTuple):
 
 
 UNKNOWN = Fault(
-    "unknown",
-    "unknown; this is none of the usual mistakes.",
+    "unknown", "unknown; this is none of the usual mistakes.",
     "Take the smallest example that goes wrong, work it out on paper, and compare each line.",
-)
+)  # fmt: skip
 UNFINISHED = Fault("unfinished", "", "")
 RAISED = Fault("raised", "unknown; look at where Python stopped.", "")
 NOTHING_RETURNED = Fault(
     "nothing returned", "the function ends without `return`.", "Return the result."
 )
 NOT_NUMBERS = Fault(
-    "not numbers",
-    "the result is not an array of numbers, so nothing can be compared.",
+    "not numbers", "the result is not an array of numbers, so nothing can be compared.",
     "Print the result, and see which step last gave an array.",
-)
+)  # fmt: skip
 ATTRIBUTE_MISSING = Fault(
-    "attribute missing",
-    "the network has nothing of this name.",
+    "attribute missing", "the network has nothing of this name.",
     "Use the names of the class docstring: W1, b1, W2, b2, and W1_grad to b2_grad.",
-)
+)  # fmt: skip
 IS_NONE = Fault(
-    "None in the network",
-    "this attribute is None, with which nothing can be computed.",
+    "None in the network", "this attribute is None, with which nothing can be computed.",
     "Give it an array: zeros in the shape of the parameter, for a gradient.",
-)
+)  # fmt: skip
 INPUT_CHANGED = Fault(
-    "input changed",
-    "the array that was passed in was changed in place, by `-=`, `*=`, `+=` or `[...] =`.",
-    "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
-)
+    "input changed", "the array that was passed in was changed in place, by `-=`, `*=`, `+=` or "
+    "`[...] =`.", "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
+)  # fmt: skip
 VAGUE = (UNKNOWN.key, RAISED.key)
 SEEN = (
     *VAGUE,

@@ -21,30 +21,25 @@ SOFTMAX = Exercise("softmax")
 CROSS_ENTROPY = Exercise("cross_entropy")
 
 EPSILON = Fault(
-    "epsilon",
-    "something bounds the logarithm, as a small number does that is added within it, or `np.clip`.",
-    "Use the right-hand form of the formula: there, no logarithm of 0 can come up.",
-)
+    "epsilon", "something bounds the logarithm, as a small number does that is added within it, or "
+    "`np.clip`.", "Use the right-hand form of the formula: there, no logarithm of 0 can come up.",
+)  # fmt: skip
 TRUTH_VALUES = Fault(
-    "truth values",
-    "a comparison is returned as it is, and True and False are no numbers to compute with.",
-    "Convert it: `.astype(np.float32)`.",
-)
+    "truth values", "a comparison is returned as it is, and True and False are no numbers to "
+    "compute with.", "Convert it: `.astype(np.float32)`.",
+)  # fmt: skip
 UNSIGNED = Fault(
-    "unsigned",
-    "numbers of this type can't be negative: with them, 0 - 1 is a large number.",
+    "unsigned", "numbers of this type can't be negative: with them, 0 - 1 is a large number.",
     "Convert it: `.astype(np.float32)`.",
-)
+)  # fmt: skip
 SHORTENED = Fault(
-    "float32",
-    "numbers are cut to fewer bits than the arguments have, so digits are lost.",
+    "float32", "numbers are cut to fewer bits than the arguments have, so digits are lost.",
     "Leave out the conversion, or make arrays in the type of the argument, `a.dtype`.",
-)
+)  # fmt: skip
 NO_ARRAY = Fault(
-    "list returned",
-    "the numbers are right, but no array comes back, so nothing can be computed with them.",
-    "Return an array, as by `np.array(…)`.",
-)
+    "list returned", "the numbers are right, but no array comes back, so nothing can be computed "
+    "with them.", "Return an array, as by `np.array(…)`.",
+)  # fmt: skip
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
 N_SAMPLES = 2  # what is a coincidence in one of them is none in both
@@ -129,7 +124,9 @@ class Judge:
         if len(faults) == 1 and (fault := faults.pop()):
             told = describe(large[0].found), describe(large[0].wanted)
             return self.exercise.wrong(name, *told, fault)
-        return self.exercise.judge(name, samples, self.faults, self.near, self.close, self.facts)
+        # What all other parts have ruled out would be a coincidence in one that is not told.
+        known, facts = ((), ()) if name in self.unsaid else (self.faults, self.facts)
+        return self.exercise.judge(name, samples, known, self.near, self.close, facts)
 
 
 @dataclass(frozen=True)
@@ -257,15 +254,13 @@ CHANGES: dict[str, Change] = {
 }
 PARTNER = "See that each entry meets the one of the same place in the other argument."
 ROWS_MIXED = Fault(
-    "property",
-    "what comes out for one image depends on the other images of its batch.",
+    "property", "what comes out for one image depends on the other images of its batch.",
     "Find the line that takes rows together, as a sum or mean over axis 0 or over all does.",
-)
+)  # fmt: skip
 NUMBERS_MIXED = Fault(
-    "property",
-    "what comes out for one number depends on the numbers beside it.",
+    "property", "what comes out for one number depends on the numbers beside it.",
     "Find the line that takes all numbers together, as a sum, a mean or a largest number does.",
-)
+)  # fmt: skip
 
 
 @lru_cache(maxsize=200)
@@ -326,11 +321,10 @@ SIGMOID_FAULTS = (
           lambda a: np.maximum(a, 0)),
 )  # fmt: skip
 OVERFLOW = Fault(
-    "overflow",
-    "exp of a large number is infinite, and infinity over infinity is NaN.",
+    "overflow", "exp of a large number is infinite, and infinity over infinity is NaN.",
     "Use a form in which exp meets only numbers up to 0, or tanh.",
     lambda a: np.exp(a) / (np.exp(a) + 1),
-)
+)  # fmt: skip
 
 
 def _large_numbers(rng: Rng) -> tuple[Array]:
@@ -348,11 +342,10 @@ SIGMOID_PARTS = {
     "no axis": lambda rng: (np.array(rng.normal(0, 2)),),
 }
 NOT_BETWEEN = Fault(
-    "property",
-    "not all values lie between 0 and 1.",
+    "property", "not all values lie between 0 and 1.",
     "Put in a large number, its negative, and 0: it must give almost 1, almost 0, and 0.5.",
     lambda found, a: not ((found >= 0) & (found <= 1)).all(),
-)
+)  # fmt: skip
 OTHER_CURVE = "Put in 1 and 2, and compare with the formula above the exercise by a calculator."
 
 
@@ -365,11 +358,9 @@ def _is_straight(found: Array, a: Array) -> bool:
 
 
 STRAIGHT = Fault(
-    "property",
-    "between 0 and 1 all values lie on a straight line, so no exp takes part in them.",
-    OTHER_CURVE,
-    _is_straight,
-)
+    "property", "between 0 and 1 all values lie on a straight line, so no exp takes part in them.",
+    OTHER_CURVE, _is_straight,
+)  # fmt: skip
 
 
 def _is_of_multiple(found: Array, a: Array) -> bool:
@@ -381,16 +372,13 @@ def _is_of_multiple(found: Array, a: Array) -> bool:
 OF_MULTIPLE = Fault(
     "property",
     "these are values of the sigmoid, but of another multiple of `a`: a sign or a factor is wrong.",
-    "Put in 1: it must give 0.7311; and -1: it must give 0.2689.",
-    _is_of_multiple,
-)
+    "Put in 1: it must give 0.7311; and -1: it must give 0.2689.", _is_of_multiple,
+)  # fmt: skip
 OTHER_S = Fault(
-    "property",
-    "the values rise from 0 to 1 as they should, but along another curve: another function stands "
-    "in the place of 1 / (1 + exp(-a)).",
-    OTHER_CURVE,
+    "property", "the values rise from 0 to 1 as they should, but along another curve: another "
+    "function stands in the place of 1 / (1 + exp(-a)).", OTHER_CURVE,
     lambda found, a: found.shape == a.shape and (np.diff(found.flat[np.argsort(a.flat)]) > 0).all(),
-)
+)  # fmt: skip
 JUDGE_SIGMOID = Judge(
     SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW},
     facts=(NOT_BETWEEN, STRAIGHT, OF_MULTIPLE, OTHER_S), unsaid=("a batch of one", "no axis"),
@@ -431,17 +419,14 @@ SOFTMAX_FAULTS = (
           lambda a: a / a.sum(axis=-1, keepdims=True)),
 )  # fmt: skip
 NOT_STABLE = Fault(
-    "not stabilised",
-    "exp of a large logit is infinite, and infinity over infinity is NaN.",
-    SHIFT,
+    "not stabilised", "exp of a large logit is infinite, and infinity over infinity is NaN.", SHIFT,
     lambda a: np.exp(a) / np.exp(a).sum(-1)[..., np.newaxis],
-)
+)  # fmt: skip
 GLOBAL_SHIFT = Fault(
     "shift of whole batch",
     "the largest logit of the whole batch is subtracted, so a row far below it becomes 0 over 0.",
-    SHIFT,
-    lambda a: np.exp(a - a.max()) / np.exp(a - a.max()).sum(-1)[..., np.newaxis],
-)
+    SHIFT, lambda a: np.exp(a - a.max()) / np.exp(a - a.max()).sum(-1)[..., np.newaxis],
+)  # fmt: skip
 
 
 def _large_logits(rng: Rng) -> tuple[Array]:
@@ -462,11 +447,10 @@ SOFTMAX_PARTS = {
     "a batch of one": gaussian(1, 4),
 }
 SUM_NOT_1 = Fault(
-    "property",
-    "the probabilities of an image don't add up to 1.",
+    "property", "the probabilities of an image don't add up to 1.",
     "Look at the last step that brings their sum to 1, and at what comes after it.",
     lambda found, *inputs: not np.allclose(found.sum(axis=-1), 1, rtol=1e-4),
-)
+)  # fmt: skip
 JUDGE_SOFTMAX = Judge(
     SOFTMAX,
     "softmax(a)",
@@ -545,11 +529,10 @@ CROSS_ENTROPY_FAULTS = (
           lambda a, y: -log_softmax(a)[y == 1].sum()),
 )  # fmt: skip
 LOG_0 = Fault(
-    "log 0",
-    "a probability was rounded to 0 before the logarithm, or exp of a logit is infinite.",
+    "log 0", "a probability was rounded to 0 before the logarithm, or exp of a logit is infinite.",
     "Use the right-hand form of the formula, which takes the logarithm of the sum of exps.",
     lambda a, y: -np.log(_softmax(a))[y == 1].sum(),
-)
+)  # fmt: skip
 
 
 def _logits_and_targets(*most: int, scale: float = 2.0, n: int = 5) -> Draw:

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part
 from checks.comparison import CLOSE, Array, distance
-from checks.faults import NOTHING_RETURNED, VAGUE, Fault, Sample, asked_why
+from checks.faults import NOTHING_RETURNED, UNKNOWN, VAGUE, Fault, Sample, asked_why
 from checks.spies import FIRST_VALIDATION, Album, Plan, Step, album_of
 from checks.verdicts import Exercise, Verdict
 
@@ -44,11 +43,9 @@ ACCURACY_FAULTS = (
           lambda p, t: 10 * (p == t).sum()),
 )  # fmt: skip
 LEAST_PROBABLE = Fault(
-    "least probable digit",
-    "the least probable digit is taken.",
-    "Use argmax, which finds the largest probability.",
-    lambda probabilities, t: percent_right(probabilities.argmin(axis=1), t),
-)
+    "least probable digit", "the least probable digit is taken.", "Use argmax, which finds the "
+    "largest probability.", lambda probabilities, t: percent_right(probabilities.argmin(axis=1), t),
+)  # fmt: skip
 
 
 def _of_most_probable(fault: Fault) -> Fault:
@@ -251,19 +248,22 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
     ),
 }  # fmt: skip
 NOT_EACH_EPOCH = Fault(
-    "not each epoch",
-    "the history does not have one entry for each epoch.",
+    "not each epoch", "the history does not have one entry for each epoch.",
     "Record at the end of each epoch, inside the outer loop and outside the inner one.",
-)
+)  # fmt: skip
 
 
 Retrain = Callable[[Plan], tuple[Any, Sequence[Step]]]  # returns a history and its steps
 
 
 def judge_history(
-    exercise: Exercise, history: Any, plan: Plan, steps: Sequence[Step], retrain: Retrain
-) -> Iterator[Part]:
-    """Judge what a training returned: one entry for each epoch, on the right images."""
+    exercise: Exercise, history: Any, plan: Plan, steps: Sequence[Step], retrain: Retrain,
+    words: str = "",
+) -> Iterator[Part]:  # fmt: skip
+    """Judge what a training returned: one entry for each epoch, on the right images.
+
+    Of another training, which `words` name, only what is wrong is told.
+    """
     wanted = "a History with one entry for each epoch."
     if history is None:
         exercise.halt("history", "None.", wanted, NOTHING_RETURNED)
@@ -274,7 +274,7 @@ def judge_history(
     history, epochs = SimpleNamespace(**told), epochs_of(plan, steps)
     yield partial(_exchanged, exercise, history, epochs)
     for name in RIGHT:
-        yield partial(_judge_quantity, exercise, name, history, epochs, retrain)
+        yield partial(_judge_quantity, exercise, name, history, epochs, retrain, words)
 
 
 def _entries(history: Any) -> dict[str, Any]:
@@ -291,15 +291,13 @@ def _is_queue(value: Any) -> bool:
 
 
 NO_HISTORY = Fault(
-    "another result",
-    "something else than the History is returned.",
+    "another result", "something else than the History is returned.",
     "Return the History alone, as the docstring says.",
-)
+)  # fmt: skip
 EXCHANGED = Fault(
-    "arguments exchanged",
-    "the right numbers are recorded in the wrong places.",
+    "arguments exchanged", "the right numbers are recorded in the wrong places.",
     "The order is record(loss, train_accuracy, validation_accuracy).",
-)
+)  # fmt: skip
 
 
 def _exchanged(exercise: Exercise, history: Any, epochs: Sequence[Epoch]) -> Iterator[Verdict]:
@@ -325,13 +323,14 @@ def epochs_of(plan: Plan, steps: Sequence[Step]) -> list[Epoch]:
 
 
 def _judge_quantity(
-    exercise: Exercise, name: str, history: Any, epochs: Sequence[Epoch], retrain: Retrain
-) -> Iterator[Verdict]:
-    values = exercise.numbers(name, getattr(history, name))
+    exercise: Exercise, name: str, history: Any, epochs: Sequence[Epoch], retrain: Retrain,
+    words: str,
+) -> Iterator[Verdict]:  # fmt: skip
+    values, part = exercise.numbers(name, getattr(history, name)), f"{name}{words}"
     if values.shape != (len(epochs),):
         found = f"{values.size} entries." if values.ndim else "one number."
         wanted = f"{len(epochs)}, one for each epoch."
-        yield exercise.wrong(name, found, wanted, NOT_EACH_EPOCH)
+        yield exercise.wrong(part, found, wanted, NOT_EACH_EPOCH)
         return
     right = min(RIGHT[name], key=partial(_off, values, epochs))
     samples = [
@@ -339,70 +338,57 @@ def _judge_quantity(
     ]
     near = 5e-5 if name == "loss" else ROUNDED
     faults = (*FAULTS[name], *_others(name))
-    verdict = exercise.judge(name, samples, faults, near)
+    verdict = exercise.judge(part, samples, faults, near)
     if _is_vague(verdict):
         fault = _only_first(name, values, epochs, retrain)
         fault = fault or _smallest(name, epochs[0].plan, retrain, near)
         verdict = verdict.by(fault) if fault else verdict
-    yield verdict
+    if not (words and verdict.passed):
+        yield verdict
 
 
 def _only_first(
     name: str, values: Array, epochs: Sequence[Epoch], retrain: Retrain
 ) -> Fault | None:
     """Say of how many images alone, the first ones of the data, an accuracy is."""
-    if name == "loss":
-        return None
-    plan = epochs[0].plan
-    fits = _numbers_that_fit(name, values, epochs)
-    for seed in (1, 2):
-        if not fits:
-            return None
-        other = plan._replace(album=album_of(7919 + seed))
+    fits = set() if name == "loss" else _numbers_that_fit(name, values, epochs)
+    for seed in (7920, 7921) if fits else ():
+        other = epochs[0].plan._replace(album=album_of(seed))
         history, steps = retrain(other)
         values = np.asarray(_entries(history).get(name), dtype=float)
         fits &= _numbers_that_fit(name, values, epochs_of(other, steps))
-    likely = f"only the first {min(fits)} images are counted, of {len(_images(name, epochs[0]))}."
+    likely = f"only the first {min(fits, default=0)} images are counted, and others are left out."
     return Fault("property", likely, "Take the accuracy of all images.") if fits else None
-
-
-def _images(name: str, epoch: Epoch) -> Array:
-    return epoch.training if name == "train_accuracy" else epoch.validation
 
 
 def _numbers_that_fit(name: str, values: Array, epochs: Sequence[Epoch]) -> set[int]:
     """Return of how many first images these may be the accuracies."""
-    return {
-        n
-        for n in range(1, len(_images(name, epochs[0])))
-        if values.shape == (len(epochs),)
-        and all(
-            abs(value - epoch.accuracy(_images(name, epoch)[:n], epoch.n_after)) < ROUNDED
-            for value, epoch in zip(values, epochs, strict=True)
-        )
-    }
+    images = epochs[0].training if name == "train_accuracy" else epochs[0].validation
+    right = [[e.accuracy(images[:n], e.n_after) for e in epochs] for n in range(1, len(images))]
+    if values.shape != (len(epochs),):
+        return set()
+    return {n for n, due in enumerate(right, 1) if np.abs(values - due).max() < ROUNDED}
 
 
-def judge_another(
-    exercise: Exercise, plan: Plan, retrain: Retrain, words: str = "another training"
-) -> Iterator[Verdict]:
-    """Judge a training of other sizes, after the first one; say only what is wrong."""
-    history, steps = retrain(plan)
-    if len(steps) != plan.n_epochs * -(-plan.n_images // plan.batch_size):
-        return  # which the rules for steps tell
-    waiting: list[Any] = [partial(judge_history, exercise, history, plan, steps, retrain)]
-    while waiting:
-        for item in waiting.pop(0)():
-            if not isinstance(item, Verdict):
-                waiting.append(item)
-            elif not item.passed:
-                yield replace(item, part=f"{item.part}, {words}")
-                return
+STOPS_EARLY = Fault(
+    "stops early", "the training ends before all its epochs are done, as when an accuracy has "
+    "fallen.", "See what ends the loop over the epochs: neither `break` nor `return` may.",
+)  # fmt: skip
 
 
-def large_plan(seed: int) -> Plan:
-    """Return a plan of more images than some would take as a sample."""
-    return Plan(1030, 400, 1, 0.05, album_of(seed + 1), n_validation=1010)
+def judge_others(exercise: Exercise, plan: Plan, retrain: Retrain) -> Iterator[Verdict | Part]:
+    """See that a training goes on to its end, and that more images than a sample are counted."""
+    many = plan._replace(n_images=4, batch_size=4, n_epochs=9)
+    large = plan._replace(n_images=1030, batch_size=400, n_epochs=1, n_validation=1010)
+    for other in (many, large):
+        other = other._replace(album=album_of(other.n_images))
+        history, steps = retrain(other)
+        words = f"{other.n_images} images in {other.n_epochs} epochs"
+        due = other.n_epochs * -(-other.n_images // other.batch_size)
+        if len(steps) != due:
+            fault = STOPS_EARLY if len(steps) < due else UNKNOWN
+            yield exercise.wrong("epochs", f"{len(steps)} steps for {words}.", f"{due}.", fault)
+        yield partial(judge_history, exercise, history, other, steps, retrain, f", {words}")
 
 
 # What a training was right for, and the next larger one that it is wrong for.

@@ -40,97 +40,83 @@ class Parameters(Spy):
 
 
 Networks = Mapping[str, Parameters]
+EARLIER = Parameters(-1 % 2**32)  # is saved first, with the same prefix
+NOT_REPLACED = Fault(
+    "not replaced", "the files of an earlier saving are still there.",
+    "Write all four files in each call, whether there are some already or not.",
+)  # fmt: skip
 TOGETHER = "Open each file by the function that `with write_together(…)` gives."
 FILES_MISSING = Fault(
-    "files missing",
-    "the files have other names, lie elsewhere, or were not written.",
+    "files missing", "the files have other names, lie elsewhere, or were not written.",
     'Write `f"{filename_prefix}_{name}.npy"` for each of W1, b1, W2 and b2.',
-)
+)  # fmt: skip
 NO_MANIFEST = Fault(
     "no manifest",
     "there is no manifest of this name, which would tell that these four files belong together.",
     f"Begin by `with write_together(path)`, with the path of the manifest. {TOGETHER}",
 )
 STRANGE_MANIFEST = Fault(
-    "manifest without the files",
-    "the manifest doesn't list these four files as they are now.",
+    "manifest without the files", "the manifest doesn't list these four files as they are now.",
     "Write all four within one `with write_together(…)`, each into the file that it gives for it.",
-)
+)  # fmt: skip
 EMPTY = Fault(
-    "empty file",
-    "the file is empty: what was to be written into it went elsewhere.",
+    "empty file", "the file is empty: what was to be written into it went elsewhere.",
     "Write into the file that `open_file(path)` gives: `np.save(file, …)`, and not to its path.",
-)
+)  # fmt: skip
 ERROR_HIDDEN = Fault(
-    "error hidden",
-    "an error of writing is caught, so whoever called takes the weights for saved.",
+    "error hidden", "an error of writing is caught, so whoever called takes the weights for saved.",
     "Let the error leave the function: catch nothing here.",
-)
+)  # fmt: skip
 HALF_SAVED = Fault(
-    "half saved",
-    "some files are in their place before all four could be written.",
-    TOGETHER,
-)
+    "half saved", "some files are in their place before all four could be written.", TOGETHER,
+)  # fmt: skip
 NOT_READABLE = Fault(
-    "not readable",
-    "the file is not that of one array, as np.load wants it.",
+    "not readable", "the file is not that of one array, as np.load wants it.",
     "Write it by `np.save`.",
-)
+)  # fmt: skip
 NOT_LOADED = Fault(
-    "not assigned",
-    "the network keeps its own numbers: those of the file are not given to it.",
+    "not assigned", "the network keeps its own numbers: those of the file are not given to it.",
     "Assign what was read to the network's attribute.",
-)
+)  # fmt: skip
 ROUNDED_NUMBERS = Fault(
     "rounded", "digits were lost, as in a text file.", "Use np.save, which keeps every digit."
 )
 OTHER_TYPE = Fault(
-    "type of numbers",
-    "the numbers have another type than in the network.",
+    "type of numbers", "the numbers have another type than in the network.",
     "Leave the arrays as they are.",
-)
+)  # fmt: skip
 GRADIENT_SAVED = Fault(
-    "gradients saved",
-    "the gradient was saved in place of the parameter.",
+    "gradients saved", "the gradient was saved in place of the parameter.",
     "Save `W1`, not `W1_grad`.",
-)
+)  # fmt: skip
 MIXED_UP = Fault(
-    "mixed up",
-    "the parameters are mixed up: these are the numbers of another one.",
+    "mixed up", "the parameters are mixed up: these are the numbers of another one.",
     "See which name each parameter has on its way.",
-)
+)  # fmt: skip
 TRANSPOSED = Fault("transposed", "the matrix is transposed.", "Leave the arrays as they are.")
 PREFIX_IGNORED = Fault(
-    "prefix ignored",
-    "these are the numbers of another prefix.",
+    "prefix ignored", "these are the numbers of another prefix.",
     "Build each file's name from the argument filename_prefix.",
-)
+)  # fmt: skip
 READ_FIRST = "Read all four first, compare each with the network's own array, and only then assign."
 TAKES_ANYTHING = Fault(
-    "takes anything",
-    "files that don't fit are not refused as the docstring promises.",
-    READ_FIRST,
-)
+    "takes anything", "files that don't fit are not refused as the docstring promises.", READ_FIRST,
+)  # fmt: skip
 CONVERTED = Fault(
-    "converted",
-    "the numbers of the files were converted to the type of the network's own.",
+    "converted", "the numbers of the files were converted to the type of the network's own.",
     "Compare the dtype of what was read with the network's array, and raise the error.",
-)
+)  # fmt: skip
 TAKEN_OVER = Fault(
-    "takes anything",
-    "what the files hold was given to the network without a look at its shape and type.",
-    READ_FIRST,
-)
+    "takes anything", "what the files hold was given to the network without a look at its shape "
+    "and type.", READ_FIRST,
+)  # fmt: skip
 HALF_LOADED = Fault(
-    "half loaded",
-    "the network is changed before all files were found to fit.",
-    READ_FIRST,
-)
+    "half loaded", "the network is changed before all files were found to fit.", READ_FIRST,
+)  # fmt: skip
 TWO_SAVINGS = Fault(
-    "manifest not asked",
-    "nothing sees that one of the files is of another saving.",
+    "manifest not asked", "nothing sees that one of the files is of another saving.",
     "Call `require_together` with the manifest and the files before you assign.",
-)
+)  # fmt: skip
 
 
 @check(SAVING)
@@ -157,8 +143,9 @@ def _saved(save_weights: Callable[..., None], networks: Networks) -> Iterator[Ve
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name, network in networks.items():
-            prefix = str(folder / name) if name == "first" else folder / name
-            ask("save_weights(network, prefix)", save_weights, network, prefix)
+            prefix = _prefix(folder, name)
+            for each in (EARLIER, network):  # the second in the place of the first
+                ask("save_weights(network, prefix)", save_weights, each, prefix)
         wrong = list(_files(folder, networks))
         yield from wrong or [SAVE.right("files")]
         if not wrong:
@@ -193,7 +180,9 @@ def _held_in(file: Path, networks: tuple[Parameters, Parameters], name: str) -> 
         return SAVE.wrong(file.name, told, f"{name}, by `np.save`.", fault)
     if values.dtype.kind not in "biuf":
         return SAVE.wrong(file.name, f"`{values}`.", f"the numbers of {name}.", NOT_NUMBERS)
-    faults = {GRADIENT_SAVED: getattr(networks[0], f"{name}_grad")}
+    faults = {
+        GRADIENT_SAVED: getattr(networks[0], f"{name}_grad"), NOT_REPLACED: getattr(EARLIER, name)
+    }  # fmt: skip
     return _held(SAVE, file.name, values, networks, name, faults)
 
 
@@ -261,12 +250,40 @@ def _loaded(
         for name, network in networks.items():
             fresh = Parameters(seed + 2, dtype=network.dtype.type)
             pair = (network, _other(networks, name))
-            ask("load_weights(network, prefix)", load_weights, fresh, folder / name)
+            ask("load_weights(network, prefix)", load_weights, fresh, _prefix(folder, name))
             held = [_held_by(fresh, each, pair, name, seed) for each in PARAMETERS]
             wrong = [verdict for verdict in held if not verdict.passed]
             yield from wrong or [LOAD.right(f"{name} network")]
+            if not wrong:
+                yield from _loaded_again(load_weights, fresh, _prefix(folder, name), seed)
     for part in REFUSED:
         yield partial(_refused, load_weights, part, seed)
+
+
+READ_ONLY = Fault(
+    "read-only", "the network gets arrays that can't be changed, so that it can't be trained any "
+    "more.", "Read the file by np.load, or copy what was read.",
+)  # fmt: skip
+
+
+def _loaded_again(
+    load_weights: Callable[..., None], fresh: Parameters, prefix: str | Path, seed: int
+) -> Iterator[Verdict]:
+    """See that what was loaded can be trained, and that new files under old names are read."""
+    if not all(getattr(fresh, name).flags.writeable for name in PARAMETERS):
+        yield LOAD.wrong("arrays", "read-only ones.", "some that a step can change.", READ_ONLY)
+    new = Parameters(seed + 4, dtype=fresh.dtype.type)
+    _save_rightly(new, Path(prefix))
+    ask("load_weights(network, prefix)", load_weights, fresh, prefix)
+    held = [
+        _held(LOAD, f"{n}, saved anew", getattr(fresh, n), (new, new), n, {}) for n in PARAMETERS
+    ]
+    yield from (verdict for verdict in held if not verdict.passed)
+
+
+def _prefix(folder: Path, name: str) -> str | Path:
+    """Return a prefix, which may be a text or a path."""
+    return str(folder / name) if name == PREFIXES[0] else folder / name
 
 
 def _held_by(

@@ -17,10 +17,9 @@ from checks.verdicts import Exercise
 BATCH = 7  # unlike any layer size, so that no axis is taken for another
 Sizes = tuple[int, int, int]
 NOT_HELD = Fault(
-    "assignment ignored",
-    "the network gives back other numbers than were assigned to its attribute.",
-    "Keep W1, b1, W2 and b2 as plain attributes.",
-)
+    "assignment ignored", "the network gives back other numbers than were assigned to its "
+    "attribute.", "Keep W1, b1, W2 and b2 as plain attributes.",
+)  # fmt: skip
 ACTIVATIONS: dict[str | None, Callable[[Array], Array]] = {
     "sigmoid": expit,
     "softmax": lambda a: exact_softmax(a, axis=-1),

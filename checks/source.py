@@ -49,7 +49,8 @@ class Source:
         text = _text(plain[0])
         self.globals, self.file = plain[0].__globals__, plain[0].__code__.co_filename
         self.tree = ast.parse(text)
-        compiled = set(_codes(compile(text, self.file, "exec")))
+        self._whole = compile(text, self.file, "exec")
+        compiled = set(_codes(self._whole))
         if not all(f is not None and _signature(f.__code__) in compiled for f in plain):
             raise ValueError("the file was changed after it was loaded.")
         self.takes = takes
@@ -94,6 +95,12 @@ class Source:
         top = next(node for node in self.tree.body if node is changed or _holds(node, changed))
         exec(compile(ast.Module([top], []), self.file, "exec"), space)
         return [space[name] for name in self.takes]
+
+    def made_again(self) -> dict[str, Any]:
+        """Return the names of the whole module, run once more. Raises whatever that raises."""
+        space = {name: self.globals[name] for name in self.globals if name.startswith("__")}
+        exec(self._whole, space)
+        return space
 
     def _unchanged(self) -> CodeType:
         """All functions, so that they call each other's changed forms, and the classes wanted."""

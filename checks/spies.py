@@ -79,18 +79,18 @@ class Album:
 
 
 class Diverging(Album):
-    """An album whose losses are NaN or infinite from the first step on: it was far too long."""
+    """An album whose losses are NaN, or infinite, after so many steps: the last was too long."""
 
-    def __init__(self, seed: int, loss: float) -> None:
+    def __init__(self, seed: int, loss: float, n_steps: int) -> None:
         super().__init__(seed)
-        self._diverged = loss
+        self._loss, self._n_steps = loss, n_steps
 
     def probabilities(self, numbers: ArrayLike, n_steps: int = 0) -> Array:
         """Return what a spy says (B, 10) of images after so many steps of training."""
         rows = super().probabilities(numbers, n_steps)
-        if n_steps and np.isnan(self._diverged):
+        if n_steps >= self._n_steps and np.isnan(self._loss):
             rows[:] = np.nan
-        elif n_steps:
+        elif n_steps >= self._n_steps:
             rows[np.arange(len(rows)), self.labels[np.asarray(numbers) % SCALE]] = 0
         return rows
 
@@ -267,10 +267,9 @@ class Plan(NamedTuple):
 
 
 DATA_CHANGED = Fault(
-    "input changed",
-    "the arrays that were passed in were changed in place, as by shuffle.",
+    "input changed", "the arrays that were passed in were changed in place, as by shuffle.",
     "Shuffle numbers, and index with them: the caller's images stay in their order.",
-)
+)  # fmt: skip
 
 
 def untouched(
@@ -284,17 +283,15 @@ def untouched(
 
 
 IMAGES_LEFT_OUT = Fault(
-    "images left out",
-    "some images are not looked at.",
+    "images left out", "some images are not looked at.",
     "See that the loop goes over all batches, the last and smaller one too.",
-)
+)  # fmt: skip
 
 
 NOT_ASKED = Fault(
-    "not asked",
-    "the network is not asked about these images.",
+    "not asked", "the network is not asked about these images.",
     "Let them go forward through the network that was passed in, and use what comes out.",
-)
+)  # fmt: skip
 
 
 def require_all_seen(exercise: Exercise, notes: Iterable[Note], n: int) -> None:
@@ -447,15 +444,13 @@ def labels_fit(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 
 OTHER_ORDER = Fault(
-    "labels don't follow",
-    "the labels are not those of the images: the two are not in the same order.",
-    "Index both with the same numbers: images[batch] and labels[batch].",
-)
+    "labels don't follow", "the labels are not those of the images: the two are not in the same "
+    "order.", "Index both with the same numbers: images[batch] and labels[batch].",
+)  # fmt: skip
 OTHER_DIGITS = Fault(
-    "property",
-    "each digit has got one and the same other label: the labels themselves are changed.",
-    "Use the labels as they come; one_hot_encode takes them so.",
-)
+    "property", "each digit has got one and the same other label: the labels themselves are "
+    "changed.", "Use the labels as they come; one_hot_encode takes them so.",
+)  # fmt: skip
 
 
 STORIES = {
@@ -558,42 +553,35 @@ def batch_size_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 
 ONCE_AN_EPOCH = Fault(
-    "one step an epoch",
-    "only one step is taken in each epoch, with its last batch.",
+    "one step an epoch", "only one step is taken in each epoch, with its last batch.",
     "See that each batch has its step, inside the loop over the batches.",
-)
+)  # fmt: skip
 
 
 ALL_AT_ONCE = Fault(
-    "property",
-    "one step is taken in each epoch, with the gradient of all its images.",
+    "property", "one step is taken in each epoch, with the gradient of all its images.",
     "See that each batch of batch_size images has its own gradient and its own step.",
-)
+)  # fmt: skip
 EACH_IMAGE = Fault(
-    "property",
-    "a step is taken for each image.",
+    "property", "a step is taken for each image.",
     "Take one step for each batch, with the gradient of all its images.",
-)
+)  # fmt: skip
 OTHER_SIZES = Fault(
-    "property",
-    "not every step but the last of an epoch has the gradient of batch_size images.",
+    "property", "not every step but the last of an epoch has the gradient of batch_size images.",
     "Follow the first batch: which images go forward in it, and when is its step taken?",
-)
+)  # fmt: skip
 LAST_DROPPED = Fault(
-    "last batch dropped",
-    "the last, smaller batch of each epoch is left out.",
+    "last batch dropped", "the last, smaller batch of each epoch is left out.",
     "Let the loop start batches up to len(images); a slice over the end is just shorter.",
-)
+)  # fmt: skip
 FIRST_BATCH = Fault(
-    "first batch only",
-    "each epoch ends after one batch.",
+    "first batch only", "each epoch ends after one batch.",
     "See that no `break` or `return` stands inside the inner loop.",
-)
+)  # fmt: skip
 REPLACEMENT = Fault(
-    "drawn with replacement",
-    "within an epoch some images come twice and others never.",
+    "drawn with replacement", "within an epoch some images come twice and others never.",
     "Shuffle with a permutation, in which each number comes once.",
-)
+)  # fmt: skip
 
 
 def epochs_fault(times: int, plan: Plan) -> Fault:
@@ -613,15 +601,13 @@ def every_image_once(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 
 TOO_OFTEN = Fault(
-    "property",
-    "some images take part more often than there are epochs.",
+    "property", "some images take part more often than there are epochs.",
     "See that the batches of an epoch have no image in common, the last one too.",
-)
+)  # fmt: skip
 LEFT_OUT = Fault(
-    "property",
-    "no image comes too often, and some are left out: an epoch ends early, or passes over them.",
-    "Count the batches of an epoch, and see which images come in none.",
-)
+    "property", "no image comes too often, and some are left out: an epoch ends early, or passes "
+    "over them.", "Count the batches of an epoch, and see which images come in none.",
+)  # fmt: skip
 
 
 def _epochs_cause(steps: Sequence[Step], times: Counter[int], plan: Plan) -> Fault:
@@ -671,10 +657,9 @@ def shuffled(steps: Sequence[Step], plan: Plan) -> Finding | None:
 
 
 SHUFFLED_ONCE = Fault(
-    "shuffled once",
-    "the order is the same in each epoch.",
+    "shuffled once", "the order is the same in each epoch.",
     "Draw a new permutation from one generator at the start of each epoch.",
-)
+)  # fmt: skip
 MOVED = "the order of one epoch is made of that of another, turned round or in pieces."
 
 
@@ -705,29 +690,25 @@ RULES: tuple[tuple[str, Rule], ...] = (
 
 
 NOT_REACHED = Fault(
-    "network not used",
-    "no turn of the loop over the batches is run, or the loop trains another network than the one "
-    "that was passed in.",
-    "See first that there are batches left to go through, as a generator gives them only once; "
-    "then, that the loop uses the arguments of the function.",
-)
+    "network not used", "no turn of the loop over the batches is run, or the loop trains another "
+    "network than the one that was passed in.", "See first that there are batches left to go "
+    "through, as a generator gives them only once; then, that the loop uses the arguments of the "
+    "function.",
+)  # fmt: skip
 NEVER_UPDATED = Fault(
-    "never updated",
-    "gradients are computed, and no step is taken with them.",
+    "never updated", "gradients are computed, and no step is taken with them.",
     "Change the parameters after each batch: update_params here, step in PyTorch.",
-)
+)  # fmt: skip
 NO_GRADIENT = Fault(
-    "no gradient",
-    "steps are taken, and no gradient is computed for them.",
+    "no gradient", "steps are taken, and no gradient is computed for them.",
     "Compute the gradient of each batch before its step: update_grad here, backward in PyTorch.",
-)
+)  # fmt: skip
 
 
 CRITERION_UNUSED = Fault(
-    "criterion not used",
-    "the criterion that was passed in is not called, so its loss is not what is made smaller.",
-    "Compute each batch's loss by the argument: criterion(logits, labels).",
-)
+    "criterion not used", "the criterion that was passed in is not called, so its loss is not what "
+    "is made smaller.", "Compute each batch's loss by the argument: criterion(logits, labels).",
+)  # fmt: skip
 
 
 def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
@@ -746,29 +727,10 @@ def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
     return Finding("no gradient and no step.", "both for each batch.", NOT_REACHED)
 
 
-STOPS_EARLY = Fault(
-    "stops early",
-    "the training ends before all its epochs are done, as when an accuracy has fallen.",
-    "See what ends the loop over the epochs: neither `break` nor `return` may.",
-)
-
-
-def judge_many_epochs(
-    exercise: Exercise, train: Callable[[Plan], Sequence[Step]], plan: Plan
-) -> Iterator[Verdict]:
-    """See that a training goes on to its end, however losses and accuracies go up and down."""
-    plan = plan._replace(n_images=4, batch_size=4, n_epochs=9)
-    found = len(train(plan))
-    if found != plan.n_epochs:
-        told = f"{found} epochs, when {plan.n_epochs} were asked for."
-        yield exercise.wrong("epochs", told, f"{plan.n_epochs}.", STOPS_EARLY)
-
-
 GOES_ON = Fault(
-    "divergence unnoticed",
-    "the training goes on though its loss is NaN or infinite.",
+    "divergence unnoticed", "the training goes on though its loss is NaN or infinite.",
     "Call `stop_if_diverged` with the loss and the learning rate.",
-)
+)  # fmt: skip
 OTHER_ERROR = Fault(
     "another error",
     "when the loss is NaN or infinite, another error comes before the DivergenceError.",
@@ -777,10 +739,9 @@ OTHER_ERROR = Fault(
 
 
 SEED_IGNORED = Fault(
-    "unseeded",
-    "other seeds lead to the same order: the argument seed plays no part in it.",
+    "unseeded", "other seeds lead to the same order: the argument seed plays no part in it.",
     "Draw the order from the generator that was made with seed, and seed none anew.",
-)
+)  # fmt: skip
 
 
 def judge_seed(
@@ -794,12 +755,15 @@ def judge_seed(
         yield exercise.wrong("seed", "the same order with another seed.", "another.", SEED_IGNORED)
 
 
-def judge_stopping(exercise: Exercise, train: Callable[[Album], object], seed: int) -> Verdict:
+def judge_stopping(
+    exercise: Exercise, train: Callable[[Plan], object], plan: Plan, seed: int
+) -> Verdict:  # fmt: skip
     """Judge whether a training ends with a DivergenceError when its loss is NaN, or infinite."""
-    for loss in (np.nan, np.inf):
-        found, fault = f"no error when the loss has become {loss}.", GOES_ON
+    last = plan.n_epochs * -(-plan.n_images // plan.batch_size) - 1
+    for loss, n_steps in ((np.nan, 1), (np.inf, last)):
+        found, fault = f"no error when the loss is {loss} after {n_steps} steps.", GOES_ON
         try:
-            train(Diverging(seed, loss))
+            train(plan._replace(album=Diverging(seed, loss, n_steps)))
         except StudentError as error:
             if type(error.error).__name__ == "DivergenceError":
                 continue

@@ -16,9 +16,8 @@ from checks.history import (
     MEANS_OF_BATCHES,
     PERCENTAGE_FAULTS,
     ROUNDED,
-    judge_another,
     judge_history,
-    large_plan,
+    judge_others,
     percent_right,
     with_example,
 )
@@ -31,7 +30,6 @@ from checks.spies import (
     SpyNetwork,
     Step,
     album_of,
-    judge_many_epochs,
     judge_seed,
     judge_steps,
     judge_stopping,
@@ -117,11 +115,9 @@ ONE_HOT_PARTS = {
     "many labels": _many_labels(np.int64), "8-bit labels": _many_labels(np.uint8),
 }  # fmt: skip
 NOT_ONE_1 = Fault(
-    "property",
-    "a row holds other numbers than a single 1 and zeros.",
-    ONE_HOT_ROW,
+    "property", "a row holds other numbers than a single 1 and zeros.", ONE_HOT_ROW,
     lambda found, *inputs: any(sorted(set(row)) != [0, 1] or row.sum() != 1 for row in found),
-)
+)  # fmt: skip
 OTHER_COLUMNS = Fault(
     "property",
     "each row holds a single 1, but not always in the column of its label.",
@@ -187,10 +183,9 @@ def check_accuracy(accuracy: Callable[..., float], *, seed: int = 0) -> Iterator
 
 
 TRAINS = Fault(
-    "trains",
-    "something besides forward is called or changed, as in training.",
+    "trains", "something besides forward is called or changed, as in training.",
     "Call forward, nothing else.",
-)
+)  # fmt: skip
 
 
 @check(TEST_NETWORK, stand_ins={"test_network": right_test_network})
@@ -239,10 +234,9 @@ def percentage(album: Album, found: Any, first: int, n: int) -> Sample:
 # train_network
 
 UNSEEDED = Fault(
-    "unseeded",
-    "the order does not come from a generator made with the seed.",
+    "unseeded", "the order does not come from a generator made with the seed.",
     "Shuffle with np.random.default_rng(seed), made once before the loop.",
-)
+)  # fmt: skip
 
 
 def plan_of(seed: int, rate: float = 0.05) -> Plan:
@@ -271,23 +265,17 @@ def check_train_network(
     yield partial(judge_history, TRAIN_NETWORK, history, plan, steps, retrain)
     again = partial(_steps_again, train_network)
     yield partial(judge_seed, TRAIN_NETWORK, partial(again, plan=plan), seed, UNSEEDED)
-    yield partial(judge_many_epochs, TRAIN_NETWORK, partial(again, seed), plan)
-    yield partial(judge_another, TRAIN_NETWORK, large_plan(seed), retrain)
-    yield judge_stopping(TRAIN_NETWORK, partial(_diverge, train_network, plan, seed), seed)
+    yield partial(judge_others, TRAIN_NETWORK, plan, retrain)
+    yield judge_stopping(TRAIN_NETWORK, retrain, plan, seed)
 
 
 def _steps_again(train_network: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
-    return steps_of(_train(train_network, plan, seed, *plan.data())[0].notes)
+    return _retrain(train_network, seed, plan)[1]
 
 
 def _retrain(train_network: Callable[..., Any], seed: int, plan: Plan) -> tuple[Any, list[Step]]:
     spy, history = _train(train_network, plan, seed, *plan.data())
     return history, steps_of(spy.notes)
-
-
-def _diverge(train_network: Callable[..., Any], plan: Plan, seed: int, album: Album) -> None:
-    plan = plan._replace(album=album)
-    _train(train_network, plan, seed, *plan.data())
 
 
 def _train(

@@ -62,6 +62,7 @@ class NetAdapter(Adapter):
     def update(self, state: Mapping[str, Any]) -> None:
         """Take over the weights, whether they can learn, and the mode."""
         self.spy.weight.data.copy_(state["weight"])
+        self.spy.bias.data.copy_(state["bias"])
         self.spy.weight.requires_grad_(state["learns"] is True)
         self.spy.train(state["training"] is True)
 

@@ -15,23 +15,25 @@ STEEP, START = 40, 64.0  # as in the marker's own spy
 
 
 class Net(nn.Module):
-    """Passes images on to the marker's spy, whose logits come back, and adds ten weights."""
+    """Passes images on to the marker's spy, whose logits come back, and adds its parameters."""
 
     def __init__(self, ask: Ask, training: bool) -> None:
         super().__init__()
         self.train(training)
         self.weight = nn.Parameter(torch.full((10,), START))
+        self.bias = nn.Parameter(torch.zeros(1))
         self.ask = ask
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10)."""
         logits: Tensor = self.ask("forward", x, self.training)
-        return logits.to(x.device) + STEEP * (self.weight - START)
+        return logits.to(x.device) + STEEP * (self.weight - START) + 0 * self.bias
 
     def state_of(self) -> dict[str, Any]:
         """Return what the marker wants to see afterwards."""
-        weight = self.weight.detach().clone()
-        return {"weight": weight, "training": self.training, "learns": self.weight.requires_grad}
+        weight, bias = self.weight.detach().clone(), self.bias.detach().clone()
+        learns = self.weight.requires_grad
+        return {"weight": weight, "bias": bias, "training": self.training, "learns": learns}
 
 
 class Loss:
@@ -55,12 +57,14 @@ class SGD:
 
     def __init__(self, ask: Ask, network: Net) -> None:
         self.ask, self.weight = ask, network.weight
-        self.param_groups = [{"params": [network.weight], "lr": 0.01, **SETTINGS}]
+        self.params = [network.weight, network.bias]
+        self.param_groups = [{"params": [*self.params], "lr": 0.01, **SETTINGS}]
         self.state = {network.weight: {"momentum_buffer": None}}
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradient."""
-        self.weight.grad = None if set_to_none else torch.zeros_like(self.weight)
+        for values in self.params:
+            values.grad = None if set_to_none else torch.zeros_like(values)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Tell the gradient; `closure` may compute it first."""

@@ -136,7 +136,8 @@ def _initialization(m: ModuleType, rng: Rng) -> Iterator[Any]:
     for dtype in (np.float32, np.float64):
         sizes = rng.integers(2, 9, 3).tolist()
         networks = [m.MLP(*sizes, seed=each, dtype=dtype) for each in (seed, seed, seed + 1)]
-        yield [[str(v.dtype), v.shape] for v in vars(networks[0]).values() if np.ndim(v)]
+        held = sorted(vars(networks[0]).items())
+        yield [[name, str(v.dtype), v.shape] for name, v in held if np.ndim(v)]
         states_of = [states(network, PARAMETERS) for network in networks]
         yield [alike(states_of[0], other) for other in states_of[1:]]
         yield states(networks[0], GRADIENTS)
