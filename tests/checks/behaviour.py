@@ -50,6 +50,12 @@ def attempt(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return type(error).__name__
 
 
+def percentage(function: Callable[..., Any], *args: Any) -> Any:
+    """Return what `attempt` does, a percentage rounded to one decimal: who prints it rounds it."""
+    told = attempt(function, *args)
+    return (np.round(told[0], 1), told[1]) if np.isscalar(told[0]) and told[1:] else told
+
+
 def plain(value: Any) -> Any:
     """Return what can be compared of a value."""
     if isinstance(value, torch.Tensor):
@@ -176,7 +182,7 @@ def _test_network(m: ModuleType, rng: Rng) -> Iterator[Any]:
     for n in (1, 9, 130):
         network = m.MLP(784, 5, 10, seed=n)
         network.forward(_images(rng, n)[0])  # whose probabilities are no longer wanted
-        yield attempt(m.test_network, network, *_images(rng, n))
+        yield percentage(m.test_network, network, *_images(rng, n))
         yield states(network, PARAMETERS)
 
 
@@ -267,7 +273,7 @@ def _evaluation(m: ModuleType, rng: Rng) -> Iterator[Any]:
             yield attempt(m.evaluate, network, images)
             yield [each.training for each in network.modules()]
             yield [values.requires_grad for values in network.parameters()]
-            yield attempt(m.test_accuracy, network.train(), images, labels)
+            yield percentage(m.test_accuracy, network.train(), images, labels)
     broken = _Fails()
     yield [attempt(m.evaluate, broken, images), broken.training]
 
