@@ -11,6 +11,7 @@ from checks.comparison import CLOSE, EXACT, Array, closeness, describe, distance
 from checks.detective import Graph, Observation, explain
 from checks.facts import relation
 from checks.faults import UNKNOWN, Fault, Sample, asked_why
+from checks.functions import EQUAL_SIZES
 from checks.gradients import PARAMETERS, Gradients, Network, read_parameters
 from checks.small_networks import (
     BATCH,
@@ -252,6 +253,12 @@ def _error_verdict(make: Callable[..., Network], seed: int, error: StudentError)
     return UPDATE_GRAD.error(error)
 
 
+BY_SIZE = Fault(
+    "property",
+    "all is right until a batch has as many images as there are digits: then something is taken "
+    "for something else by its size.",
+    "Tell one image from a batch by its number of axes, and give each axis by its number.",
+)
 READ_RIGHTLY = Fault(
     "property",
     "all is right until every image of a batch is read correctly: then the gradients are others.",
@@ -273,13 +280,15 @@ def _other_batches(make: Callable[..., Network], seed: int) -> None:
     _compared(make, seed, x[:1], y[:1], "a batch of one", ONE_ROW)
     y = np.eye(sizes[2])[layers(parameters, x)["y_hat"].argmax(axis=-1)]
     _compared(make, seed, x, y, "all read correctly", READ_RIGHTLY)
+    x, y = random_images((4, 4, 4), (4,), np.random.default_rng(seed))
+    _compared(make, seed, x, y, EQUAL_SIZES, BY_SIZE)
 
 
 def _compared(
     make: Callable[..., Network], seed: int, x: Array, y: Array, words: str, fault: Fault
 ) -> None:  # fmt: skip
     """End the check with the first wrong gradient of a batch."""
-    sizes = random_sizes(seed)
+    sizes = (4, 4, 4) if words == EQUAL_SIZES else random_sizes(seed)
     network, parameters = (
         random_network(UPDATE_GRAD, make, sizes, seed), random_parameters(sizes, seed)
     )  # fmt: skip

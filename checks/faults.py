@@ -109,5 +109,6 @@ def _gives(fault: Fault, sample: Sample, near: float) -> bool:
     # A fault whose shapes don't fit these inputs cannot have done it.
     with np.errstate(all="ignore"), contextlib.suppress(ValueError, RuntimeError, IndexError):
         assert fault.wrong is not None
-        return distance(sample.found, np.asarray(fault.wrong(*sample.inputs)), near) < SAME
+        made = np.asarray(fault.wrong(*sample.inputs), dtype=float)  # NaN may come of anything
+        return bool(np.isfinite(made).any()) and distance(sample.found, made, near) < SAME
     return False

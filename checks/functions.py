@@ -40,6 +40,7 @@ NO_ARRAY = Fault(
     "list returned", "the numbers are right, but no array comes back, so nothing can be computed "
     "with them.", "Return an array, as by `np.array(…)`.",
 )  # fmt: skip
+EQUAL_SIZES = "as many images as digits"  # axes may be taken for each other then
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
 N_SAMPLES = 2  # what is a coincidence in one of them is none in both
@@ -184,7 +185,7 @@ class Probe:
         for changed in islice(change(np.copy(before)), 5) if np.ndim(before) else ():
             inputs = [*sample.inputs[:number], changed, *sample.inputs[number + 1 :]]
             found, wanted = self._again(inputs)
-            if not distance(found, np.asarray(sample.found)) < EXACT:
+            if not (np.isfinite(found).any() and distance(found, np.asarray(sample.found)) < EXACT):
                 return False
             differs |= distance(wanted, sample.wanted) > EXACT
         return differs
@@ -333,11 +334,17 @@ def _large_numbers(rng: Rng) -> tuple[Array]:
     return (rng.permutation([0.0, -1000.0, 1000.0, *large]),)
 
 
+def _large_first(rng: Rng) -> tuple[Array]:
+    """Draw numbers, the first of which has a sigmoid that is 0 or 1."""
+    return (np.append(rng.choice([-1, 1]) * 1000, rng.normal(0, 2, 5)),)
+
+
 SIGMOID_PARTS = {
     "a row": gaussian(7),
     "a batch": some_rows,
     "three axes": gaussian(2, 3, 4),
     "large numbers": _large_numbers,
+    "a large number first": _large_first,
     "a batch of one": gaussian(1, 4),
     "no axis": lambda rng: (np.array(rng.normal(0, 2)),),
 }
@@ -381,7 +388,8 @@ OTHER_S = Fault(
 )  # fmt: skip
 JUDGE_SIGMOID = Judge(
     SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW},
-    facts=(NOT_BETWEEN, STRAIGHT, OF_MULTIPLE, OTHER_S), unsaid=("a batch of one", "no axis"),
+    facts=(NOT_BETWEEN, STRAIGHT, OF_MULTIPLE, OTHER_S),
+    unsaid=("a large number first", "a batch of one", "no axis"),
 )  # fmt: skip
 
 
@@ -422,6 +430,9 @@ NOT_STABLE = Fault(
     "not stabilised", "exp of a large logit is infinite, and infinity over infinity is NaN.", SHIFT,
     lambda a: np.exp(a) / np.exp(a).sum(-1)[..., np.newaxis],
 )  # fmt: skip
+ALL_0 = NOT_STABLE._replace(
+    likely="exp of every logit of a row that is far below 0 is 0, and 0 over 0 is NaN."
+)
 GLOBAL_SHIFT = Fault(
     "shift of whole batch",
     "the largest logit of the whole batch is subtracted, so a row far below it becomes 0 over 0.",
@@ -434,6 +445,11 @@ def _large_logits(rng: Rng) -> tuple[Array]:
     return (np.hstack([np.full((4, 1), 1000), rng.uniform(-3000, 999, (4, 2))]),)
 
 
+def _all_far_below_0(rng: Rng) -> tuple[Array]:
+    """Draw rows that are near each other, and so far below 0 that exp of each is 0."""
+    return (rng.normal(-rng.uniform(2000, 3000), 1, (2, 3)),)
+
+
 def _rows_far_apart(rng: Rng) -> tuple[Array]:
     """Draw two rows so far apart that exp of one is 0 beside exp of the other."""
     return (rng.normal(np.array([[0], [-rng.uniform(2000, 3000)]]), 1, (2, 3)),)
@@ -443,6 +459,7 @@ SOFTMAX_PARTS = {
     "one image": gaussian(5),
     "a batch": some_rows,
     "large numbers": _large_logits,
+    "far below 0": _all_far_below_0,
     "rows far apart": _rows_far_apart,
     "a batch of one": gaussian(1, 4),
 }
@@ -456,9 +473,9 @@ JUDGE_SOFTMAX = Judge(
     "softmax(a)",
     _softmax,
     SOFTMAX_FAULTS,
-    {"large numbers": NOT_STABLE, "rows far apart": GLOBAL_SHIFT},
+    {"large numbers": NOT_STABLE, "far below 0": ALL_0, "rows far apart": GLOBAL_SHIFT},
     facts=(SUM_NOT_1,),
-    unsaid=("a batch of one",),
+    unsaid=("a batch of one", "far below 0"),
 )
 
 
@@ -535,11 +552,11 @@ LOG_0 = Fault(
 )  # fmt: skip
 
 
-def _logits_and_targets(*most: int, scale: float = 2.0, n: int = 5) -> Draw:
+def _logits_and_targets(*most: int, least: int = 2, scale: float = 2.0, n: int = 5) -> Draw:
     """Draw one image's logits and targets, or those of a batch of up to `most` images."""
 
     def draw(rng: Rng) -> tuple[Array, Array]:
-        batch = [rng.integers(min(2, largest), largest + 1) for largest in most]
+        batch = [rng.integers(min(least, largest), largest + 1) for largest in most]
         a = rng.normal(0, scale, (*batch, n))
         return a, np.eye(n)[rng.integers(n, size=batch)]
 
@@ -551,10 +568,11 @@ CROSS_ENTROPY_PARTS = {
     "a batch": _logits_and_targets(4),
     "large numbers": _logits_and_targets(6, scale=2000.0, n=3),
     "a batch of one": _logits_and_targets(1),
+    EQUAL_SIZES: _logits_and_targets(5, least=5),
 }
 JUDGE_CROSS_ENTROPY = Judge(
     CROSS_ENTROPY, "cross_entropy(a, y)", _loss, CROSS_ENTROPY_FAULTS,
-    {"large numbers": LOG_0}, unsaid=("a batch of one",),
+    {"large numbers": LOG_0}, unsaid=("a batch of one", EQUAL_SIZES),
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, Array, compared, describe, distance
 from checks.faults import INPUT_CHANGED, RAISED, UNKNOWN, Fault, Sample, find_fault
-from checks.functions import N_SAMPLES, NO_ARRAY, SHORTENED, SUM_NOT_1
+from checks.functions import EQUAL_SIZES, N_SAMPLES, NO_ARRAY, SHORTENED, SUM_NOT_1
 from checks.gradients import PARAMETERS, Network, read_parameters
 from checks.small_networks import (
     BATCH,
@@ -66,6 +66,11 @@ NOT_GAUSSIAN = Fault(
     "for example, spread their numbers evenly over an interval.", "Draw all weights by "
     "`rng.normal`.",
 )  # fmt: skip
+FEW_NUMBERS = Fault(
+    "not Gaussian",
+    "only a few numbers occur, again and again: the weights are not those of a Gaussian.",
+    "Draw all weights by `rng.normal`.",
+)
 CUT_OFF = Fault(
     "cut off", "no weight is as far from 0 as a few of a Gaussian are: large ones were cut off or "
     "left out.", "Use what `rng.normal` draws as it is.",
@@ -241,7 +246,9 @@ def _spread_fault(weights: Array) -> Fault | None:
     spread, error = weights.std(), 6 / (2 * weights.size) ** 0.5
     values, counts = np.unique(weights, return_counts=True)
     if spread and len(values) < 0.9 * weights.size:  # a few are equal by rounding
-        return CUT_OFF if counts[1:-1].max(initial=0) <= 2 else EQUAL_UNITS
+        repeated = any(np.unique(weights, axis=n).shape[n] < weights.shape[n] for n in (0, 1))
+        cut = counts[1:-1].max(initial=0) <= 2 < len(values)
+        return EQUAL_UNITS if repeated else CUT_OFF if cut else FEW_NUMBERS
     if spread and ((weights - weights.mean()) ** 4).mean() < 2.3 * spread**4:  # a Gaussian's: 3
         return NOT_GAUSSIAN
     if spread and np.abs(weights).max() < 2.5 * spread:
@@ -359,7 +366,8 @@ FORWARD_FAULTS = (
 
 LARGE = "large numbers"
 FORWARD_PARTS: dict[str, tuple[int, ...]] = {
-    "one image": (), "a batch": (BATCH,), "a batch of one": (1,), LARGE: (BATCH,)
+    "one image": (), "a batch": (BATCH,), "a batch of one": (1,), LARGE: (BATCH,),
+    EQUAL_SIZES: (4,),
 }  # fmt: skip
 
 
@@ -375,7 +383,7 @@ def _forward_part(
 ) -> Iterator[Verdict]:
     try:
         found = [
-            _forward_sample(make, part, batch, random_sizes(seed + n), seed + n)
+            _forward_sample(make, part, batch, _sizes_of(part, seed + n), seed + n)
             for n in range(N_SAMPLES)
         ]
     except StudentError as error:
@@ -390,7 +398,7 @@ def _forward_part(
     )
     vague = (UNKNOWN.key, "property", "shape")
     fault = _first_wrong(found, verdict.cause == "shape") if verdict.cause in vague else None
-    if part != LARGE or not verdict.passed:
+    if part not in (LARGE, EQUAL_SIZES) or not verdict.passed:
         yield verdict.by(fault) if fault else verdict
     if verdict.passed:
         for sample, given, network in found:
@@ -401,6 +409,10 @@ def _forward_part(
             if sample.found.dtype.itemsize < 8:
                 yield FORWARD.wrong(part, f"{sample.found.dtype} numbers.", "float64.", SHORTENED)
             yield from _with_other_weights(network, sample, given)
+
+
+def _sizes_of(part: str, seed: int) -> tuple[int, int, int]:
+    return (4, 4, 4) if part == EQUAL_SIZES else random_sizes(seed)
 
 
 def _first_wrong(

@@ -14,7 +14,7 @@ from checks.check import Part, check
 from checks.comparison import Array
 from checks.detective import back, cross_entropy, linear, logistic
 from checks.faults import Fault
-from checks.functions import Draw, Judge, Rng
+from checks.functions import EQUAL_SIZES, Draw, Judge, Rng
 from checks.special import expit, log_softmax, logit
 from checks.verdicts import Exercise
 
@@ -99,11 +99,12 @@ def _probabilities(*batch: int, n: int = 5) -> Draw:
 
 
 DELTA_2_PARTS = {
-    "one image": _probabilities(), "a batch": _probabilities(3), "a batch of one": _probabilities(1)
+    "one image": _probabilities(), "a batch": _probabilities(3),
+    "a batch of one": _probabilities(1), EQUAL_SIZES: _probabilities(5),
 }  # fmt: skip
 JUDGE_DELTA_2 = Judge(
     DELTA_2, "cross_entropy_derivative(y_hat, y)", _by_nudging_logits, DELTA_2_FAULTS,
-    unsaid=("a batch of one",),
+    unsaid=("a batch of one", EQUAL_SIZES),
 )  # fmt: skip
 
 
@@ -194,11 +195,12 @@ def _layer(*batch: int, n_outputs: int = 3) -> Draw:
 
 
 WEIGHTS_PARTS = {
-    "a batch": _layer(), "a batch of one": _layer(1), "one output": _layer(n_outputs=1)
+    "a batch": _layer(), "a batch of one": _layer(1), "one output": _layer(n_outputs=1),
+    EQUAL_SIZES: _layer(5, n_outputs=5),
 }  # fmt: skip
 JUDGE_WEIGHTS = Judge(
     WEIGHTS, "weight_gradient(delta, inputs)", _by_nudging_weights, WEIGHTS_FAULTS,
-    unsaid=("one output",),
+    unsaid=("one output", EQUAL_SIZES),
 )  # fmt: skip
 
 
@@ -253,11 +255,12 @@ def _hidden(n_images: int, n_outputs: int) -> Draw:
 
 # Square weights let a W2 that is the wrong way round through, so that its numbers show it.
 DELTA_1_PARTS = {
-    "square weights": _hidden(4, 5), "a batch": _hidden(4, 3), "a batch of one": _hidden(1, 3)
+    "square weights": _hidden(4, 5), "a batch": _hidden(4, 3), "a batch of one": _hidden(1, 3),
+    EQUAL_SIZES: _hidden(5, 5),
 }  # fmt: skip
 JUDGE_DELTA_1 = Judge(
     DELTA_1, "hidden_delta(delta2, W2, z1)", _by_nudging_a1, DELTA_1_FAULTS,
-    unsaid=("a batch of one",),
+    unsaid=("a batch of one", EQUAL_SIZES),
 )  # fmt: skip
 
 
