@@ -5,6 +5,7 @@ import math
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -783,7 +784,9 @@ def _mix(used: NDArray[Any], parts: NDArray[Any], sizes: Sequence[int]) -> tuple
     shares[n_calls - n_own :] = np.array(sizes) / max(1, sum(sizes))
     for mix in (*each[:n_own], shares, *np.cumsum(each, axis=0)):
         if _alike(used, mix @ parts):
-            return tuple(np.where(mix > 0, 1.0, 0.0).tolist())
+            # The sum over pieces of a batch is so much more than the mean over its images.
+            more = mix.sum() if mix.sum() == n_own > 1 else 1.0
+            return tuple(np.where(mix > 0, more, 0.0).tolist())
     mix = np.round(np.linalg.lstsq(last.T, used, rcond=None)[0], 3)
     if not _alike(used, mix @ last):
         return None
@@ -873,8 +876,9 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict | Part]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
         plan = Plan(MINI + 80, 520, 1, RATE, album_of(seed + 1), n_validation=1010)
-        network, _, _, history = _train(trainNN, plan, seed, full_data)
-        used = {number for step in net_steps(network.notes) for number in step.images}
+        network, optimizer, _, history = _train(trainNN, plan, seed, full_data)
+        steps = net_steps(network.notes, _mixes(network, optimizer))
+        used = {number for step in steps for number in step.images}
         if used != set(range(wanted)):
             cause = Fault(
                 "full_data ignored",
@@ -885,11 +889,12 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict | Part]:
             yield TRAIN_NN.wrong("full_data", found, f"the first {wanted}.", cause)
             return
         plan = plan._replace(n_images=wanted)
-        again, told = (
-            partial(_retrain, trainNN, seed, full_data=full_data),
-            net_steps(network.notes),
-        )
-        yield from judge_history(TRAIN_NN, history, plan, told, again, f", {wanted} images")
+        for verdict in judge_steps(TRAIN_NN, network.notes, steps, plan):
+            if not verdict.passed:
+                yield replace(verdict, part=f"{verdict.part}, {wanted} images")
+                return
+        again = partial(_retrain, trainNN, seed, full_data=full_data)
+        yield from judge_history(TRAIN_NN, history, plan, steps, again, f", {wanted} images")
     yield TRAIN_NN.right("full_data")
 
 
