@@ -106,8 +106,6 @@ FAULTS = (
           lambda x, w, b, s, p: _maps(x, w, b * w[0].size, s, p)),
     Fault("bias for each channel", "the bias is added once for each channel.", ONE_BIAS,
           lambda x, w, b, s, p: _maps(x, w, b * len(x), s, p)),
-    Fault("relu", "negative values are set to 0, as ReLU does.", "Leave ReLU to the next layer.",
-          lambda x, w, b, s, p: np.maximum(_maps(x, w, b, s, p), 0)),
     Fault("not added up", "each product overwrites the one before.", ADD_UP,
           lambda x, w, b, s, p: _maps(x, _last_weight(w), 0 * b, s, p)),
     Fault("not added up", "no product is added: the maps hold the biases only.", ADD_UP,

@@ -126,31 +126,25 @@ REMEMBERS = Fault(
 
 def _remembers(check: Check, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether the check passes if a module of its own is made for each call, and not else."""
+
+    def passes(afresh: bool) -> bool:
+        return bool(check.run(*_called_in(source, afresh), **kwargs).passed)
+
     try:
         source = Source(args, check.task.takes)
-    except (ValueError, SyntaxError, OSError):
-        return False
-    with quiet(), limited_to(SHORT), guarded():
-        try:
+        with quiet(), limited_to(SHORT), guarded():
             with without_causes():
-                if not check.run(*_called_in(source, afresh=True), **kwargs).passed:
-                    return False
-            again = check.run(*_called_in(source, afresh=True), **kwargs).passed
-            return again and not check.run(*_called_in(source, afresh=False), **kwargs).passed
-        except Exception:
-            return False  # the module can't be made twice
+                first = passes(afresh=True)
+            return first and passes(afresh=True) and not passes(afresh=False)
+    except Exception:
+        return False  # there is no text, or one that can't be run twice
 
 
 def _called_in(source: Source, afresh: bool) -> list[Callable[..., Any]]:
     """Return what was taken of a module, of a new one `afresh` for each call or for all."""
-    module = source.made_again()
-
-    def called(name: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: (source.made_again() if afresh else module)[name](
-            *args, **kwargs
-        )
-
-    return [called(name) for name in source.takes]
+    one = source.made_again()
+    module = source.made_again if afresh else lambda: one
+    return [lambda *a, name=name, **k: module()[name](*a, **k) for name in source.takes]
 
 
 # What an exercise builds on.

@@ -54,7 +54,8 @@ INPUT_CHANGED = Fault(
     "input changed", "the array that was passed in was changed in place, by `-=`, `*=`, `+=` or "
     "`[...] =`.", "Make a new array (`a = a - m`) so that the caller's array stays as it was.",
 )  # fmt: skip
-VAGUE = (UNKNOWN.key, RAISED.key)
+EXAMPLE = "example"  # the key of what shows where it goes wrong, and not why
+VAGUE = (UNKNOWN.key, RAISED.key, EXAMPLE)
 SEEN = (
     *VAGUE,
     "shapes",

@@ -36,9 +36,6 @@ ACCURACY_FAULTS = (
           "Divide by the number of labels, and multiply by 100.", lambda p, t: (p == t).sum()),
     Fault("percent twice", "it was multiplied by 100 twice.", "accuracy returns percent already.",
           lambda p, t: 1e4 * (p == t).mean()),
-    Fault("rounded down", "the decimals were cut off.",
-          "Divide with `/`, and leave rounding to those who print.",
-          lambda p, t: 100 * (p == t).sum() // len(t)),
     Fault("wrong total", "it was divided by a fixed number.", "Divide by the number of labels.",
           lambda p, t: 10 * (p == t).sum()),
 )  # fmt: skip

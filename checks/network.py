@@ -10,7 +10,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, Array, compared, describe, distance
-from checks.faults import INPUT_CHANGED, RAISED, UNKNOWN, Fault, Sample, find_fault
+from checks.faults import INPUT_CHANGED, UNKNOWN, Fault, Sample
 from checks.functions import EQUAL_SIZES, N_SAMPLES, NO_ARRAY, SHORTENED, SUM_NOT_1
 from checks.gradients import PARAMETERS, Network, read_parameters
 from checks.small_networks import (
@@ -349,15 +349,6 @@ FORWARD_FAULTS = (
           lambda p, x, first: _forward(p, x, output=None)),
     Fault("sigmoid at the output", "the output uses the sigmoid.", "Use softmax at the output.",
           lambda p, x, first: _forward(p, x, output="sigmoid")),
-    Fault("W1 not transposed", "W1 is used the wrong way round.",
-          "Each row of W1 belongs to a hidden unit: see which two axes must meet in the product.",
-          lambda p, x, first: _forward(p | {"W1": p["W1"].T}, x)),
-    Fault("W2 not transposed", "W2 is used the wrong way round.",
-          "Each row of W2 belongs to an output: see which two axes must meet in the product.",
-          lambda p, x, first: _forward(p | {"W2": p["W2"].T}, x)),
-    Fault("weights not transposed", "W1 and W2 are used the wrong way round.",
-          "Each row of W1 belongs to a hidden unit: see which two axes must meet in the product.",
-          lambda p, x, first: _forward(p | {"W1": p["W1"].T, "W2": p["W2"].T}, x)),
     Fault("earlier x", "the result is that of an earlier x.",
           "Compute everything anew in each call, from the x that is passed in.",
           lambda p, x, first: _forward(p, first)),
@@ -381,14 +372,10 @@ def check_forward(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Par
 def _forward_part(
     make: Callable[..., Network], part: str, batch: tuple[int, ...], seed: int
 ) -> Iterator[Verdict]:
-    try:
-        found = [
-            _forward_sample(make, part, batch, _sizes_of(part, seed + n), seed + n)
-            for n in range(N_SAMPLES)
-        ]
-    except StudentError as error:
-        yield _forward_error(make, part, error, batch, seed)
-        return
+    found = [
+        _forward_sample(make, part, batch, _sizes_of(part, seed + n), seed + n)
+        for n in range(N_SAMPLES)
+    ]
     for sample, given, _ in found:
         x = sample.inputs[1]
         if not np.array_equal(given, x):
@@ -536,19 +523,6 @@ def _forward_sample(
         setattr(network, f"{name}_grad", 1 - values)
     value = FORWARD.numbers(part, ask(f"forward(x) for {part}", network.forward, given))
     return Sample(value, _forward(parameters, x), (parameters, x, first)), given, network
-
-
-def _forward_error(
-    make: Callable[..., Network], part: str, error: StudentError, batch: tuple[int, ...], seed: int
-) -> Verdict:
-    """Look for the cause of an exception in networks of equal layers, where any shapes fit."""
-    try:
-        samples = [
-            _forward_sample(make, part, batch, (4, 4, 4), seed + n)[0] for n in range(N_SAMPLES)
-        ]
-    except StudentError:
-        return FORWARD.error(error)
-    return FORWARD.error(error, find_fault(samples, FORWARD_FAULTS) or RAISED)
 
 
 # reset_grad and update_params

@@ -239,9 +239,6 @@ DELTA_1_FAULTS = (
     Fault("slope of the product", "the slope is taken of what was sent back, not of z1.",
           "Give sigmoid_derivative the value z1, and multiply what was sent back by the result.",
           lambda delta2, W2, z1: (delta2 @ W2) * (1 - delta2 @ W2)),
-    Fault("summed", "the images of the batch are summed.",
-          "Each image keeps its own row (B, H); weight_gradient sums later.",
-          lambda delta2, W2, z1: ((delta2 @ W2) * z1 * (1 - z1)).sum(axis=0)),
 )  # fmt: skip
 
 

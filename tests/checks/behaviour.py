@@ -53,7 +53,8 @@ def attempt(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def percentage(function: Callable[..., Any], *args: Any) -> Any:
     """Return what `attempt` does, a percentage rounded to one decimal: who prints it rounds it."""
     told = attempt(function, *args)
-    return (np.round(told[0], 1), told[1]) if np.isscalar(told[0]) and told[1:] else told
+    is_number = isinstance(told, tuple) and isinstance(told[0], (float, np.number))
+    return (np.round(told[0], 1), told[1]) if is_number else told
 
 
 def plain(value: Any) -> Any:
