@@ -5,6 +5,7 @@ import contextlib
 import difflib
 import re
 import sysconfig
+import textwrap
 import traceback
 from collections.abc import Iterator
 from functools import cache
@@ -53,6 +54,7 @@ def said(error: BaseException) -> str:
     """Return the error in one line, with nothing in it that the student doesn't know."""
     reason = str(error).strip().partition("\n")[0]
     reason = re.sub(r"^matmul: .*signature.*", "the shapes of the two sides don't fit", reason)
+    reason = textwrap.shorten(reason, 200, placeholder=" …")
     return _renamed(f"{type(error).__name__}: {reason}".rstrip(": "))
 
 

@@ -419,10 +419,13 @@ SOFTMAX_FAULTS = (
 )  # fmt: skip
 NOT_STABLE = Fault(
     "not stabilised", "exp of a large logit is infinite, and infinity over infinity is NaN.", SHIFT,
-    lambda a: np.exp(a) / np.exp(a).sum(-1)[..., np.newaxis],
+    _quotients,
 )  # fmt: skip
-ALL_0 = NOT_STABLE._replace(
-    likely="exp of every logit of a row that is far below 0 is 0, and 0 over 0 is NaN."
+ALL_0 = Fault(
+    "shift from 0 on",
+    "exp of every logit of a row that is far below 0 is 0, and 0 over 0 is NaN.",
+    SHIFT,
+    lambda a: _quotients(a - np.maximum(a.max(axis=-1, keepdims=True), 0)),
 )
 GLOBAL_SHIFT = Fault(
     "shift of whole batch",
@@ -527,6 +530,8 @@ def _logits_and_targets(*most: int, least: int = 2, scale: float = 2.0, n: int =
     def draw(rng: Rng) -> tuple[Array, Array]:
         batch = [rng.integers(min(least, largest), largest + 1) for largest in most]
         a = rng.normal(0, scale, (*batch, n))
+        if not batch:
+            a = np.abs(a)  # a logarithm that is taken of the logits themselves shows by its value
         return a, np.eye(n)[rng.integers(n, size=batch)]
 
     return draw
