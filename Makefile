@@ -10,6 +10,10 @@ EXTRAS := [test,site]
 ### END HIDDEN TESTS
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
+# Compiled modules are kept, whatever the surroundings say: else each of the many processes compiles
+# its libraries anew, which takes seconds for PyTorch.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run check hand-in lab data clean
 ### BEGIN HIDDEN TESTS
 .PHONY: test site student autograder mark notebooks bands record benchmarks pins

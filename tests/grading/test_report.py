@@ -56,10 +56,11 @@ def drawn(rng, exam, names):
 def report(tmp_path_factory):
     """A class of some with ordinary names, some with hostile ones, one that nobody could mark."""
     folder, rng = tmp_path_factory.mktemp("report"), random.Random(4)
-    names = [student.name for student in draw_class(rng, 40)]
+    names = [student.name for student in draw_class(rng, 12)]
     pages = list(drawn(rng, read_exam(), [*names, *HOSTILE]))
     pages[3] |= {"points": None, "exercises": [], "problems": ["nothing <b>was</b> found"]}
     pages[4] |= {"late": "It was late.", "deduction": 2.0, "override": "ill"}
+    pages[5] |= {"points": 7.0}  # as a text it would come after 60
     changed = [[name, "sigmoid", "1", "2"] for name in HOSTILE]
     write_reports(pages, read_exam(), folder, changed, HOSTILE)
     return folder, pages

@@ -116,6 +116,14 @@ def test_the_container_is_set_up_as_the_readme_says():
         assert (ROOT / name).is_file()
 
 
+def test_make_lets_python_keep_compiled_modules_whatever_the_surroundings_say():
+    rule = "said:\n\t@$(PYTHON) -c 'import sys; print(sys.dont_write_bytecode)'"
+    command = ["make", "--no-print-directory", f"--eval={rule}", f"PYTHON={sys.executable}", "said"]
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert told.stdout == "False\n", told.stderr
+
+
 def test_binder_installs_the_light_way_from_files_that_exist():
     options = dict(line.split() for line in lines("binder/requirements.txt"))
     assert options.keys() == {"--constraint", "--requirement"}
