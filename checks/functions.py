@@ -404,6 +404,11 @@ def _softmax(a: Array) -> Array:
     return exact_softmax(a, axis=-1)
 
 
+def _quotients(a: Array) -> Array:
+    quotients: Array = np.exp(a) / np.exp(a).sum(-1)[..., np.newaxis]
+    return quotients
+
+
 SOFTMAX_FAULTS = (
     Fault("whole batch", "the sum runs over the whole batch, not over each row.",
           "Sum along the last axis: `axis=-1, keepdims=True`.", lambda a: exact_softmax(a)),
@@ -430,7 +435,7 @@ ALL_0 = Fault(
 GLOBAL_SHIFT = Fault(
     "shift of whole batch",
     "the largest logit of the whole batch is subtracted, so a row far below it becomes 0 over 0.",
-    SHIFT, lambda a: np.exp(a - a.max()) / np.exp(a - a.max()).sum(-1)[..., np.newaxis],
+    SHIFT, lambda a: _quotients(a - a.max()),
 )  # fmt: skip
 
 
