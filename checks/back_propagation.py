@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from checks.comparison import CLOSE, EXACT, Array, closeness, describe, distance
 from checks.detective import Graph, Observation, explain
 from checks.facts import relation
 from checks.faults import UNKNOWN, Fault, Sample, asked_why
-from checks.functions import EQUAL_SIZES
+from checks.functions import EQUAL_SIZES, MANY_ROWS
 from checks.gradients import PARAMETERS, Gradients, Network, read_parameters
 from checks.small_networks import (
     BATCH,
@@ -259,6 +260,17 @@ BY_SIZE = Fault(
     "for something else by its size.",
     "Tell one image from a batch by its number of axes, and give each axis by its number.",
 )
+SURE = Fault(
+    "property",
+    "all is right until the network is very sure of its digits: then the gradients are others.",
+    "Let every image count, however sure the network is.",
+)
+MANY_IMAGES = Fault(
+    "property",
+    "small batches of images that differ are right, and a batch of 303 images of which each comes "
+    "three times is not.",
+    "Let every row of the batch count, also the last ones and those that are equal.",
+)
 READ_RIGHTLY = Fault(
     "property",
     "all is right until every image of a batch is read correctly: then the gradients are others.",
@@ -274,24 +286,30 @@ ONE_ROW = Fault(
 
 def _other_batches(make: Callable[..., Network], seed: int) -> None:
     """See that a batch of which all images are read correctly, or of one, has its gradients."""
-    sizes = random_sizes(seed)
+    sizes, rng = random_sizes(seed), np.random.default_rng(seed)
     parameters = random_parameters(sizes, seed)
-    x, y = random_images(sizes, (BATCH,), np.random.default_rng(seed))
-    _compared(make, seed, x[:1], y[:1], "a batch of one", ONE_ROW)
-    y = np.eye(sizes[2])[layers(parameters, x)["y_hat"].argmax(axis=-1)]
-    _compared(make, seed, x, y, "all read correctly", READ_RIGHTLY)
-    x, y = random_images((4, 4, 4), (4,), np.random.default_rng(seed))
-    _compared(make, seed, x, y, EQUAL_SIZES, BY_SIZE)
+    compared = partial(_compared, make, parameters)
+    x, y = random_images(sizes, (BATCH,), rng)
+    compared(x[:1], y[:1], "a batch of one", ONE_ROW)
+    best = np.eye(sizes[2])[layers(parameters, x)["y_hat"].argmax(axis=-1)]
+    compared(x, best, "all read correctly", READ_RIGHTLY)
+    sure = {name: 6 * values for name, values in parameters.items()}
+    _compared(make, sure, x, y, "of a network that is very sure", SURE)
+    x, y = (np.repeat(values, 3, axis=0) for values in random_images(sizes, (101,), rng))
+    compared(x, y, MANY_ROWS, MANY_IMAGES)
+    x, y = random_images((4, 4, 4), (4,), rng)
+    _compared(make, random_parameters((4, 4, 4), seed), x, y, EQUAL_SIZES, BY_SIZE)
 
 
 def _compared(
-    make: Callable[..., Network], seed: int, x: Array, y: Array, words: str, fault: Fault
+    make: Callable[..., Network], parameters: dict[str, Array], x: Array, y: Array, words: str,
+    fault: Fault,
 ) -> None:  # fmt: skip
     """End the check with the first wrong gradient of a batch."""
-    sizes = (4, 4, 4) if words == EQUAL_SIZES else random_sizes(seed)
-    network, parameters = (
-        random_network(UPDATE_GRAD, make, sizes, seed), random_parameters(sizes, seed)
-    )  # fmt: skip
+    sizes = (x.shape[1], len(parameters["b1"]), y.shape[1])
+    network = random_network(UPDATE_GRAD, make, sizes, 0)
+    for name, values in parameters.items():
+        setattr(network, name, values.copy())
     ask("reset_grad()", network.reset_grad)
     ask(f"forward(x), {words}", network.forward, x.copy())
     ask(f"update_grad(y), {words}", network.update_grad, y.copy())

@@ -37,6 +37,7 @@ from checks.spies import (
     OWN_GRADIENT,
     PIXELS,
     Album,
+    Easy,
     Finding,
     LabelledImages,
     Note,
@@ -211,6 +212,7 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
     if all(verdict.passed for verdict in verdicts):
         yield partial(_walked, network)
         yield partial(_large_logits, network, state, seed)
+        yield partial(_other_layout, network, state, seed)
         yield partial(_same_in_training, network, seed)
     yield partial(_net_seeds, Net, seed)
 
@@ -336,6 +338,36 @@ def _case(form: Form, seed: int) -> tuple[dict[str, Tensor], Tensor, NDArray[np.
     largest = torch.tensor([1, 1, 10, 10]).view(4, 1, 1, 1)  # 10 shows what cuts off large values
     x = largest * torch.rand(4, 1, 28, 28, generator=generator)
     return state, x, wired(_ordered(state), x, Wiring()).numpy()
+
+
+def _other_layout(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Iterator[Verdict]:
+    """See that images may lie in memory pixel by pixel, as trainNN lays them on a CPU."""
+    drawn, x, wanted = _case(_form(state), seed)
+    ask("load_state_dict(state)", network.load_state_dict, drawn)
+    part = "logits, channels last"
+    try:
+        network.to(memory_format=torch.channels_last)
+        found = NET.numbers(part, ask("Net()(x)", network, _channels_last(x)))
+    except StudentError as error:
+        yield NET.error(error, OTHER_LAYOUT)
+        return
+    finally:
+        network.to(memory_format=torch.contiguous_format)
+    verdict = _judged(part, [Sample(found, wanted, (_ordered(drawn), x))], network)
+    if not verdict.passed:
+        yield verdict
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+OTHER_LAYOUT = Fault(
+    "layout",
+    "`view` wants numbers that lie in memory in the order of their axes, and trainNN lays them out "
+    "otherwise, channels last.",
+    "Use nn.Flatten, `flatten` or `reshape`, which take any layout.",
+)
 
 
 def _large_logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Iterator[Verdict]:
@@ -875,7 +907,8 @@ def _memory(criterion: SpyLoss) -> Verdict:
 def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict | Part]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
-        plan = Plan(MINI + 80, 520, 1, RATE, album_of(seed + 1), n_validation=1010)
+        album = album_of(seed + 1) if full_data else Easy(seed + 1)
+        plan = Plan(MINI + 80, 520, 1, RATE, album, n_validation=1010)
         network, optimizer, _, history = _train(trainNN, plan, seed, full_data)
         steps = net_steps(network.notes, _mixes(network, optimizer))
         used = {number for step in steps for number in step.images}

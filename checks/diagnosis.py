@@ -41,7 +41,7 @@ from checks.source import Source, plain_function
 from checks.verdicts import Report, Verdict
 
 Check = Any  # checks.check.Check, which stands on this module
-SECONDS = {True: 0.3, False: 0.65}  # of computing, for trying changes if a cause is known, or not
+SECONDS = {True: 0.3, False: 0.6}  # of computing, for trying changes if a cause is known, or not
 PAIRS = 0.2  # for trying two changes at once, if nothing else is known
 N_AHEAD = 8  # changes that bring the result nearer to the right one, with which a second is tried
 ANOTHER = 0.25  # for a second change, in another line, once one was found

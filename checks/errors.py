@@ -416,7 +416,8 @@ def _own_error(error: BaseException, place: Place) -> Explanation | None:
 def _no_record(error: BaseException, place: Place) -> Explanation | None:
     frames = [each.frame for each in places(error) if each.frame]
     known = [value for frame in frames for value in frame.f_locals.values()]
-    if not any(type(value).__name__ == "History" and not len(value) for value in known):
+    empty = any(type(value).__name__ == "History" and not len(value) for value in known)
+    if not (empty and "list index" in str(error)):
         return None
     likely = "the epoch has ended and the history holds no entry: `history.record` was not called."
     step = "Record the loss and both accuracies at the end of each epoch."

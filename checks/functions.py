@@ -41,6 +41,7 @@ NO_ARRAY = Fault(
     "with them.", "Return an array, as by `np.array(…)`.",
 )  # fmt: skip
 EQUAL_SIZES = "as many images as digits"  # axes may be taken for each other then
+MANY_ROWS = "many images, some of them twice"  # which parts of a batch, or a set, leave out
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
 N_SAMPLES = 2  # what is a coincidence in one of them is none in both
@@ -297,6 +298,16 @@ def gaussian(*shape: int, scale: float = 2.0) -> Draw:
     return lambda rng: (rng.normal(0, scale, shape),)
 
 
+def many_rows(draw: Draw) -> Draw:
+    """Draw as `draw` does, but 40 of its 30 rows, so that some come twice."""
+
+    def drawn(rng: Rng) -> tuple[Array, ...]:
+        rows = rng.integers(30, size=40)
+        return tuple(value[rows] if len(value) == 30 else value for value in draw(rng))
+
+    return drawn
+
+
 def some_rows(rng: Rng) -> tuple[Array]:
     """Draw a batch of some rows of some numbers each, never a square."""
     n_rows, n_columns = rng.permutation(np.arange(2, 8))[:2]
@@ -461,6 +472,7 @@ SOFTMAX_PARTS = {
     "far below 0": _all_far_below_0,
     "rows far apart": _rows_far_apart,
     "a batch of one": gaussian(1, 4),
+    MANY_ROWS: many_rows(gaussian(30, 4)),
 }
 SUM_NOT_1 = Fault(
     "property", "the probabilities of an image don't add up to 1.",
@@ -474,7 +486,7 @@ JUDGE_SOFTMAX = Judge(
     SOFTMAX_FAULTS,
     {"large numbers": NOT_STABLE, "far below 0": ALL_0, "rows far apart": GLOBAL_SHIFT},
     facts=(SUM_NOT_1,),
-    unsaid=("a batch of one", "far below 0"),
+    unsaid=("a batch of one", "far below 0", MANY_ROWS),
 )
 
 
@@ -548,10 +560,11 @@ CROSS_ENTROPY_PARTS = {
     "large numbers": _logits_and_targets(6, scale=2000.0, n=3),
     "a batch of one": _logits_and_targets(1),
     EQUAL_SIZES: _logits_and_targets(5, least=5),
+    MANY_ROWS: many_rows(_logits_and_targets(30, least=30)),
 }
 JUDGE_CROSS_ENTROPY = Judge(
     CROSS_ENTROPY, "cross_entropy(a, y)", _loss, CROSS_ENTROPY_FAULTS,
-    {"large numbers": LOG_0}, unsaid=("a batch of one", EQUAL_SIZES),
+    {"large numbers": LOG_0}, unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS),
 )  # fmt: skip
 
 

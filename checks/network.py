@@ -355,10 +355,10 @@ FORWARD_FAULTS = (
 )  # fmt: skip
 
 
-LARGE = "large numbers"
+LARGE, MANY = "large numbers", "many images"
 FORWARD_PARTS: dict[str, tuple[int, ...]] = {
     "one image": (), "a batch": (BATCH,), "a batch of one": (1,), LARGE: (BATCH,),
-    EQUAL_SIZES: (4,),
+    EQUAL_SIZES: (4,), MANY: (260,),
 }  # fmt: skip
 
 
@@ -385,7 +385,7 @@ def _forward_part(
     )
     vague = (UNKNOWN.key, "property", "shape")
     fault = _first_wrong(found, verdict.cause == "shape") if verdict.cause in vague else None
-    if part not in (LARGE, EQUAL_SIZES) or not verdict.passed:
+    if part not in (LARGE, EQUAL_SIZES, MANY) or not verdict.passed:
         yield verdict.by(fault) if fault else verdict
     if verdict.passed:
         for sample, given, network in found:
@@ -544,6 +544,11 @@ RESETS_PARAMETERS = Fault(
     "parameters reset", "reset_grad changed the parameter itself.",
     "Give zeros to the gradient (`W1_grad`), not to the parameter (`W1`).",
 )  # fmt: skip
+KEPT_ZEROS = Fault(
+    "kept zeros",
+    "the zeros that reset_grad gives are arrays that it keeps: what is added to a gradient stays.",
+    "Make new zeros in each call, or set the old arrays to 0.",
+)
 PARAMETER_TYPE = Fault(
     "type of the parameter", "the step has changed the type of the numbers, as a factor of 64 bits "
     "does.", "Use lr as it is, or change the array in place: `self.W1 -= …`.",
@@ -730,6 +735,20 @@ def _reset_verdicts(
         yield from _reset_touched(network, name, parameters[name])
     if all_zero:
         yield from _own_arrays(UPDATE_PARAMS, network)
+        yield from _zeros_again(network)
+
+
+def _zeros_again(network: Network) -> Iterator[Verdict]:
+    """See that the zeros are new ones after gradients were added to in place."""
+    for name in PARAMETERS:
+        gradient = getattr(network, f"{name}_grad")
+        gradient += 1
+    ask("reset_grad() for the second time", network.reset_grad)
+    for name in PARAMETERS:
+        if np.any(found := UPDATE_PARAMS.attribute(network, f"{name}_grad")):
+            part = f"{name}_grad, after a second reset_grad"
+            yield UPDATE_PARAMS.wrong(part, describe(found), "zeros.", KEPT_ZEROS)
+            return
 
 
 def _reset_touched(network: Network, name: str, before: Array) -> Iterator[Verdict]:

@@ -78,6 +78,15 @@ class Album:
         return -float(np.log(self._table[(np.asarray(numbers) + 131 * n_steps) % SCALE, 0]).sum())
 
 
+class Easy(Album):
+    """An album of which nearly all is known, and some images surely, so that losses are small."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        rows = np.random.default_rng(seed).random(SCALE) < 0.95
+        self._table[rows] = np.append(0.9991, np.full(DIGITS - 1, 1e-4))
+
+
 class Diverging(Album):
     """An album whose losses are NaN, or infinite, after so many steps: the last was too long."""
 
@@ -130,6 +139,7 @@ class Spy:
     """
 
 
+BY_HAND = "by hand"  # the state of a step that was taken without update_params
 MARK = 40.0  # a call's mark in the gradients, which is so large that a cut shows
 NAMES = ("W1", "b1", "W2", "b2")
 STEPPING = ("update_grad", "update_params")
@@ -163,7 +173,8 @@ class SpyNetwork(Spy):
         if any(difference.any() for difference in taken):
             own = taken[0].flat[max(self._n_calls - 1, 0)] / MARK
             rate = float(f"{own:.9g}")  # rounded off in the parameters
-            step = Note("update_params", rate=rate, mix=self._mix([d / (rate or 1) for d in taken]))
+            mix = self._mix([difference / (rate or 1) for difference in taken])
+            step = Note("update_params", rate=rate, state=BY_HAND, mix=mix)
             self._note(step)
 
     def _note(self, step: Note) -> None:
@@ -689,6 +700,12 @@ RULES: tuple[tuple[str, Rule], ...] = (
 )
 
 
+WRITTEN_OUT = Fault(
+    "step written out",
+    "the parameters take their steps here, so a network with steps of its own, as WeightDecay, is "
+    "trained as if it had none.",
+    "Call network.update_params(learning_rate).",
+)
 NOT_REACHED = Fault(
     "network not used", "no turn of the loop over the batches is run, or the loop trains another "
     "network than the one that was passed in.", "See first that there are batches left to go "
@@ -785,3 +802,6 @@ def judge_steps(
             yield exercise.wrong(part, *finding)
             return
         yield exercise.right(part)
+    if any(note.state == BY_HAND for note in notes):
+        told = "steps that are written out.", "calls of update_params."
+        yield exercise.wrong("steps", *told, WRITTEN_OUT)

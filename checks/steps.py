@@ -14,7 +14,7 @@ from checks.check import Part, check
 from checks.comparison import Array
 from checks.detective import back, cross_entropy, linear, logistic
 from checks.faults import Fault
-from checks.functions import EQUAL_SIZES, Draw, Judge, Rng
+from checks.functions import EQUAL_SIZES, MANY_ROWS, Draw, Judge, Rng, many_rows
 from checks.special import expit, log_softmax, logit
 from checks.verdicts import Exercise
 
@@ -71,6 +71,8 @@ def right_hidden_delta(delta2: Array, W2: Array, z1: Array) -> Array:
 
 
 def _by_nudging_logits(y_hat: Array, y: Array) -> Array:
+    if y_hat.ndim > 1:  # image by image, none of which depends on another
+        return np.array([_by_nudging_logits(*image) for image in zip(y_hat, y, strict=True)])
     return slopes(lambda a: -float((y * log_softmax(a, axis=-1)).sum()), np.log(y_hat))
 
 
@@ -98,13 +100,24 @@ def _probabilities(*batch: int, n: int = 5) -> Draw:
     return draw
 
 
+NEARLY_0 = "probabilities of nearly 0"
+
+
+def _nearly_0(rng: Rng) -> tuple[Array, Array]:
+    """Draw an image of which the network is as sure as numbers can tell, rightly or wrongly."""
+    y_hat = np.full(5, np.nextafter(0, 1))  # by which nothing can be divided
+    y_hat[rng.integers(5)] = 1
+    return y_hat, np.eye(5)[rng.integers(5)]
+
+
 DELTA_2_PARTS = {
     "one image": _probabilities(), "a batch": _probabilities(3),
     "a batch of one": _probabilities(1), EQUAL_SIZES: _probabilities(5),
+    MANY_ROWS: many_rows(_probabilities(30)), NEARLY_0: _nearly_0,
 }  # fmt: skip
 JUDGE_DELTA_2 = Judge(
     DELTA_2, "cross_entropy_derivative(y_hat, y)", _by_nudging_logits, DELTA_2_FAULTS,
-    unsaid=("a batch of one", EQUAL_SIZES),
+    unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS, NEARLY_0),
 )  # fmt: skip
 
 
@@ -196,11 +209,11 @@ def _layer(*batch: int, n_outputs: int = 3) -> Draw:
 
 WEIGHTS_PARTS = {
     "a batch": _layer(), "a batch of one": _layer(1), "one output": _layer(n_outputs=1),
-    EQUAL_SIZES: _layer(5, n_outputs=5),
+    EQUAL_SIZES: _layer(5, n_outputs=5), MANY_ROWS: many_rows(_layer(30)),
 }  # fmt: skip
 JUDGE_WEIGHTS = Judge(
     WEIGHTS, "weight_gradient(delta, inputs)", _by_nudging_weights, WEIGHTS_FAULTS,
-    unsaid=("one output", EQUAL_SIZES),
+    unsaid=("one output", EQUAL_SIZES, MANY_ROWS),
 )  # fmt: skip
 
 
@@ -257,11 +270,11 @@ def _hidden(n_images: int, n_outputs: int) -> Draw:
 # Square weights let a W2 that is the wrong way round through, so that its numbers show it.
 DELTA_1_PARTS = {
     "square weights": _hidden(4, 5), "a batch": _hidden(4, 3), "a batch of one": _hidden(1, 3),
-    EQUAL_SIZES: _hidden(5, 5),
+    EQUAL_SIZES: _hidden(5, 5), MANY_ROWS: many_rows(_hidden(30, 3)),
 }  # fmt: skip
 JUDGE_DELTA_1 = Judge(
     DELTA_1, "hidden_delta(delta2, W2, z1)", _by_nudging_a1, DELTA_1_FAULTS,
-    unsaid=("a batch of one", EQUAL_SIZES),
+    unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS),
 )  # fmt: skip
 
 
