@@ -486,14 +486,15 @@ class SpyNet(nn.Module, Spy):
         """Return logits (B, 10), and note the images and the mode."""
         if x.ndim != 4 or x.shape[1:] != (1, 28, 28):
             raise ValueError(f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28).")
-        numbers = numbers_of(x.detach().cpu().numpy())
+        pixels = x.detach().cpu().float().numpy()
+        numbers = numbers_of(pixels)
         mode = "training" if self.training or self.layer.training else "evaluating"
-        same = as_given(x.detach().cpu().numpy())
+        same = as_given(pixels)
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, as_given=same))
         n_steps = sum(note.call == "step" for note in self.notes)
         logits = logits_of(self.album, numbers, n_steps).to(x.device)
         # A layer that gives back what it gets, in 32 bits; in fewer, digits are lost.
-        logits = functional.linear(logits, torch.eye(DIGITS, device=x.device))
+        logits = functional.linear(logits.to(x.dtype), torch.eye(DIGITS).to(x))
         return logits + STEEP * (self.weight - START) + 0 * self.bias
 
     @property

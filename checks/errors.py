@@ -259,6 +259,9 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (IndexError, r"index (-?\d+) is out of bounds for axis (\d+) with size (\d+)", "out of bounds",
      "axis {1} has the length {2}, counted from 0, so {0} is not one of its places.",
      "See what these numbers count, and whether that lies along axis {1}."),
+    (IndexError, r"too many indices for (?:array|tensor)\D*(\d+)", "too many indices",
+     "the brackets hold more indices than the array has axes. A tuple gives one for each axis; a "
+     "list or an array of numbers picks rows.", "Print what stands in the brackets, and its type."),
     (WRONG_VALUES, r"Cannot cast ufunc .* from dtype\('(\w+)'\) to dtype\('(\w+)'\)",
      "type of numbers",
      "an array of the type {1} cannot take in numbers of the type {0}.",

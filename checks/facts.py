@@ -63,7 +63,24 @@ def general_fact(samples: Sequence[Sample]) -> Fault | None:
         if all(_wrong_where(side, sample) for sample in samples):
             likely = f"{words} give wrong results, and all others right ones."
             return Fault("property", likely, BY_HAND)
-    return _sizes_fact(samples) or _places_fact(samples)
+    return _constant_fact(samples) or _sizes_fact(samples) or _places_fact(samples)
+
+
+def _constant_fact(samples: Sequence[Sample]) -> Fault | None:
+    """Say along which axes nothing changes."""
+    axes = [axis for axis in range(samples[0].wanted.ndim) if _is_constant(samples, axis)]
+    along = " and ".join(f"axis {axis}" for axis in axes)
+    likely = f"all numbers along {along} are equal, as if one place stood for all."
+    return Fault("property", likely, BY_HAND) if axes else None
+
+
+def _is_constant(samples: Sequence[Sample], axis: int) -> bool:
+    """Whether no number of any result changes along an axis, along which all should."""
+    return all(
+        s.found.shape == s.wanted.shape
+        and np.ptp(s.found.astype(float), axis).max() < EXACT < np.ptp(s.wanted, axis).min()
+        for s in samples
+    )
 
 
 OF_ARGUMENT: dict[str, Callable[[Array], Array]] = {

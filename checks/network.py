@@ -75,6 +75,11 @@ CUT_OFF = Fault(
     "cut off", "no weight is as far from 0 as a few of a Gaussian are: large ones were cut off or "
     "left out.", "Use what `rng.normal` draws as it is.",
 )  # fmt: skip
+ONE_SIGN = Fault(
+    "one sign",
+    "no weight has the other sign, as if their absolute values were taken.",
+    "Use what `rng.normal` draws as it is.",
+)
 OFF_CENTRE = Fault(
     "mean not 0", "the weights do not lie around 0.", "Use `rng.normal` with the mean 0."
 )
@@ -253,6 +258,8 @@ def _spread_fault(weights: Array) -> Fault | None:
         return NOT_GAUSSIAN
     if spread and np.abs(weights).max() < 2.5 * spread:
         return CUT_OFF
+    if spread and (weights.min() >= 0 or weights.max() <= 0):
+        return ONE_SIGN
     if abs(spread - 0.1) > 0.1 * error:
         likely = {fault: _spread_of(fault, weights) for fault in SPREADS}
         fits = (fault for fault, value in likely.items() if abs(spread - value) <= value * error)
