@@ -12,6 +12,7 @@ from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, EXACT, Array, describe, distance
 from checks.faults import EXAMPLE, INPUT_CHANGED, UNKNOWN, Fault, Sample, asked_why
+from checks.source import plain_function
 from checks.special import expit, log_softmax
 from checks.special import softmax as exact_softmax
 from checks.verdicts import Exercise, Verdict
@@ -94,16 +95,24 @@ class Judge:
                 probe.blind() or probe.smallest() if verdict.cause == UNKNOWN.key else None
             )
             verdict = verdict.by(fault) if fault else verdict
-        verdict = (self._type_verdict(name, samples) if verdict.passed else None) or verdict
+        if verdict.passed:
+            verdict = self._list_verdict(name, function, samples) or verdict
+            verdict = self._type_verdict(name, samples) or verdict
         if not (verdict.passed and name in self.unsaid):
             yield verdict
+
+    def _list_verdict(
+        self, name: str, function: Callable[..., Any], samples: list[Sample]
+    ) -> Verdict | None:
+        """See that later lines can compute with what comes back; marking judges numbers alone."""
+        lists = [s.found for s in samples if s.wanted.ndim and not hasattr(s.found, "__array__")]
+        if not lists or plain_function(function) is None:
+            return None
+        return self.exercise.wrong(name, f"a {type(lists[0]).__name__}.", "an array.", NO_ARRAY)
 
     def _type_verdict(self, name: str, samples: list[Sample]) -> Verdict | None:
         """See that numbers come back, and none that are shorter than those that went in."""
         for found, wanted, inputs in samples:
-            if wanted.ndim and not hasattr(found, "__array__"):
-                came = f"a {type(found).__name__}."
-                return self.exercise.wrong(name, came, "an array.", NO_ARRAY)
             kind = np.asarray(found).dtype
             given = [v.dtype for v in inputs if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
             widest = max(given, key=lambda dtype: dtype.itemsize, default=kind)

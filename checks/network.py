@@ -464,7 +464,7 @@ def _with_other_weights(network: Network, sample: Sample, given: Array) -> Itera
     """See that a second pass of the very same x, after a step, is one of the new weights."""
     parameters = {name: 0.5 * values for name, values in sample.inputs[0].items()}
     for name, values in parameters.items():
-        setattr(network, name, values)
+        setattr(network, name, values + 0)
     part = "forward(x), after a step"
     found = FORWARD.numbers(part, ask(part, network.forward, given))
     wanted = _forward(parameters, sample.inputs[1])

@@ -704,7 +704,7 @@ WRITTEN_OUT = Fault(
     "step written out",
     "the parameters take their steps here, so a network with steps of its own, as WeightDecay, is "
     "trained as if it had none.",
-    "Call network.update_params(learning_rate).",
+    "Let the network take its own step: call update_params with the learning rate.",
 )
 NOT_REACHED = Fault(
     "network not used", "no turn of the loop over the batches is run, or the loop trains another "
