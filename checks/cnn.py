@@ -104,6 +104,14 @@ LAYER_SIZES = Fault(
 )  # fmt: skip
 
 
+OTHER_WAY = Fault(
+    "way through the layers",
+    "all layers have the right weights, and still no ten numbers come out for an image: forward "
+    "ends before the last layer, or goes another way.",
+    "Print the shape after each layer, and compare it with the table.",
+)
+
+
 class Wiring(NamedTuple):
     """How the layers are joined: what stands between them, and what comes after the last."""
 
@@ -409,7 +417,7 @@ def _runs(network: nn.Module, shape: tuple[int, ...]) -> bool:
 def _shape_cause(shape: tuple[int, ...]) -> Fault:
     if shape == (DIGITS,) or shape[:1] == (1,):
         return FLATTENED_BATCH
-    return MIXES_IMAGES if shape[-1:] == (DIGITS,) else LAYER_SIZES
+    return MIXES_IMAGES if shape[-1:] == (DIGITS,) else OTHER_WAY
 
 
 def _layers(state: Mapping[str, Tensor], network: nn.Module) -> Iterator[Verdict]:

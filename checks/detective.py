@@ -133,14 +133,17 @@ class Story(NamedTuple):
 
     def explains(self, names: Iterable[str], observations: Iterable[Observation]) -> list[str]:
         """Return those parameters whose gradients are, in every observation, just as predicted."""
-        left = list(names)
+        left, changed = list(names), set()
         for seen in observations:
             predicted = self.predict(seen)
+            changed |= {
+                n for n in predicted if not _same(predicted[n].ravel(), seen.true[n].ravel())
+            }
             left = [name for name in left if name in predicted]
             left = [name for name in left if self.same(seen.found[name], predicted[name])]
             if not left:
                 break
-        return left
+        return [name for name in left if name in changed]  # of the others, it says nothing
 
 
 def added(gradients: Iterable[Prediction]) -> Gradients:

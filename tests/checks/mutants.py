@@ -491,7 +491,6 @@ SEEN = [
         ("rows shared", "whole columns", "def one_hot_encode(labels, n_classes=10):\n    rows = [[0] * n_classes] * len(labels)\n    for row, label in zip(rows, labels):\n        row[label] = 1\n    return np.array(rows)")),
     *functions("sigmoid",
         ("kept by shape", "kept between calls", "def sigmoid(a, kept={}):\n    return kept.setdefault(a.shape, 0.5 * (1 + np.tanh(0.5 * a)))"),
-        ("one axis at least", "no axis", "def sigmoid(a):\n    return np.array([0.5 * (1 + np.tanh(0.5 * row)) for row in a])"),
         ("float32", "float32", "def sigmoid(a):\n    return (0.5 * (1 + np.tanh(0.5 * a))).astype(np.float32)"),
         ("tanh not halved", "division missing", "def sigmoid(a):\n    return 0.5 * (1 + np.tanh(a))"),
         ("exp of a sum", "parentheses", "def sigmoid(a):\n    return 1 / np.exp(-a + 1)")),
