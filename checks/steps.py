@@ -104,10 +104,11 @@ NEARLY_0 = "probabilities of nearly 0"
 
 
 def _nearly_0(rng: Rng) -> tuple[Array, Array]:
-    """Draw an image of which the network is as sure as numbers can tell, rightly or wrongly."""
+    """Draw an image of which the network is as sure as numbers can tell, and wrong."""
+    answer, label = rng.permutation(5)[:2]
     y_hat = np.full(5, np.nextafter(0, 1))  # by which nothing can be divided
-    y_hat[rng.integers(5)] = 1
-    return y_hat, np.eye(5)[rng.integers(5)]
+    y_hat[answer] = 1
+    return y_hat, np.eye(5)[label]
 
 
 DELTA_2_PARTS = {
