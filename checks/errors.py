@@ -259,6 +259,12 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (IndexError, r"index (-?\d+) is out of bounds for axis (\d+) with size (\d+)", "out of bounds",
      "axis {1} has the length {2}, counted from 0, so {0} is not one of its places.",
      "See what these numbers count, and whether that lies along axis {1}."),
+    (RuntimeError, "stack expects each tensor to be equal size", "stacked",
+     "`stack` lays parts side by side along a new axis, and they differ in size.",
+     "Join them along the axis that they have: torch.cat."),
+    (IndexError, "tuple index out of range", "axis missing",
+     "this line counts on more axes than came: a shape has one number for each axis.",
+     "Count the axes, for one image and for a batch; whole arrays can be computed with at once."),
     (IndexError, r"too many indices for (?:array|tensor)\D*(\d+)", "too many indices",
      "the brackets hold more indices than the array has axes. A tuple gives one for each axis; a "
      "list or an array of numbers picks rows.", "Print what stands in the brackets, and its type."),

@@ -105,7 +105,7 @@ SMALL_TYPE = Fault(
     "many labels of 64 bits are right, and those of 8 bits are not: something is computed in the "
     "labels' own type, which ends at 255.",
     "Make larger numbers of them first: labels.astype(int).",
-    lambda found, labels, n_classes: labels.dtype == np.uint8,  # parts of 64 bits come before
+    lambda found, labels, other: labels.dtype == np.uint8,  # parts of 64 bits come before
 )
 
 
@@ -150,13 +150,13 @@ def _zero_and_nine(rng: np.random.Generator) -> tuple[Array, int]:
 # accuracy and test_network
 
 
-def _equal_labels(number: int | None, share: float) -> Draw:
+def _equal_labels(number: int | None, share: float, dtype: type[np.integer] = np.int64) -> Draw:
     """Draw predictions and labels, of which about `share` are equal: `number`, or some of them."""
 
     def draw(rng: np.random.Generator) -> tuple[Array, Array]:
         n = number or int(rng.integers(7, 30))
-        true = rng.integers(DIGITS, size=n)
-        wrong = (true + rng.integers(1, DIGITS, n)) % DIGITS
+        true = rng.integers(DIGITS, size=n, dtype=dtype)
+        wrong = (true + rng.integers(1, DIGITS, n, dtype=dtype)) % DIGITS
         return np.where(rng.permutation(n) < round(share * n), true, wrong), true
 
     return draw
@@ -167,12 +167,13 @@ ACCURACY_PARTS = {
     "all right": _equal_labels(None, 1),
     "none right": _equal_labels(None, 0),
     "many labels": _equal_labels(70_000, 0.6),  # which 16 bits cannot count
+    "8-bit labels": _equal_labels(900, 0.6, np.uint8),
     "one label, right": _equal_labels(1, 1),
     "one label, wrong": _equal_labels(1, 0),
 }
 JUDGE_ACCURACY = Judge(
-    ACCURACY, "accuracy(predicted, true)", percent_right, ACCURACY_FAULTS,
-    unsaid=("one label, right", "one label, wrong"),
+    ACCURACY, "accuracy(predicted, true)", percent_right, ACCURACY_FAULTS, facts=(SMALL_TYPE,),
+    unsaid=("8-bit labels", "one label, right", "one label, wrong"),
 )  # fmt: skip
 
 
