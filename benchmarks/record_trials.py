@@ -59,6 +59,7 @@ VARIANTS: dict[int, dict[str, dict[str, Any]]] = {
         "a teacher, temperature 0.7": {"temperature": 0.7},
     },
     60: {"the recipe of the CNN": CNN},
+    150: {"the recipe of the CNN": CNN},
     400: {"all four that gained most": BEST},
     800: {"all four that gained most": BEST},
 }
