@@ -219,9 +219,9 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
     yield from verdicts
     if all(verdict.passed for verdict in verdicts):
         yield partial(_walked, network)
-        yield partial(_large_logits, network, state, seed)
-        yield partial(_other_layout, network, state, seed)
         yield partial(_same_in_training, network, seed)
+        yield partial(_unusual, network, state, "large logits", _enlarged, seed)
+        yield partial(_unusual, network, state, "logits, channels last", _laid_out, seed)
     yield partial(_net_seeds, Net, seed)
 
 
@@ -331,6 +331,8 @@ def _logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Itera
 
 
 Form = tuple[tuple[str, tuple[int, ...], torch.dtype], ...]  # of parameters, by name
+State = dict[str, Tensor]
+Change = Callable[[State, Tensor], tuple[State, Tensor]]
 
 
 @lru_cache(maxsize=20)
@@ -348,23 +350,33 @@ def _case(form: Form, seed: int) -> tuple[dict[str, Tensor], Tensor, NDArray[np.
     return state, x, wired(_ordered(state), x, Wiring()).numpy()
 
 
-def _other_layout(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Iterator[Verdict]:
-    """See that images may lie in memory pixel by pixel, as trainNN lays them on a CPU."""
-    drawn, x, wanted = _case(_form(state), seed)
-    ask("load_state_dict(state)", network.load_state_dict, drawn)
-    part = "logits, channels last"
+def _unusual(
+    network: nn.Module, state: Mapping[str, Tensor], part: str, change: Change, seed: int
+) -> Iterator[Verdict]:
+    """See that logits stay right when weights and images are changed; told only if they don't."""
+    drawn, x = change(*_case(_form(state), seed)[:2])
+    ask("load_state_dict(state)", network.load_state_dict, drawn, assign=True)
     try:
-        found = NET.numbers(part, ask("Net()(x)", network, _channels_last(x)))
+        found = NET.numbers(part, ask("Net()(x)", network, x))
     except StudentError as error:
         yield NET.error(error, OTHER_LAYOUT)
         return
+    wanted = wired(_ordered(drawn), x, Wiring()).numpy()
     verdict = _judged(part, [Sample(found, wanted, (_ordered(drawn), x))], network)
     if not verdict.passed:
         yield verdict
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+def _enlarged(state: State, x: Tensor) -> tuple[State, Tensor]:
+    """Make the logits large, to see that nothing cuts them off."""
+    return state, 1000 * x
+
+
+def _laid_out(state: State, x: Tensor) -> tuple[State, Tensor]:
+    """Lay weights and images in memory pixel by pixel, as trainNN does on a CPU."""
+    layout = torch.channels_last
+    laid = {n: v.contiguous(memory_format=layout) if v.ndim == 4 else v for n, v in state.items()}
+    return laid, x.contiguous(memory_format=layout)
 
 
 OTHER_LAYOUT = Fault(
@@ -373,17 +385,6 @@ OTHER_LAYOUT = Fault(
     "otherwise, channels last.",
     "Use nn.Flatten, `flatten` or `reshape`, which take any layout.",
 )
-
-
-def _large_logits(network: nn.Module, state: Mapping[str, Tensor], seed: int) -> Iterator[Verdict]:
-    """See that nothing cuts logits off that are large."""
-    drawn, x, _ = _case(_form(state), seed)
-    ask("load_state_dict(state)", network.load_state_dict, drawn)
-    found = NET.numbers("logits", ask("Net()(x) for a batch of 4", network, 1000 * x))
-    wanted = wired(_ordered(drawn), 1000 * x, Wiring()).numpy()
-    verdict = _judged("large logits", [Sample(found, wanted, (_ordered(drawn), 1000 * x))], network)
-    if not verdict.passed:
-        yield verdict
 
 
 def _form(state: Mapping[str, Tensor]) -> Form:
@@ -486,6 +487,7 @@ class SpyNet(nn.Module, Spy):
         self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
         self.notes: list[Note] = []
+        self.known: dict[bytes, int] = {}  # the image of each row of logits
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10), and note the images and the mode."""
@@ -500,6 +502,7 @@ class SpyNet(nn.Module, Spy):
         logits = logits_of(self.album, numbers, n_steps).to(x.device)
         # A layer that gives back what it gets, in 32 bits; in fewer, digits are lost.
         logits = functional.linear(logits.to(x.dtype), torch.eye(DIGITS).to(x))
+        self.known |= zip(_rows(logits), numbers.tolist(), strict=True)
         return logits + STEEP * (self.weight - START) + 0 * self.bias
 
     @property
@@ -511,8 +514,12 @@ class SpyNet(nn.Module, Spy):
         """Return a copy that takes the same notes: a copy may be evaluated in its place."""
         twin = type(self)(self.album).train(self.training)
         twin.load_state_dict(self.state_dict())
-        twin.notes = self.notes
+        twin.notes, twin.known = self.notes, self.known
         return twin
+
+
+def _rows(logits: Tensor) -> list[bytes]:
+    return [row.tobytes() for row in logits.detach().cpu().float().numpy()]
 
 
 def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:
@@ -538,13 +545,13 @@ class Marked(torch.autograd.Function):
 
 
 class SpyLoss(Spy):
-    """Stands in for the criterion: cross-entropy that notes what it is given.
+    """Stands in for the criterion: cross-entropy that notes what it is given, and of which images.
 
     `n_kept` is the largest number of losses whose history was in memory at once.
     """
 
-    def __init__(self, notes: list[Note]) -> None:
-        self.notes, self.n_kept = notes, 0
+    def __init__(self, network: SpyNet) -> None:
+        self.notes, self.known, self.n_kept = network.notes, network.known, 0
         self._histories: list[weakref.ref[Any]] = []
 
     def __call__(self, input: Tensor, target: Tensor) -> Tensor:
@@ -563,7 +570,9 @@ class SpyLoss(Spy):
         targets = () if swapped else tuple(int(n) for n in numbers.detach().cpu().flatten())
         if labels.ndim == 2 and not swapped:
             state = "one-hot"
-        self.notes.append(Note("criterion", labels=targets, state=state))
+        images = tuple(self.known.get(row, -1) for row in _rows(logits))
+        known = () if -1 in images else images
+        self.notes.append(Note("criterion", known, targets, state=state))
         loss = functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
         return self._marked(loss) if loss.requires_grad else loss
 
@@ -735,7 +744,7 @@ def _train(
 ) -> tuple[SpyNet, SpyOptimizer, SpyLoss, Any]:
     train, validation = data or plan.data()
     network = SpyNet(plan.album).eval()  # a loop that forgets train() is seen at once
-    optimizer, criterion = SpyOptimizer.of(network), SpyLoss(network.notes)
+    optimizer, criterion = SpyOptimizer.of(network), SpyLoss(network)
     with quiet():
         history = ask(
             "trainNN(network, optimizer, epochs, criterion, …)",
@@ -781,7 +790,7 @@ def _calls(notes: Sequence[Note]) -> list[LossCall]:
         if note.call == "forward":
             images, steps_before = note.images, n_steps
         elif note.call == "criterion":
-            calls.append(LossCall(place, images, note.labels, steps_before))
+            calls.append(LossCall(place, note.images or images, note.labels, steps_before))
     return calls
 
 

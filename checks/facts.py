@@ -14,17 +14,27 @@ from checks.special import expit
 
 def nearly(samples: Sequence[Sample], difference: float) -> Fault | None:
     """Return the fault of a result that is right but for its last digits, or None."""
-    if difference < 0.01 and all(_has_16_bits(s.found) > _has_16_bits(s.wanted) for s in samples):
-        likely = (
-            "all numbers are right up to rounding, and rounded to as few digits as 16 bits hold."
-        )
-        return Fault("property", likely, "Compute in the type of the arguments: no smaller one.")
     if not difference < CLOSE:
         return None
     words = "something small is added, or digits are lost."
     likely = f"all is right up to {difference:.0e} of its size: {words}"
     step = "Look for a small number such as 1e-8, a bound, or a type of fewer digits."
     return Fault("property", likely, step)
+
+
+ROUNDED = Fault(
+    "property",
+    "all numbers are right up to rounding, and rounded to as few digits as 16 bits hold.",
+    "Compute in the type of the arguments: no smaller one.",
+)
+
+
+def rounded(samples: Sequence[Sample], difference: float) -> Fault | None:
+    """Return the fault of a result that was computed with 16 bits, or None."""
+    lost = difference < 0.01 and all(
+        _has_16_bits(sample.found) > _has_16_bits(sample.wanted) for sample in samples
+    )
+    return ROUNDED if lost else None
 
 
 def _has_16_bits(values: Array) -> bool:

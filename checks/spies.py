@@ -432,7 +432,7 @@ def forward_fits(steps: Sequence[Step], plan: Plan) -> Finding | None:
             cause = Fault(
                 "another forward",
                 "the labels are not those of the images that went forward last.",
-                "For each batch: forward its images, then update_grad with their targets.",
+                "For each batch: forward its images, and use their labels before others go on.",
             )
             found = f"{len(step.labels)} labels after a forward pass of {len(step.images)} images."
             return Finding(found, "as many labels as images.", cause)
@@ -523,7 +523,8 @@ def _scaled_words(steps: Sequence[Step]) -> str:
     }.items():  # fmt: skip
         if np.allclose(factors, wanted, rtol=1e-3):
             return f"the gradient of each batch is {words}."
-    return "the gradient of each batch is multiplied by another number, as when it is cut short."
+    often = "as when it is cut short, or when the means over pieces of a batch are added up"
+    return f"the gradient of each batch is multiplied by another number, {often}."
 
 
 def _mixed_words(factors: Sequence[float]) -> str:

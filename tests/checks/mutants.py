@@ -145,6 +145,7 @@ INITIALIZATION = [
     Mutant("initialization", "Xavier", "scaled by layer size",
            both_weights("rng.normal(0, 1 / np.sqrt(SHAPE[1]), SHAPE)")),
     Mutant("initialization", "mean 0.1", "mean not 0", both_weights("rng.normal(0.1, 0.1, SHAPE)")),
+    Mutant("initialization", "absolute values", "one sign", both_weights("abs(rng.normal(0, 0.1, SHAPE))")),
 ]  # fmt: skip
 
 A1_LINE, A2_LINE = "self.a1 = x @ self.W1.T + self.b1", "self.a2 = self.z1 @ self.W2.T + self.b2"
@@ -226,6 +227,8 @@ UPDATE_PARAMS = [
          "        self.W1_grad *= lr\n        self.W1 -= self.W1_grad\n"),
         ("own zeros", "shared array", "self.b1_grad = np.zeros_like(self.b1)\n        self.W2_grad",
          "self.b1_grad = self.W1_grad[:, 0]\n        self.W2_grad"),
+        ("zeros kept", "kept zeros", "        self.W1_grad = np.zeros_like(self.W1)\n",
+         "        self.zeros = getattr(self, 'zeros', np.zeros_like(self.W1))\n        self.W1_grad = self.zeros\n"),
     ),
 ]  # fmt: skip
 
@@ -292,6 +295,10 @@ TRAIN_NETWORK = [
         ("updated twice", "updated twice", "            network.update_params(learning_rate)\n",
          "            network.update_params(learning_rate)\n            network.update_params(learning_rate)\n"),
         ("never updated", "never updated", "            network.update_params(learning_rate)\n", ""),
+        ("step written out", "step written out", "            network.update_params(learning_rate)\n",
+         "            for name in ('W1', 'b1', 'W2', 'b2'):\n"
+         "                step = learning_rate * getattr(network, name + '_grad')\n"
+         "                setattr(network, name, getattr(network, name) - step)\n"),
         ("no gradient", "no gradient", "            network.update_grad(targets[batch])\n", ""),
         ("fixed lr", "lr ignored", "network.update_params(learning_rate)", "network.update_params(0.001)"),
         ("lr by batch", "lr ignored", "network.update_params(learning_rate)", "network.update_params(learning_rate / len(batch))"),
@@ -414,6 +421,14 @@ TRAIN_NN = [
     ("judged after the step", "after each step", "correct += (logits.argmax(1)", "correct += (network(images[batch]).argmax(1)"),
     ("another criterion", "criterion not used", "loss = criterion(logits", "loss = nn.functional.cross_entropy(logits"),
     ("arguments swapped", "arguments swapped", "loss = criterion(logits, labels[batch])", "loss = criterion(labels[batch], logits)"),
+    ("one-hot targets", "one-hot targets", "loss = criterion(logits, labels[batch])",
+     "loss = criterion(logits, F.one_hot(labels[batch], 10).float())"),
+    ("sum over pieces", "property", "            logits = network(images[batch])\n            loss = criterion(logits, labels[batch])\n"
+     "            loss.backward()\n",
+     "            parts = batch.split(len(batch) // 2)\n            pieces = [network(images[part]) for part in parts]\n"
+     "            losses = [criterion(piece, labels[part]) for piece, part in zip(pieces, parts)]\n"
+     "            for loss in losses:\n                loss.backward()\n"
+     "            logits, loss = torch.cat(pieces), sum(losses) / len(losses)\n"),
     ),
 ]  # fmt: skip
 
@@ -544,6 +559,8 @@ SEEN = [
          "        self._modules.clear()\n\n    def forward(self, x):\n        x = F.max_pool2d(F.relu(self.layers.conv1(x)), 2)\n"),
         ("no gradients", "gradients off", "x = torch.flatten(x, 1)", "x = torch.flatten(x, 1).detach()"),
         ("mode changed", "mode changed", "x = torch.flatten(x, 1)", "self.eval()\n        x = torch.flatten(x, 1)"),
+        ("view", "layout", "x = torch.flatten(x, 1)", "x = x.view(len(x), -1)"),
+        ("last layer left out", "way through the layers", "        x = self.layers.fc3(x)\n", ""),
         ("one ReLU for all", "shared layer", "self.layers.relu2 = nn.ReLU()", "self.layers.relu2 = self.layers.relu1"),
         ("one layer more", "layer too many", "        self.layers.fc3 = nn.Linear(84, 10)\n",
          "        self.layers.fc3 = nn.Linear(84, 10)\n        self.output = nn.Linear(84, 10)\n"),
