@@ -2,11 +2,16 @@
 
 python -m tools.execute_notebooks NOTEBOOK ...            executed copies, ipynb and HTML, in build/
 python -m tools.execute_notebooks --inplace NOTEBOOK ...  the notebooks themselves (maintainers)
+
+Copies are executed all at once. In place it is one after the other, as times are committed too.
 """
 
 import argparse
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from html import unescape
+from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
@@ -24,11 +29,14 @@ WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def execute(path: Path) -> nbformat.NotebookNode:
-    """Run all cells of the notebook at `path` in its own folder, and return it with its outputs."""
+def execute(path: Path, line: int = 0) -> nbformat.NotebookNode:
+    """Run all cells of the notebook at `path` in its own folder, and return it with its outputs.
+
+    The progress bar is drawn so many lines below the cursor.
+    """
     notebook = nbformat.read(path, as_version=4)
     n_cells = sum(cell.cell_type == "code" for cell in notebook.cells)
-    with tqdm(total=n_cells, desc=path.stem, unit="cell") as progress:
+    with tqdm(total=n_cells, desc=path.stem, unit="cell", position=line) as progress:
         client = NotebookClient(
             notebook,
             timeout=CELL_SECONDS,
@@ -72,20 +80,30 @@ def write(path: Path, text: str) -> None:
     print(f"wrote {path}")
 
 
+def produce(path: Path, line: int, *, inplace: bool) -> bool:
+    """Write what comes out of the notebook at `path`; say so and return False if a cell fails."""
+    try:
+        notebook = execute(path, line)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        print(f"{path} stopped at a cell that failed:\n{error}", file=sys.stderr)
+        return False
+    target = path if inplace else BUILD / path.name
+    write(target, nbformat.writes(notebook) + "\n")
+    if not inplace:
+        write(target.with_suffix(".html"), to_html(notebook, path.stem))
+    return True
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("notebooks", nargs="+", type=Path)
     parser.add_argument("--inplace", action="store_true")
     arguments = parser.parse_args()
-    for path in arguments.notebooks:
-        try:
-            notebook = execute(path)
-        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            sys.exit(f"{path} stopped at a cell that failed:\n{error}")
-        target = path if arguments.inplace else BUILD / path.name
-        write(target, nbformat.writes(notebook) + "\n")
-        if not arguments.inplace:
-            write(target.with_suffix(".html"), to_html(notebook, path.stem))
+    paths, inplace = arguments.notebooks, arguments.inplace
+    with ProcessPoolExecutor(1 if inplace else len(paths), get_context("spawn")) as pool:
+        done = list(pool.map(partial(produce, inplace=inplace), paths, range(len(paths))))
+    if not all(done):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What surrounds the notebooks: where results go, what is imported, how they are executed."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,7 +126,26 @@ def test_in_place_execution_changes_the_notebook_itself(run_tool):
     assert not Path("build").exists()
 
 
-def test_a_failing_cell_stops_the_command_with_its_error(run_tool):
-    with pytest.raises(SystemExit, match=r"n\.ipynb stopped at a cell that failed:[\s\S]*ZeroDiv"):
+def test_a_failing_cell_ends_the_command_with_its_error(run_tool, capfd):
+    with pytest.raises(SystemExit, match="1"):
         run_tool("1 / 0")
+    error = capfd.readouterr().err
+    assert re.search(r"n\.ipynb stopped at a cell that failed:[\s\S]*ZeroDiv", error)
     assert not Path("build").exists()
+
+
+def test_copies_are_executed_at_once_and_one_that_fails_leaves_the_other(run_tool, tmp_path):
+    """Each waits for a file of the other; the second fails then."""
+    wait = "import time\nwhile not {}.exists():\n    time.sleep(0.1)"
+    first, second = tmp_path / "first", tmp_path / "second"
+    nbformat.write(new_notebook(cells=[new_code_cell(f"""
+from pathlib import Path
+Path({str(second)!r}).touch()
+{wait.format(f"Path({str(first)!r})")}
+1 / 0""")]), "other.ipynb")  # fmt: skip
+    with pytest.raises(SystemExit):
+        run_tool(f"""
+from pathlib import Path
+Path({str(first)!r}).touch()
+{wait.format(f"Path({str(second)!r})")}""", "other.ipynb")  # fmt: skip
+    assert sorted(path.name for path in Path("build").iterdir()) == ["n.html", "n.ipynb"]
