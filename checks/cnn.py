@@ -487,7 +487,7 @@ class SpyNet(nn.Module, Spy):
         self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
         self.notes: list[Note] = []
-        self.known: dict[bytes, int] = {}  # the image of each row of logits
+        self.known: dict[bytes, int] = {}  # the image of each row of logits, -1 if of several
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10), and note the images and the mode."""
@@ -502,7 +502,8 @@ class SpyNet(nn.Module, Spy):
         logits = logits_of(self.album, numbers, n_steps).to(x.device)
         # A layer that gives back what it gets, in 32 bits; in fewer, digits are lost.
         logits = functional.linear(logits.to(x.dtype), torch.eye(DIGITS).to(x))
-        self.known |= zip(_rows(logits), numbers.tolist(), strict=True)
+        for row, number in zip(_rows(logits), numbers.tolist(), strict=True):
+            self.known[row] = number if self.known.get(row, number) == number else -1
         return logits + STEEP * (self.weight - START) + 0 * self.bias
 
     @property
