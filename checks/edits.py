@@ -424,6 +424,7 @@ def too_much(node: Node, scope: Scope) -> Iterator[Change]:
     if isinstance(node, ast.BinOp):
         yield Change(node.left, "too much", ast.unparse(node.right))
         yield Change(node.right, "too much", ast.unparse(node.left))
+        yield from _shorter(node)
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Attribute) and not _is_name(node.func.value, "np"):
             yield Change(node.func.value, "too much", f".{node.func.attr}(…)")
@@ -436,6 +437,15 @@ def too_much(node: Node, scope: Scope) -> Iterator[Change]:
     if isinstance(node, ast.IfExp):
         yield Change(node.body, "condition")
         yield Change(node.orelse, "condition")
+
+
+def _shorter(node: ast.BinOp) -> Iterator[Change]:
+    """Leave out more than the last of several factors or terms."""
+    start, code = node.left, ast.unparse(node)
+    while isinstance(start, ast.BinOp):
+        start = start.left
+        if code.startswith(text := ast.unparse(start)):
+            yield Change(start, "too much", code.removeprefix(text).strip())
 
 
 def slices(node: Node, scope: Scope) -> Iterator[Change]:

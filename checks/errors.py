@@ -214,6 +214,12 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (ZeroDivisionError, "", "divided by 0",
      "the number that is divided by is 0: what should be counted never came, as from a loop over "
      "an iterator that is used up already.", "Print how often the loop before it is run."),
+    (OverflowError, "math range error", "overflow",
+     "the result is larger than a float can be, as exp of more than 709 is.",
+     "Write the formula so that exp never gets a large number, as the notebook does."),
+    ((*WRONG_VALUES, NotImplementedError), r"floating point.*(?:got|Got):? (\w+)", "types",
+     "values of the type {0} stand where numbers with a point are wanted.",
+     "See what they were made of: `==` gives Bool, argmax whole numbers; `.float()` converts."),
     (FileNotFoundError, r"No such file or directory: (.*)", "no such file",
      "there is no file of the name {0} when this line looks for it.",
      "Compare the name with those of the files that were written, letter by letter."),
@@ -280,9 +286,10 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
      "Compute with whole arrays, whatever their number of axes, and not row by row."),
     (ValueError, "negative dimensions", "negative length",
      "a length of the shape is negative.", "Print the shape that is asked for."),
-    (TypeError, r"(\w+)\(\) takes (?:from )?(\d+).* positional arguments? but (\d+)",
+    (TypeError, r"(\w+)\(\) takes (?:from |at most )?\d+.* positional arguments? (?:but|\()",
      "number of arguments", "`{0}` is called with another number of values than it takes; self, or "
-     "the array before the point, is one of them.", GIVEN),
+     "the array before the point, is one of them. The lengths of a shape are one value, in "
+     "parentheses.", GIVEN),
     (TypeError, r"type (\w+) doesn't define __(\w+)__", "types",
      "`{1}` can't be taken of a {0}.", CONVERT),
     (TypeError, r"ufunc '(\w+)' did not contain a loop with signature.*'<U", "types",

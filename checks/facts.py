@@ -348,8 +348,10 @@ def _shape_words(pairs: Sequence[tuple[Array, Array]]) -> str:
         if any(_all_are(partial(reduce, axis=axis, keepdims=kept), pairs) for kept in (0, 1)):
             along = "all axes" if axis is None else f"axis {axis}"
             return f"the right result is {words} along {along}, and should not be."
-    if any(f.ndim != w.ndim or not f.size for f, w in pairs):
+    if any(f.ndim != w.ndim for f, w in pairs):
         return f"the result has {_axes(found.ndim)}, where it should have {wanted.ndim}."
+    if not all(f.size for f, _ in pairs):
+        return "the result is empty: nothing was put into it."
     for order in itertools.permutations(range(found.ndim)):
         if all(distance(f.transpose(order), w) < CLOSE for f, w in pairs):
             return "the numbers are right, and the axes stand in another order."

@@ -258,7 +258,7 @@ CHANGES: dict[str, Change] = {
     "whatever `{}` holds": _of_other_values,
     "with another last entry of `{}`": _with_other(-1),
     "with another first entry of `{}`": _with_other(0),
-    "with the entries of `{}` in other places": lambda a: iter([np.roll(a, 1, axis=0)]),
+    "with the rows, or entries, of `{}` in other places": lambda a: iter([np.roll(a, 1, axis=0)]),
     "with the columns of `{}` in other places": lambda a: iter([np.roll(a, 1, axis=-1)]),
 }
 PARTNER = "See that each entry meets the one of the same place in the other argument."

@@ -216,6 +216,8 @@ class Exercise:
         if value is None:
             self.halt(part, "None.", "an array of numbers.", NOTHING_RETURNED)
         try:
+            if _holds_itself(value):
+                raise ValueError(part)  # NumPy would look for its end for ever
             array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
         except (ValueError, TypeError, RuntimeError):
             array = np.asarray(None)
@@ -255,3 +257,11 @@ class Exercise:
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, known or UNKNOWN, closeness(worst))
+
+
+def _holds_itself(value: Any, above: tuple[int, ...] = ()) -> bool:
+    """Whether a list is its own entry, or one of its entries is, and so on."""
+    if not isinstance(value, (list, tuple)):
+        return False
+    within = (*above, id(value))
+    return id(value) in above or any(_holds_itself(part, within) for part in value)
