@@ -319,7 +319,7 @@ def axes(node: Node, scope: Scope) -> Iterator[Change]:
     rest = [k for k in node.keywords if k.arg not in given]
     word = axis.arg if axis else "dim" if method == "softmax" else "axis"
     for value in (-1, 0, 1, None):
-        for kept in (True, False):
+        for kept in (False, True):
             new = [] if value is None else [ast.keyword(word, ast.Constant(value))]
             new += [ast.keyword("keepdims", ast.Constant(True))] if kept else []
             said = (f"{word}={value}" if value is not None else "", kept)

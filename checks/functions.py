@@ -152,9 +152,12 @@ class Probe:
         """Return which change of an argument leaves all results as they were."""
         names = self.judge.call.partition("(")[2].rstrip(")").split(", ")
         for number, name in enumerate(names):
+            rows = np.ndim(self.samples[0].inputs[number]) > 1
+            one, several = ("row", "rows") if rows else ("entry", "entries")
             for what, change in CHANGES.items():
                 if all(self._is_blind(sample, number, change) for sample in self.samples):
-                    likely = f"{what.format(name)}, the result is the same."
+                    what = what.format(name=name, one=one, several=several)
+                    likely = f"{what}, the result is the same."
                     return Fault("property", likely, PARTNER)
         return None
 
@@ -255,11 +258,11 @@ def _of_other_values(a: Array) -> Iterator[Array]:
 
 # What may be done to an argument, and the words for it.
 CHANGES: dict[str, Change] = {
-    "whatever `{}` holds": _of_other_values,
-    "with another last entry of `{}`": _with_other(-1),
-    "with another first entry of `{}`": _with_other(0),
-    "with the rows, or entries, of `{}` in other places": lambda a: iter([np.roll(a, 1, axis=0)]),
-    "with the columns of `{}` in other places": lambda a: iter([np.roll(a, 1, axis=-1)]),
+    "whatever `{name}` holds": _of_other_values,
+    "with another last {one} of `{name}`": _with_other(-1),
+    "with another first {one} of `{name}`": _with_other(0),
+    "with the {several} of `{name}` in other places": lambda a: iter([np.roll(a, 1, axis=0)]),
+    "with the columns of `{name}` in other places": lambda a: iter([np.roll(a, 1, axis=-1)]),
 }
 PARTNER = "See that each entry meets the one of the same place in the other argument."
 ROWS_MIXED = Fault(

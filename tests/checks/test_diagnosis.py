@@ -77,6 +77,7 @@ MORE_SLIPS = (
      "(x.shape[2] - k) // stride + 1\n    width = (x.shape[1]", "changed places"),
     ("sigmoid", "1 / (1 + np.e ** -a)", "1 / (1 + 2.0 ** -a)", "number"),
     ("sigmoid", "1 / (1 + np.e ** -a)", "1 / (1 + np.e ^ -a)", "operator"),
+    ("sigmoid", "1 / (1 + np.e ** -a)", "1 / (1 + np.e ** -a) * a * (1 - a)", "too much"),
 )  # fmt: skip
 POWERS = "\n\ndef sigmoid(a):\n    return 1 / (1 + np.e ** -a)\n"
 
@@ -116,6 +117,13 @@ FACTS = (
     ("one_hot_encode", "def one_hot_encode(labels, n_classes=10):\n"
      "    return np.float32([[label >= k for k in range(n_classes)] for label in labels])",
      "other numbers than a single 1 and zeros"),
+    ("one_hot_encode", "def one_hot_encode(labels, n_classes=10):\n"
+     "    encoded = np.zeros((0, n_classes))\n    for label in labels:\n"
+     "        np.append(encoded, np.eye(n_classes)[[label]], 0)\n    return encoded",
+     "the result is empty"),
+    ("cross_entropy",
+     "def cross_entropy(a, y):\n    return -np.dot(y, np.log(softmax(a)).T).sum()",
+     "with the rows of `a` in other places, the result is the same"),
 )  # fmt: skip
 
 
@@ -340,6 +348,14 @@ ERRORS = (
     ("cross_entropy", "def cross_entropy(a, y):\n", "def cross_entropy(a, y):\n"
      "    a = np.einsum('bk,bkh->bk', a, a)\n", "has fewer axes than letters"),
     ("trainNN", "loss.backward()", "logits.backward()", "`backward` is called on many numbers"),
+    ("trainNN", "criterion(logits, labels[batch])", "criterion(logits.argmax(1), labels[batch])",
+     "values of the type Long stand where numbers with a point are wanted"),
+    ("trainNN", "(logits.argmax(1) == labels[batch]).sum()",
+     "(logits.argmax(1) == labels[batch]).mean()", "values of the type Bool"),
+    ("initialization", "rng.normal(0, 0.1, (n_hidden, n_inputs))",
+     "rng.normal(0, 0.1, n_hidden, n_inputs)", "`normal` is called with another number of values"),
+    ("sigmoid", "    return np.where(\n", "    import math\n    [math.exp(-t) for t in a.ravel()]\n"
+     "    return np.where(\n", "larger than a float can be"),
 )  # fmt: skip
 
 
@@ -350,6 +366,11 @@ def test_an_error_is_explained(exercise, old, new, words):
         text = str(report(exercise, changed(old, new, text)))
     assert words in text
     assert re.search(r"line \d+ of homework\.py", text)
+
+
+def test_a_list_that_holds_itself_is_no_array():
+    rows = "def softmax(a):\n    rows = [a]\n    rows.append([rows])\n    return rows"
+    assert "Found: a list." in str(plain_with("softmax", rows))
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.data())
