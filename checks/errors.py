@@ -324,7 +324,7 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
      "what `zip` pairs is not of the same length.", "Print the length of each, just before."),
     (TypeError, r"'([\w.]+)' object cannot be interpreted as an integer", "wrong type",
      "a {0} stands where a whole number is wanted.", "Print what stands there, and its type."),
-    (ValueError, "; wanted ", "shapes",
+    (ValueError, "; (?:wanted|this network wants) ", "shapes",
      "a function of the course was given something else than it wants.",
      "Print what is passed to it, just before that line."),
     (TypeError, r"'([\w.]+)' object is not callable", "not a function",

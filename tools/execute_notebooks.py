@@ -7,7 +7,6 @@ Copies are executed all at once. In place it is one after the other, as times ar
 """
 
 import argparse
-import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -21,7 +20,6 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from tqdm import tqdm
 
 from machine.files import atomic_write
-from machine.threads import available_cores
 from tools.digest import code_digest
 from tools.page import to_html
 
@@ -102,10 +100,7 @@ def main() -> None:
     parser.add_argument("--inplace", action="store_true")
     arguments = parser.parse_args()
     paths, inplace = arguments.notebooks, arguments.inplace
-    at_once = 1 if inplace else len(paths)
-    if at_once > 1:  # each gets its share of the cores, as two that race for them lose time
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, available_cores() // at_once)))
-    with ProcessPoolExecutor(at_once, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1 if inplace else len(paths), get_context("spawn")) as pool:
         done = list(pool.map(partial(produce, inplace=inplace), paths, range(len(paths))))
     if not all(done):
         sys.exit(1)
