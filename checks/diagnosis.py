@@ -29,6 +29,7 @@ from checks.edits import (
     Scope,
     at_site,
     missing,
+    names,
     put,
     scope_of,
     sites,
@@ -438,7 +439,7 @@ def candidates(
     """
     scopes = [(node, scope_of(node, source.tree)) for node in theirs.values()]
     if failed:
-        yield from _by_operators(scopes, OPERATORS, [failed])
+        yield from _by_operators(scopes, (*OPERATORS, names), [failed])
     yield from chain.from_iterable(_rewritten(node, everywhere(node)) for node, _ in scopes)
     for node, scope in scopes:
         for candidate in _reordered(node, left_out(node, scope)):

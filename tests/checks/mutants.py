@@ -158,6 +158,9 @@ FORWARD = edits(
      "        if getattr(self, 'x', x[:0]).shape != x.shape:\n            self.x = x\n"),
     ("cut to 32 bits", "float32", "self.y_hat = softmax(self.a2)",
      "self.y_hat = softmax(self.a2).astype(np.float32)"),
+    ("array of one size", "kept between calls", "self.y_hat = softmax(self.a2)",
+     "if not hasattr(self, 'kept'):\n            self.kept = np.empty_like(self.a2)\n"
+     "        self.kept[...] = softmax(self.a2)\n        self.y_hat = self.kept + 0"),
     ("the same x again", "stale", "        self.x = x\n",
      "        if np.array_equal(getattr(self, 'x', None), x):\n            return self.y_hat\n        self.x = x\n"),
 )  # fmt: skip
