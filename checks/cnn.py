@@ -520,7 +520,7 @@ class SpyNet(nn.Module, Spy):
 
 
 def _rows(logits: Tensor) -> list[bytes]:
-    return [row.tobytes() for row in logits.detach().cpu().float().numpy()]
+    return [row.tobytes() for row in np.atleast_1d(logits.detach().cpu().float().numpy())]
 
 
 def logits_of(album: Album, numbers: Any, n_steps: int) -> Tensor:

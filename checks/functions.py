@@ -156,8 +156,8 @@ class Probe:
             one, several = ("row", "rows") if rows else ("entry", "entries")
             for what, change in CHANGES.items():
                 if all(self._is_blind(sample, number, change) for sample in self.samples):
-                    what = what.format(name=name, one=one, several=several)
-                    likely = f"{what}, the result is the same."
+                    words = what.format(name=name, one=one, several=several)
+                    likely = f"{words}, the result is the same."
                     return Fault("property", likely, PARTNER)
         return None
 

@@ -432,7 +432,7 @@ def forward_fits(steps: Sequence[Step], plan: Plan) -> Finding | None:
             cause = Fault(
                 "another forward",
                 "the labels are not those of the images that went forward last.",
-                "For each batch: forward its images, and use their labels before others go on.",
+                "Forward a batch's images, and use their labels before any others go forward.",
             )
             found = f"{len(step.labels)} labels after a forward pass of {len(step.images)} images."
             return Finding(found, "as many labels as images.", cause)
