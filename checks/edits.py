@@ -7,10 +7,11 @@ the claim is true, whatever the function looks like. Changes of whole lines are 
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 Node = ast.AST
 LOAD = ast.Load()
+Part = TypeVar("Part")
 # What each key claims. {code} is the text that was changed, {detail} what the change tells of it.
 CLAIMS = {
     "= for +=": "`=` overwrites the old value, where this has to be {detail}.",
@@ -35,6 +36,7 @@ CLAIMS = {
     "argument missing": "an argument is missing in `{code}`.",
     "order of arguments": "the arguments of `{code}` stand in the wrong order.",
     "order of parts": "the parts of `{code}` stand in the wrong order.",
+    "order of loops": "the loops within `{code}` stand in the wrong order.",
     "sign": "the sign in or before `{code}` is wrong.",
     "operator": "the operator in `{code}` is wrong.",
     "sides": "the two sides of `{code}` stand the wrong way round.",
@@ -280,10 +282,13 @@ def keywords(node: Node, scope: Scope) -> Iterator[Change]:
 
 
 def exchanged(node: Node, scope: Scope) -> Iterator[Change]:
-    """Two parts of a tuple, or two arguments, in each other's places."""
+    """Two parts of a tuple, two arguments, or two loops of a list, in each other's places."""
     if isinstance(node, ast.Tuple):
         for parts in _exchanged(node.elts):
             yield Change(ast.Tuple(parts, node.ctx), "order of parts")
+    if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
+        for loops in _exchanged(node.generators):
+            yield Change(type(node)(node.elt, loops), "order of loops")
     if isinstance(node, ast.Call):
         first = 1 if ast.unparse(node.func) == "np.where" else 0  # a condition stays one
         for args in _exchanged(node.args[first:]):
@@ -291,7 +296,7 @@ def exchanged(node: Node, scope: Scope) -> Iterator[Change]:
             yield Change(ast.Call(node.func, args, node.keywords), "order of arguments")
 
 
-def _exchanged(nodes: list[ast.expr]) -> Iterator[list[ast.expr]]:
+def _exchanged(nodes: list[Part]) -> Iterator[list[Part]]:
     for second, first in ((n, m) for n in range(len(nodes)) for m in range(n)):
         swapped = list(nodes)
         swapped[first], swapped[second] = nodes[second], nodes[first]

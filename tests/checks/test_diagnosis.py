@@ -73,18 +73,27 @@ MORE_SLIPS = (
     ("convolve", "j * stride : j * stride + k", "j : j + k", "ends of a slice"),
     ("convolve", "maps[o, i, j] += ", "maps[o, i, j] = ", "= for +="),
     ("convolve", "    return maps + ", "        return maps + ", "indentation"),
+    ("weight_gradient", "for d in delta.T for i in inputs.T", "for i in inputs.T for d in delta.T",
+     "order of loops"),
     ("convolve", "(x.shape[1] - k) // stride + 1\n    width = (x.shape[2]",
      "(x.shape[2] - k) // stride + 1\n    width = (x.shape[1]", "changed places"),
     ("sigmoid", "1 / (1 + np.e ** -a)", "1 / (1 + 2.0 ** -a)", "number"),
     ("sigmoid", "1 / (1 + np.e ** -a)", "1 / (1 + np.e ^ -a)", "operator"),
     ("sigmoid", "1 / (1 + np.e ** -a)", "1 / (1 + np.e ** -a) * a * (1 - a)", "too much"),
 )  # fmt: skip
-POWERS = "\n\ndef sigmoid(a):\n    return 1 / (1 + np.e ** -a)\n"
+FUNCTIONS = """
+def sigmoid(a):
+    return 1 / (1 + np.e ** -a)
+
+def weight_gradient(delta, inputs):
+    products = [d @ i for d in delta.T for i in inputs.T]
+    return np.reshape(products, (delta.shape[1], -1))
+"""
 
 
 @pytest.mark.parametrize(("exercise", "old", "new", "key"), MORE_SLIPS)
 def test_a_slip_in_another_style_is_named(exercise, old, new, key):
-    text = f"{TORCH}\n{WINDOWS}" if exercise == "convolve" else PLAIN + POWERS
+    text = f"{TORCH}\n{WINDOWS}" if exercise == "convolve" else f"{PLAIN}\n{FUNCTIONS}"
     assert report(exercise, text).passed
     with mock.patch.dict(diagnosis.SECONDS, {False: 20}):
         assert report(exercise, changed(old, new, text)).causes == [key]
