@@ -161,7 +161,7 @@ def differences(layers: Mapping[str, nn.Module]) -> Iterator[str]:
     """Say where layers differ from those of the docstring: by their kinds or their settings."""
     sizes = {name: (*s[1::-1], *s[2:3]) for name, s in zip(NAMES, WEIGHTS, strict=True)}
     if missing := [name for name in LIST if name not in layers]:
-        yield f"{', '.join(missing)} is missing in layers"
+        yield f"{', '.join(missing)} {'are' if missing[1:] else 'is'} missing in layers"
     for name, layer in layers.items():
         kind = KINDS.get(name.rstrip("1234"))
         if kind is None or (name in NAMES) != (kind in (nn.Conv2d, nn.Linear)):

@@ -445,11 +445,10 @@ def candidates(
         for candidate in _reordered(node, left_out(node, scope)):
             if (candidate.key, candidate.line) != ("too much", failed):
                 yield candidate  # without the line that fails, nothing fails: no wonder
-    for node, scope in scopes:
-        yield from _reordered(node, rearranged(node, scope))
     yield from _by_operators(scopes, OPERATORS)
-    for node, scope in scopes:
-        yield from _reordered(node, added(node, scope))
+    for orders in (rearranged, added):
+        for node, scope in scopes:
+            yield from _reordered(node, orders(node, scope))
     yield from chain.from_iterable(_renamed(n, renamed(n, scope)) for n, scope in scopes)
     if failed:
         yield from _by_operators(scopes, LATER, [failed])

@@ -374,6 +374,30 @@ def check_forward(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Par
     """Compare `MLP.forward` with the formulas in decimals, on single images and on batches."""
     for part, batch in FORWARD_PARTS.items():
         yield partial(_forward_part, MLP, part, batch, seed)
+    yield partial(_in_turn, MLP, seed)
+
+
+SIZE_KEPT = Fault(
+    "kept between calls",
+    "batches of different sizes are right, each in a network of its own, and wrong one after the "
+    "other: something of the first one's size is kept.",
+    "Make each array anew in every call, in the size of its x.",
+)
+
+
+def _in_turn(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
+    """See that batches of different sizes go forward through the same network."""
+    sample, given, network = _forward_sample(make, "a batch", (BATCH,), random_sizes(seed), seed)
+    part = "forward(x), for fewer images than before"
+    for rows in (slice(1, None), 0):
+        try:
+            found = FORWARD.numbers(part, ask(part, network.forward, given[rows]))
+        except StudentError as error:
+            yield FORWARD.error(error, SIZE_KEPT)
+            return
+        if not distance(found, sample.wanted[rows]) < CLOSE:
+            yield FORWARD.wrong(part, *compared(found, sample.wanted[rows]), SIZE_KEPT)
+            return
 
 
 def _forward_part(
@@ -400,7 +424,6 @@ def _forward_part(
             wanted = layers(*sample.inputs[:2])
             own_x = {"x": given} if hasattr(network, "x") else {}  # it comes with the course
             yield from _kept(network, part, wanted | own_x)
-            yield from _with_other_rows(network, sample, given)
             if sample.found.dtype.itemsize < 8:
                 yield FORWARD.wrong(part, f"{sample.found.dtype} numbers.", "float64.", SHORTENED)
             if part != MANY:  # decimal numbers take time
@@ -473,31 +496,6 @@ def _with_other_weights(network: Network, sample: Sample, given: Array) -> Itera
     if not distance(found, wanted) < CLOSE:
         fault = STALE if distance(found, sample.found) < CLOSE else UNKNOWN
         yield FORWARD.wrong(part, *compared(found, wanted), fault)
-
-
-SIZE_KEPT = Fault(
-    "kept between calls", "only as many images as at first can go forward: something of their "
-    "number is kept in the network.",
-    "Make each array anew in every call, in the size of its x.",
-)  # fmt: skip
-
-
-def _with_other_rows(network: Network, sample: Sample, given: Array) -> Iterator[Verdict]:
-    """See that another number of images can go forward through the very same network."""
-    rows, wanted = np.atleast_2d(given), np.atleast_2d(sample.wanted)
-    if len(rows) == 1:
-        rows, wanted = np.tile(rows, (2, 1)), np.tile(wanted, (2, 1))
-    else:
-        rows, wanted = rows[1:], wanted[1:]
-    part = "forward(x), for another number of images"
-    try:
-        found = FORWARD.numbers(part, ask(part, network.forward, rows))
-        ask("forward(x)", network.forward, given)  # so that x is the last one again
-    except StudentError as error:
-        yield FORWARD.error(error, SIZE_KEPT)
-        return
-    if not distance(found, wanted) < CLOSE:
-        yield FORWARD.wrong(part, *compared(found, wanted), SIZE_KEPT)
 
 
 def _kept(network: Network, part: str, wanted: Mapping[str, Array]) -> Iterator[Verdict]:
