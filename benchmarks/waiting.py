@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -17,6 +18,7 @@ import nbformat
 import psutil
 from nbclient import NotebookClient
 
+from benchmarks import mlp
 from benchmarks.measure import Contestant, Timed, environment, take_turns
 from helpers.mnist import load_mnist
 from helpers.notebook import ROOT
@@ -25,7 +27,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 IMPORTS = [f"notebook {k}: all imports" for k in (1, 2)]
 PICTURES = [f"notebook {k}: first picture, from the start of the first cell" for k in (1, 2)]
 RE_EXECUTED = [f"notebook {k}: re-executed and checked" for k in (1, 2)]
-BOTH, MAKE_TEST = "both notebooks at once, re-executed and checked", "`make test`, installed before"
+BOTH = "both notebooks at once, re-executed and checked"
+MAKE_RUN, MAKE_TEST = (f"`make {goal}`, installed before" for goal in ("run", "test"))
 CACHED, OFFLINE = "data, from the cache", "data, made offline"
 
 Wait = tuple[float, float]  # how many seconds, and the most memory in MB
@@ -42,10 +45,17 @@ def run(rounds: int, n_images: int) -> dict[str, Any]:
     for name, measure in plan().items():
         times = rounds if name in IMPORTS + PICTURES else -(-rounds // 3)
         with TemporaryDirectory() as outputs, environment({"DIGITS_OUTPUT": outputs}):
-            seconds, peaks = map(list, zip(*(measure() for _ in range(times)), strict=True))
+            measured = [(floor_now(n_images), *measure()) for _ in range(times)]
+        floors, seconds, peaks = map(list, zip(*measured, strict=True))
         print(f"{seconds} s, {peaks} MB  {name}", flush=True)
-        waits[name] = {"seconds": seconds, "peak_mb": peaks}
+        waits[name] = {"seconds": seconds, "peak_mb": peaks, "floor": floors}
     return {"waits": waits}
+
+
+def floor_now(n_images: int) -> float:
+    """Return the seconds of the floor on one core at this moment: how fast the computer is."""
+    floor = Contestant("the floor", partial(mlp.floor, n_images), one_core=True)
+    return median(take_turns({"": [floor]}, 5)["timings"][""]["the floor"])
 
 
 def plan() -> dict[str, Callable[[], Wait]]:
@@ -58,7 +68,10 @@ def plan() -> dict[str, Callable[[], Wait]]:
         waits[RE_EXECUTED[k]] = partial(nbval, str(path))
     parallel = ("-n", "2", "--dist", "loadfile", *map(str, NOTEBOOKS))
     waits[BOTH] = partial(nbval, *parallel, OMP_NUM_THREADS="1")
-    return waits | {MAKE_TEST: partial(command, "make", "test")}
+    return waits | {
+        MAKE_RUN: partial(command, "make", "run"),
+        MAKE_TEST: partial(command, "make", "test"),
+    }
 
 
 def cached_data() -> Timed:

@@ -36,7 +36,7 @@ def everything():
     point = {"value": 2000, "seconds": 0.5, "peak_mb": 100.0}
     points = [point | {"value": 2000 * k, "seconds": 0.5 * k} for k in (1, 2, 4, 8)]
     names = [*waiting.plan(), waiting.CACHED, waiting.OFFLINE]
-    waits = {name: {"seconds": [4.0], "peak_mb": [900.0]} for name in names}
+    waits = {name: {"seconds": [4.0], "peak_mb": [900.0], "floor": [0.05]} for name in names}
     pairs = list(sections.NEIGHBOURS)
     found = {
         "mlp": {"timings": {DEFAULT: timings_of([*MLP, OURS_THREADED], range(1, 12)),
@@ -205,6 +205,18 @@ def test_memory_of_a_command_and_its_failure():
         waiting.command(sys.executable, "-c", "raise SystemExit(3)")
 
 
+def test_the_floor_is_measured_beside_each_wait():
+    assert waiting.floor_now(n_images=256) > 0
+
+
+def test_long_waits_are_told_in_floors(everything):
+    wait = everything["waiting"]["waits"][waiting.MAKE_RUN]
+    assert report.in_floors(wait | {"seconds": [4.0, 9.0, 5.0], "floor": [1.0, 1.0, 1.0]}) == "5"
+    del wait["floor"]  # as in results from before
+    assert f"| {waiting.MAKE_RUN} | 4.00 s | – | 900 MB |" in report.to_markdown(everything)
+    assert verdicts(everything)[f"{waiting.MAKE_RUN}, in 2,960 times the floor"] == "not measured"
+
+
 # ---- goals --------------------------------------------------------------------------------------
 
 
@@ -213,6 +225,7 @@ def test_goals_follow_from_the_results(everything):
     assert met["MLP: at most 1.5 times the floor, on one core each"] == "**not met**"  # 2
     assert met["MLP: ahead of every peer, with default settings"] == "met"
     assert met[f"CNN: 3 times as fast as {sections.USUAL}"] == "met"  # 3.5
+    assert met[f"{waiting.MAKE_TEST}, in 3,380 times the floor"] == "met"  # 80
     assert met[f"CNN: 3 times as fast as {sections.WITH_WORKERS}"] == "**not met**"  # 2.5
     assert met["CNN: ahead of every peer, with default settings"] == "**not met**"
     assert met["CNN: ahead of every peer, on one core each"] == "met"
