@@ -359,6 +359,7 @@ ERRORS = (
     ("trainNN", "loss.backward()", "logits.backward()", "`backward` is called on many numbers"),
     ("trainNN", "criterion(logits, labels[batch])", "criterion(logits.argmax(1), labels[batch])",
      "values of the type Long stand where numbers with a point are wanted"),
+    ("trainNN", "loss.item() * len(batch)", "loss.item() * batch", "a whole tensor stands where"),
     ("trainNN", "(logits.argmax(1) == labels[batch]).sum()",
      "(logits.argmax(1) == labels[batch]).mean()", "values of the type Bool"),
     ("initialization", "rng.normal(0, 0.1, (n_hidden, n_inputs))",
