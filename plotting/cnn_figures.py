@@ -247,8 +247,9 @@ def permutation_bars(
     ax = figure.subplots()
     for row, (name, pair) in enumerate(pairs.items()):
         _draw_pair(ax, row, pair, NETWORKS[name] | {"linestyle": "-", "markersize": 9})
+    # Python rounds as the numbers beside are printed; NumPy's 97.35 would become 97.4.
     costs = {
-        name: f"{round(after, 1) - round(before, 1):+.1f} points".replace("-", "−")
+        name: f"{round(float(after), 1) - round(float(before), 1):+.1f} points".replace("-", "−")
         for name, (before, after) in pairs.items()
     }
     ax.set_yticks(range(2), [f"{name}\n{cost}" for name, cost in costs.items()])
