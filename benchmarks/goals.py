@@ -74,8 +74,7 @@ def waiting_goals(waits: dict[str, dict[str, list[float]]]) -> Iterator[Row]:
         seconds = waits[name]["seconds"] if name in waits else None
         yield goal(f"{name}, in {limit} s", median(seconds) if seconds else None, limit, "s")
     for name, limit in IN_FLOORS.items():
-        wait = waits.get(name, {})
-        floors = ratio(wait["seconds"], wait["floor"]) if "floor" in wait else None
+        floors = waiting.in_floors(waits.get(name, {}))
         yield goal(f"{name}, in {limit:,} times the floor", floors, limit)
     for name in waiting.RE_EXECUTED:
         peak = max(waits[name]["peak_mb"]) / 1000 if name in waits else None

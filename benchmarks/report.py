@@ -18,7 +18,7 @@ from benchmarks.sections import (
     OURS,
     OURS_THREADED,
 )
-from benchmarks.waiting import BOTH
+from benchmarks.waiting import BOTH, in_floors
 from plotting.figures import BLUE, DPI, PALE, new_figure
 
 Section = dict[str, Any]
@@ -177,18 +177,14 @@ def neighbour_part(section: Section) -> list[str]:
 def waiting_part(section: Section) -> list[str]:
     """Say how long each wait took."""
     rows = [
-        (name, duration(median(wait["seconds"])), in_floors(wait),
+        (name, duration(median(wait["seconds"])),
+         "–" if (floors := in_floors(wait)) is None else f"{floors:,.0f}",
          f"{max(wait['peak_mb']):,.0f} MB")
         for name, wait in section["waits"].items()
     ]  # fmt: skip
     header = ("", "time", "in floors", "peak memory, all its processes added up")
     text = "A floor is that of the MLP's epoch on one core, measured just before each wait."
     return [table(header, rows), text]
-
-
-def in_floors(wait: dict[str, list[float]]) -> str:
-    """Say how many times as long as the floor a wait took."""
-    return f"{ratio(wait['seconds'], wait['floor']):,.0f}" if "floor" in wait else "–"
 
 
 PARTS = {

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ import psutil
 from nbclient import NotebookClient
 
 from benchmarks import mlp
-from benchmarks.measure import Contestant, Timed, environment, take_turns
+from benchmarks.measure import Contestant, Timed, environment, ratio, take_turns
 from helpers.mnist import load_mnist
 from helpers.notebook import ROOT
 
@@ -56,6 +56,11 @@ def floor_now(n_images: int) -> float:
     """Return the seconds of the floor on one core at this moment: how fast the computer is."""
     floor = Contestant("the floor", partial(mlp.floor, n_images), one_core=True)
     return median(take_turns({"": [floor]}, 5)["timings"][""]["the floor"])
+
+
+def in_floors(wait: Mapping[str, Sequence[float]]) -> float | None:
+    """Return how many times as long as the floor a wait took; None if no floor was measured."""
+    return ratio(wait["seconds"], wait["floor"]) if "floor" in wait else None
 
 
 def plan() -> dict[str, Callable[[], Wait]]:

@@ -220,8 +220,8 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
     if all(verdict.passed for verdict in verdicts):
         yield partial(_walked, network)
         yield partial(_same_in_training, network, seed)
-        yield partial(_unusual, network, state, "large logits", _enlarged, seed)
-        yield partial(_unusual, network, state, "logits, channels last", _laid_out, seed)
+        for part in UNUSUAL:
+            yield partial(_unusual, network, state, part, seed)
     yield partial(_net_seeds, Net, seed)
 
 
@@ -351,15 +351,16 @@ def _case(form: Form, seed: int) -> tuple[dict[str, Tensor], Tensor, NDArray[np.
 
 
 def _unusual(
-    network: nn.Module, state: Mapping[str, Tensor], part: str, change: Change, seed: int
+    network: nn.Module, state: Mapping[str, Tensor], part: str, seed: int
 ) -> Iterator[Verdict]:
     """See that logits stay right when weights and images are changed; told only if they don't."""
+    change, fault = UNUSUAL[part]
     drawn, x = change(*_case(_form(state), seed)[:2])
     ask("load_state_dict(state)", network.load_state_dict, drawn, assign=True)
     try:
         found = NET.numbers(part, ask("Net()(x)", network, x))
     except StudentError as error:
-        yield NET.error(error, OTHER_LAYOUT)
+        yield NET.error(error, fault)
         return
     wanted = wired(_ordered(drawn), x, Wiring()).numpy()
     verdict = _judged(part, [Sample(found, wanted, (_ordered(drawn), x))], network)
@@ -385,6 +386,11 @@ OTHER_LAYOUT = Fault(
     "otherwise, channels last.",
     "Use nn.Flatten, `flatten` or `reshape`, which take any layout.",
 )
+# What becomes of weights and images, and what an exception means that comes of it.
+UNUSUAL: dict[str, tuple[Change, Fault]] = {
+    "large logits": (_enlarged, RAISED),
+    "logits, channels last": (_laid_out, OTHER_LAYOUT),
+}
 
 
 def _form(state: Mapping[str, Tensor]) -> Form:

@@ -211,7 +211,7 @@ def test_the_floor_is_measured_beside_each_wait():
 
 def test_long_waits_are_told_in_floors(everything):
     wait = everything["waiting"]["waits"][waiting.MAKE_RUN]
-    assert report.in_floors(wait | {"seconds": [4.0, 9.0, 5.0], "floor": [1.0, 1.0, 1.0]}) == "5"
+    assert waiting.in_floors(wait | {"seconds": [4.0, 9.0, 5.0], "floor": [1.0, 1.0, 1.0]}) == 5
     del wait["floor"]  # as in results from before
     assert f"| {waiting.MAKE_RUN} | 4.00 s | – | 900 MB |" in report.to_markdown(everything)
     assert verdicts(everything)[f"{waiting.MAKE_RUN}, in 2,960 times the floor"] == "not measured"
