@@ -178,9 +178,9 @@ def trainNN(
     `train` and `validation` are pairs of images (N, 784) and labels (N,), those of `load_mnist()`
     unless given; `criterion` gives a batch's mean loss. The network moves to `choose_device()`. The
     same seed gives the same order; on one CPU, with OMP_NUM_THREADS set, also the same last digits.
-    Training loss and accuracy are taken along the way, just before each step: looking at all images
-    again after an epoch would cost a third more. Ctrl-C ends early. Raises DivergenceError and
-    ValueError as `train_network`. (Assignment, 2.)
+    Training loss and accuracy are taken along the way, just before each step. Those of the network
+    after the epoch are right as well; looking at all images again would cost a third more. Ctrl-C
+    ends early. Raises DivergenceError and ValueError as `train_network`. (Assignment, 2.)
     """
     _check_arguments(network, optimizer, epochs, batch_size)
     device = place(network)
@@ -292,7 +292,8 @@ def test_accuracy(
 ) -> float:
     """Return the accuracy in percent on `images` with `labels` (N,).
 
-    `images` as in predict_probabilities. Raises ValueError unless there is one label an image.
+    `images` as in predict_probabilities. The network may be left in evaluation mode, since training
+    sets its own. Raises ValueError unless there is one label an image.
     """
     ### BEGIN SOLUTION
     return _percent_right(predict(network, images), labels)

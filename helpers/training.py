@@ -37,10 +37,13 @@ class History:
         return f"History({len(self)} epochs; {self.last()})" if self.loss else "History(0 epochs)"
 
     def record(self, loss: float, train_accuracy: float, validation_accuracy: float) -> None:
-        """Add one epoch: its mean loss per image in nats, and both accuracies in percent."""
-        self.loss.append(loss)
-        self.train_accuracy.append(train_accuracy)
-        self.validation_accuracy.append(validation_accuracy)
+        """Add one epoch: its mean loss per image in nats, and both accuracies in percent.
+
+        A tensor or an array of one number is kept as that number.
+        """
+        self.loss.append(float(loss))
+        self.train_accuracy.append(float(train_accuracy))
+        self.validation_accuracy.append(float(validation_accuracy))
 
     def gap(self) -> float:
         """Return by how many points training accuracy lies above validation accuracy at the end."""
@@ -57,6 +60,7 @@ class History:
 def one_hot_encode(labels: ArrayLike, n_classes: int = 10) -> NDArray[np.float32]:
     """Turn integer labels (N,) into rows (N, n_classes) with a 1 at the label and 0 elsewhere.
 
+    Other types of numbers than float32 do as well: the network converts them to its own.
     Raises ValueError if a label is not an integer in 0 … n_classes - 1.
     """
     labels = _checked_labels(labels, n_classes)
@@ -97,11 +101,12 @@ def train_network(
 ) -> History:  # fmt: skip
     """Train `network` by mini-batch gradient descent on the summed gradient. (Assignment, 4.)
 
-    `train` and `validation` are pairs of images (N, 784) and labels (N,). Every epoch shuffles the
-    training images anew, goes through them by `train_epoch`, and records its loss and both
-    accuracies by `history.record`. The same seed gives the same result on one machine. Ctrl-C (or
-    Jupyter's stop button) ends the training early: the network keeps what it has learned, and the
-    History holds the finished epochs.
+    `train` and `validation` are pairs of images (N, 784) and labels (N,), digits from 0 to 9. Every
+    epoch shuffles the training images anew, goes through them by `train_epoch`, and records its
+    loss and both accuracies by `history.record`; those of the training images may be taken on the
+    way or after the epoch. The same seed gives the same result on one machine. Ctrl-C (or Jupyter's
+    stop button) ends the training early: the network keeps what it has learned, and the History
+    holds the finished epochs.
 
     Raises DivergenceError if the loss becomes NaN or infinite, ValueError for bad arguments.
     """
