@@ -1,6 +1,6 @@
 """The checks of sigmoid, softmax and cross-entropy, and how any function of arrays is judged."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import islice
@@ -45,7 +45,8 @@ EQUAL_SIZES = "as many images as digits"  # axes may be taken for each other the
 MANY_ROWS = "many images, some of them twice"  # which parts of a batch, or a set, leave out
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
-N_SAMPLES = 2  # what is a coincidence in one of them is none in both
+N_SAMPLES = 2  # which show that something is wrong
+N_MORE = 10  # which rule out that what is said of it holds by coincidence
 
 
 @dataclass(frozen=True)
@@ -71,24 +72,18 @@ class Judge:
     ) -> Iterator[Part]:
         """Yield the parts of the check of `function`, by what is drawn for each."""
         for number, (name, draw) in enumerate(draws.items()):
-            yield partial(self.part, name, function, _drawn(self.oracle, draw, seed, number))
+            drawn = partial(_drawn, self.oracle, draw, seed, number)
+            yield partial(self.part, name, function, drawn)
 
     def part(
-        self, name: str, function: Callable[..., Any], drawn: list[Sample]
+        self, name: str, function: Callable[..., Any], drawn: Callable[[int], list[Sample]]
     ) -> Iterator[Verdict]:
-        """Judge `function` on the inputs that were drawn, and see that they stay as they were."""
-        samples = []
-        for sample in drawn:
-            given = list(map(_copied, sample.inputs))
-            found = ask(f"{self.call} for {name}", function, *given)
-            samples.append(sample._replace(found=found))
-            for before, after in zip(sample.inputs, given, strict=True):
-                if not np.array_equal(before, after):
-                    title = f"an argument of {self.call}, afterwards"
-                    yield self.exercise.wrong(
-                        title, describe(after), describe(before), INPUT_CHANGED
-                    )
+        """Judge `function` on inputs, `drawn` in the number wanted, which must not change."""
+        samples = yield from self._asked(name, function, drawn(N_SAMPLES))
         verdict = self._verdict(name, samples)
+        if not verdict.passed and asked_why():
+            samples = yield from self._asked(name, function, drawn(N_SAMPLES + N_MORE))
+            verdict = self._verdict(name, samples)
         if verdict.cause in (UNKNOWN.key, "property") and asked_why():
             probe = Probe(function, self, samples)
             fault = probe.mixed() or (
@@ -100,6 +95,23 @@ class Judge:
             verdict = self._type_verdict(name, samples) or verdict
         if not (verdict.passed and name in self.unsaid):
             yield verdict
+
+    def _asked(
+        self, name: str, function: Callable[..., Any], drawn: list[Sample]
+    ) -> Generator[Verdict, None, list[Sample]]:
+        """Return samples with what `function` gives; yield a verdict if an argument is changed."""
+        samples = []
+        for sample in drawn:
+            given = list(map(_copied, sample.inputs))
+            found = ask(f"{self.call} for {name}", function, *given)
+            samples.append(sample._replace(found=found))
+            for before, after in zip(sample.inputs, given, strict=True):
+                if not np.array_equal(before, after):
+                    title = f"an argument of {self.call}, afterwards"
+                    yield self.exercise.wrong(
+                        title, describe(after), describe(before), INPUT_CHANGED
+                    )
+        return samples
 
     def _list_verdict(
         self, name: str, function: Callable[..., Any], samples: list[Sample]
@@ -276,10 +288,12 @@ NUMBERS_MIXED = Fault(
 
 
 @lru_cache(maxsize=200)
-def _drawn(oracle: Callable[..., Array], draw: Draw, seed: int, number: int) -> list[Sample]:
-    """Return samples without a result: the same for every change of a function that is tried."""
+def _drawn(
+    oracle: Callable[..., Array], draw: Draw, seed: int, number: int, n: int
+) -> list[Sample]:
+    """Return `n` samples without a result, the same for every change that is tried."""
     rng = np.random.default_rng([seed, number])
-    inputs = [draw(rng) for _ in range(N_SAMPLES)]
+    inputs = [draw(rng) for _ in range(n)]
     return [Sample(None, np.asarray(oracle(*args)), args) for args in inputs]
 
 

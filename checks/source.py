@@ -10,6 +10,11 @@ from types import CodeType, FunctionType
 from typing import Any
 
 
+DEFINITIONS = (
+    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign,
+)  # fmt: skip
+
+
 def plain_function(function: Any) -> FunctionType | None:
     """Return `function`, freed of decorators, or a method of a class; None for all else."""
     if isinstance(function, type):
@@ -49,8 +54,7 @@ class Source:
         text = _text(plain[0])
         self.globals, self.file = plain[0].__globals__, plain[0].__code__.co_filename
         self.tree = ast.parse(text)
-        self._whole = compile(text, self.file, "exec")
-        compiled = set(_codes(self._whole))
+        compiled = set(_codes(compile(text, self.file, "exec")))
         if not all(f is not None and _signature(f.__code__) in compiled for f in plain):
             raise ValueError("the file was changed after it was loaded.")
         self.takes = takes
@@ -97,9 +101,13 @@ class Source:
         return [space[name] for name in self.takes]
 
     def made_again(self) -> dict[str, Any]:
-        """Return the names of the whole module, run once more. Raises whatever that raises."""
+        """Return what the module defines, defined once more. Raises whatever that raises.
+
+        Calls that stand alone are left out: they may train, or check, which would come back here.
+        """
         space = {name: self.globals[name] for name in self.globals if name.startswith("__")}
-        exec(self._whole, space)
+        nodes = [node for node in self.tree.body if isinstance(node, DEFINITIONS)]
+        exec(compile(ast.Module([*nodes], []), self.file, "exec"), space)
         return space
 
     def _unchanged(self) -> CodeType:
