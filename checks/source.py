@@ -9,7 +9,6 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-
 DEFINITIONS = (
     ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign,
 )  # fmt: skip
