@@ -259,6 +259,29 @@ def test_every_change_of_every_operator_has_a_claim():
     assert len(keys) > 20
 
 
+LEAST_PROBABLE = """
+def cross_entropy(a, y):
+    a = a - np.max(a)
+    return -np.sum(y * (a - np.min(a)))  # 0, wherever the least probable digit is the true one
+"""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_is_told_that_holds_of_the_first_inputs_alone(seed):
+    module = student_module(f"{PLAIN}{LEAST_PROBABLE}", "homework")
+    told = run_check("cross_entropy", module, seed=seed).causes
+    assert "property" not in told
+
+
+def test_what_a_module_does_at_its_end_is_not_done_again(tmp_path):
+    """It may train there, or check: a check would lead to the next without end."""
+    log = tmp_path / "log"
+    end = f"with open({str(log)!r}, 'a') as file:\n    file.write('once')"
+    text = f"{PLAIN}\n\ndef accuracy(predicted, true):\n    return 7.0\n\n\n{end}\n"
+    assert not report("accuracy", text).passed
+    assert log.read_text() == "once"
+
+
 def test_the_students_module_stays_as_it_was():
     module = student_module(changed("a.max(", "a.min(", f"{PLAIN}\ndef f(a):\n    a.max()"), "m")
     before = dict(vars(module))
