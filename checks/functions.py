@@ -167,7 +167,7 @@ class Probe:
             rows = np.ndim(self.samples[0].inputs[number]) > 1
             one, several = ("row", "rows") if rows else ("entry", "entries")
             for what, change in CHANGES.items():
-                if all(self._is_blind(sample, number, change) for sample in self.samples):
+                if self._is_blind(number, change):
                     words = what.format(name=name, one=one, several=several)
                     likely = f"{words}, the result is the same."
                     return Fault("property", likely, PARTNER)
@@ -202,14 +202,24 @@ class Probe:
             found = np.full((), np.nan)
         return found, np.asarray(self.judge.oracle(*inputs))
 
-    def _is_blind(self, sample: Sample, number: int, change: "Change") -> bool:
-        """Whether a result stays the same, and should not, whatever becomes of an argument."""
+    def _is_blind(self, number: int, change: "Change") -> bool:
+        """Whether no result changes, and some should, whatever becomes of an argument."""
+        should_differ = 0
+        for sample in self.samples:
+            differs = self._differs(sample, number, change)
+            if differs is None:
+                return False
+            should_differ += differs
+        return should_differ >= N_SAMPLES
+
+    def _differs(self, sample: Sample, number: int, change: "Change") -> bool | None:
+        """Whether a result should change that does not, or None for one that changes."""
         before, differs = sample.inputs[number], False
         for changed in islice(change(np.copy(before)), 5) if np.ndim(before) else ():
             inputs = [*sample.inputs[:number], changed, *sample.inputs[number + 1 :]]
             found, wanted = self._again(inputs)
             if not (np.isfinite(found).any() and distance(found, np.asarray(sample.found)) < EXACT):
-                return False
+                return None
             differs |= distance(wanted, sample.wanted) > EXACT
         return differs
 
