@@ -10,7 +10,8 @@ import numpy as np
 
 from checks.asking import StudentError, ask
 from checks.check import Part, check
-from checks.comparison import CLOSE, EXACT, Array, describe, distance
+from checks.comparison import CLOSE, EXACT, Array, compared, describe, distance
+from checks.contract import broken
 from checks.faults import EXAMPLE, INPUT_CHANGED, UNKNOWN, Fault, Sample, asked_why
 from checks.source import plain_function
 from checks.special import expit, log_softmax
@@ -29,9 +30,9 @@ TRUTH_VALUES = Fault(
     "truth values", "a comparison is returned as it is, and True and False are no numbers to "
     "compute with.", "Convert it: `.astype(np.float32)`.",
 )  # fmt: skip
-UNSIGNED = Fault(
-    "unsigned", "numbers of this type can't be negative: with them, 0 - 1 is a large number.",
-    "Convert it: `.astype(np.float32)`.",
+MATRIX = Fault(
+    "matrix", "the numbers are right, but each row of a `np.matrix` is a matrix again, and `*` "
+    "multiplies matrices, so later lines compute something else.", "Return `np.asarray` of it.",
 )  # fmt: skip
 SHORTENED = Fault(
     "float32", "numbers are cut to fewer bits than the arguments have, so digits are lost.",
@@ -46,6 +47,7 @@ MANY_ROWS = "many images, some of them twice"  # which parts of a batch, or a se
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
 N_SAMPLES = 2  # which show that something is wrong
+MUCH = 1000  # numbers in an argument
 N_MORE = 10  # which rule out that what is said of it holds by coincidence
 
 
@@ -66,6 +68,7 @@ class Judge:
     close: float = 1e-6  # the largest relative difference of a right result
     facts: tuple[Fault, ...] = ()  # what may be true of a result that no fault explains
     unsaid: tuple[str, ...] = ()  # parts that are told only if they are wrong
+    calls_again: bool = True  # with other arguments, to see what holds beyond one call
 
     def parts(
         self, function: Callable[..., Any], draws: Mapping[str, Draw], seed: int
@@ -93,6 +96,8 @@ class Judge:
         if verdict.passed:
             verdict = self._list_verdict(name, function, samples) or verdict
             verdict = self._type_verdict(name, samples) or verdict
+        if verdict.passed and self.calls_again and name not in self.unsaid:
+            verdict = self._contract_verdict(name, function, samples[0]) or verdict
         if not (verdict.passed and name in self.unsaid):
             yield verdict
 
@@ -117,10 +122,24 @@ class Judge:
         self, name: str, function: Callable[..., Any], samples: list[Sample]
     ) -> Verdict | None:
         """See that later lines can compute with what comes back; marking judges numbers alone."""
-        lists = [s.found for s in samples if s.wanted.ndim and not hasattr(s.found, "__array__")]
-        if not lists or plain_function(function) is None:
+        found = next((sample.found for sample in samples if sample.wanted.ndim), np.zeros(0))
+        is_array = hasattr(found, "__array__")
+        if (is_array and not isinstance(found, np.matrix)) or plain_function(function) is None:
             return None
-        return self.exercise.wrong(name, f"a {type(lists[0]).__name__}.", "an array.", NO_ARRAY)
+        told = f"a {type(found).__name__}.", "an array."
+        return self.exercise.wrong(name, *told, MATRIX if is_array else NO_ARRAY)
+
+    def _contract_verdict(
+        self, name: str, function: Callable[..., Any], sample: Sample
+    ) -> Verdict | None:
+        """See what holds beyond one call."""
+        call = f"{self.call} for {name}, once more"
+        if max(map(np.size, sample.inputs)) > MUCH:
+            return None  # the oracle takes its time
+        if not (found := broken(call, function, self.oracle, sample.inputs)):
+            return None
+        again, fault = found
+        return self.exercise.wrong(call, *compared(again.found, again.wanted), fault)
 
     def _type_verdict(self, name: str, samples: list[Sample]) -> Verdict | None:
         """See that numbers come back, and none that are shorter than those that went in."""
@@ -130,8 +149,6 @@ class Judge:
             widest = max(given, key=lambda dtype: dtype.itemsize, default=kind)
             if kind.kind == "b" != wanted.dtype.kind:
                 return self.exercise.wrong(name, "True and False.", "numbers.", TRUTH_VALUES)
-            if kind.kind == "u":
-                return self.exercise.wrong(name, f"{kind} numbers.", "floats.", UNSIGNED)
             if kind.kind == "f" and kind.itemsize < widest.itemsize:
                 return self.exercise.wrong(name, f"{kind} numbers.", f"{widest}.", SHORTENED)
         return None
@@ -507,6 +524,7 @@ SOFTMAX_PARTS = {
     "far below 0": _all_far_below_0,
     "rows far apart": _rows_far_apart,
     "a batch of one": gaussian(1, 4),
+    EQUAL_SIZES: gaussian(10, 10),
     MANY_ROWS: many_rows(gaussian(30, 4)),
 }
 SUM_NOT_1 = Fault(
@@ -520,8 +538,9 @@ JUDGE_SOFTMAX = Judge(
     _softmax,
     SOFTMAX_FAULTS,
     {"large numbers": NOT_STABLE, "far below 0": ALL_0, "rows far apart": GLOBAL_SHIFT},
+    close=1e-8,
     facts=(SUM_NOT_1,),
-    unsaid=("a batch of one", "far below 0", MANY_ROWS),
+    unsaid=("a batch of one", "far below 0", EQUAL_SIZES, MANY_ROWS),
 )
 
 
@@ -594,7 +613,7 @@ CROSS_ENTROPY_PARTS = {
     "a batch": _logits_and_targets(4),
     "large numbers": _logits_and_targets(6, scale=2000.0, n=3),
     "a batch of one": _logits_and_targets(1),
-    EQUAL_SIZES: _logits_and_targets(5, least=5),
+    EQUAL_SIZES: _logits_and_targets(10, least=10, n=10),
     MANY_ROWS: many_rows(_logits_and_targets(30, least=30)),
 }
 JUDGE_CROSS_ENTROPY = Judge(

@@ -10,6 +10,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, Array, compared, describe, distance
+from checks.contract import OVERWRITTEN
 from checks.faults import INPUT_CHANGED, UNKNOWN, Fault, Sample
 from checks.functions import EQUAL_SIZES, N_SAMPLES, NO_ARRAY, SHORTENED, SUM_NOT_1
 from checks.gradients import PARAMETERS, Network, read_parameters
@@ -75,6 +76,12 @@ CUT_OFF = Fault(
     "cut off", "no weight is as far from 0 as a few of a Gaussian are: large ones were cut off or "
     "left out.", "Use what `rng.normal` draws as it is.",
 )  # fmt: skip
+EVENED_OUT = Fault(
+    "evened out",
+    "every row, or every column, has the same mean or the same standard deviation, which random "
+    "numbers never have: what was drawn was scaled or shifted afterwards.",
+    "Use what `rng.normal` draws as it is.",
+)
 ONE_SIGN = Fault(
     "one sign",
     "no weight has the other sign, as if their absolute values were taken.",
@@ -254,6 +261,8 @@ def _spread_fault(weights: Array) -> Fault | None:
         repeated = any(np.unique(weights, axis=n).shape[n] < weights.shape[n] for n in (0, 1))
         cut = counts[1:-1].max(initial=0) <= 2 < len(values)
         return EQUAL_UNITS if repeated else CUT_OFF if cut else FEW_NUMBERS
+    if spread and _evened_out(weights):
+        return EVENED_OUT
     if spread and ((weights - weights.mean()) ** 4).mean() < 2.3 * spread**4:  # a Gaussian's: 3
         return NOT_GAUSSIAN
     if spread and np.abs(weights).max() < 2.5 * spread:
@@ -267,6 +276,11 @@ def _spread_fault(weights: Array) -> Fault | None:
     if abs(weights.mean()) > 0.1 * 6 / weights.size**0.5:
         return OFF_CENTRE
     return None if _looks_gaussian(weights) else NOT_GAUSSIAN
+
+
+def _evened_out(weights: Array) -> bool:
+    of_lines = [values for axis in (0, 1) for values in (weights.mean(axis), weights.std(axis))]
+    return any(np.ptp(values) < 1e-3 * weights.std() for values in of_lines)
 
 
 def _spread_of(fault: Fault, weights: Array) -> float:
@@ -365,7 +379,7 @@ FORWARD_FAULTS = (
 LARGE, MANY = "large numbers", "many images"
 FORWARD_PARTS: dict[str, tuple[int, ...]] = {
     "one image": (), "a batch": (BATCH,), "a batch of one": (1,), LARGE: (BATCH,),
-    EQUAL_SIZES: (4,), MANY: (260,),
+    EQUAL_SIZES: (4,), MANY: (10_200,),
 }  # fmt: skip
 
 
@@ -377,6 +391,11 @@ def check_forward(MLP: Callable[..., Network], *, seed: int = 0) -> Iterator[Par
     yield partial(_in_turn, MLP, seed)
 
 
+STALE_X = Fault(
+    "kept between calls",
+    "other numbers in the same array x give a wrong result: something of the earlier ones is kept.",
+    "Compute everything anew in each call, from the x that is passed in.",
+)
 SIZE_KEPT = Fault(
     "kept between calls",
     "batches of different sizes are right, each in a network of its own, and wrong one after the "
@@ -386,18 +405,24 @@ SIZE_KEPT = Fault(
 
 
 def _in_turn(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
-    """See that batches of different sizes go forward through the same network."""
+    """See that other images go forward through the same network, and results stay as they were."""
     sample, given, network = _forward_sample(make, "a batch", (BATCH,), random_sizes(seed), seed)
-    part = "forward(x), for fewer images than before"
-    for rows in (slice(1, None), 0):
+    earlier = np.asarray(ask("forward(x)", network.forward, given))
+    as_returned, wanted = earlier.copy(), sample.wanted[::-1]
+    given[...] = given[::-1].copy()
+    for rows, fault in ((slice(None), STALE_X), (slice(1, None), SIZE_KEPT), (0, SIZE_KEPT)):
+        part = f"forward(x), for {'other' if fault is STALE_X else 'fewer'} images than before"
         try:
             found = FORWARD.numbers(part, ask(part, network.forward, given[rows]))
         except StudentError as error:
-            yield FORWARD.error(error, SIZE_KEPT)
+            yield FORWARD.error(error, fault)
             return
-        if not distance(found, sample.wanted[rows]) < CLOSE:
-            yield FORWARD.wrong(part, *compared(found, sample.wanted[rows]), SIZE_KEPT)
+        if not distance(found, wanted[rows]) < CLOSE:
+            yield FORWARD.wrong(part, *compared(found, wanted[rows]), fault)
             return
+    if not np.array_equal(earlier, as_returned):
+        told = describe(earlier), describe(as_returned)
+        yield FORWARD.wrong("y_hat, after the next forward(x)", *told, OVERWRITTEN)
 
 
 def _forward_part(
@@ -548,7 +573,10 @@ def _forward_sample(
         parameters = {name: 20 * values for name, values in parameters.items()}
         for name, values in parameters.items():
             setattr(network, name, values.copy())
-    first, x = np.random.default_rng(seed).uniform(0, 1, (2, *batch, sizes[0]))
+    rng = np.random.default_rng(seed)
+    first, x = rng.uniform(-1, 2, (2, *batch, sizes[0]))
+    if part == MANY:  # of which 99 differ: decimal numbers take time
+        first, x = first[:2], x[rng.integers(99, size=len(x))]
     given = x.copy()
     ask(f"forward(x) for {part}", network.forward, first.copy())
     for name, values in parameters.items():
@@ -682,9 +710,38 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
     for name in PARAMETERS:
         faults = (*STEPS, _other_length(samples[name][0]))
         yield UPDATE_PARAMS.judge(name, samples[name], faults, close=1e-9, facts=STEP_FACTS)
+    if all(distance(s.found, s.wanted) < CLOSE for name in PARAMETERS for s in samples[name]):
+        yield from _one_at_rest(MLP, sizes, seed)
     if not left:
         told = "other gradients than before.", "the same ones."
         yield UPDATE_PARAMS.wrong("gradients, after update_params", *told, STEP_CHANGES_GRADIENTS)
+
+
+ONE_AT_REST = Fault(
+    "one at rest",
+    "this step is right only if no gradient of another parameter is zero.",
+    "Each parameter takes the step of its own gradient, whatever the others do.",
+)
+
+
+def _one_at_rest(
+    make: Callable[..., Network], sizes: tuple[int, int, int], seed: int
+) -> Iterator[Verdict]:
+    """See that a gradient of zeros leaves its own parameter where it is, and no other."""
+    before, rng = random_parameters(sizes, seed), np.random.default_rng(seed)
+    for still in PARAMETERS:
+        network = random_network(UPDATE_PARAMS, make, sizes, seed)
+        steps = _set_random_gradients(network, before, rng)
+        steps[still] = np.zeros_like(before[still])
+        setattr(network, f"{still}_grad", steps[still].copy())
+        right_forward(network, np.ones((BATCH, sizes[0])))
+        ask("update_params(0.3)", network.update_params, 0.3)
+        for name in PARAMETERS:
+            found, wanted = UPDATE_PARAMS.attribute(network, name), before[name] - 0.3 * steps[name]
+            if not distance(found, wanted) < CLOSE:
+                part = f"{name}, where {still}_grad is zero"
+                yield UPDATE_PARAMS.wrong(part, *compared(found, wanted), ONE_AT_REST)
+                return
 
 
 STEP_CHANGES_GRADIENTS = Fault(
@@ -711,7 +768,27 @@ def _reset_part(
     network = random_network(UPDATE_PARAMS, make, sizes, seed)
     parameters = random_parameters(sizes, seed)
     found = list(_reset_verdicts(network, parameters, np.random.default_rng(seed)))
-    yield from found or [_gradient_types(make)]
+    yield from found or _other_sizes(network) or [_gradient_types(make)]
+
+
+SIZE_OF_OLD = Fault(
+    "shape", "the gradient keeps the shape that its parameter had before; a later class of the "
+    "notebook sets other parameters and calls reset_grad.",
+    "Make new arrays of zeros in the shapes of the parameters: np.zeros_like(self.W1).",
+)  # fmt: skip
+
+
+def _other_sizes(network: Network) -> list[Verdict]:
+    """See that the gradients take the shapes of other parameters that the network was given."""
+    for name in PARAMETERS:
+        setattr(network, name, np.ones((2, 3)[: np.ndim(getattr(network, name))]))
+    ask("reset_grad()", network.reset_grad)
+    for name in PARAMETERS:
+        part, wanted = f"{name}_grad, for another {name}", getattr(network, name).shape
+        if (found := UPDATE_PARAMS.attribute(network, f"{name}_grad").shape) != wanted:
+            told = f"the shape {found}.", f"{wanted}, that of {name}."
+            return [UPDATE_PARAMS.wrong(part, *told, SIZE_OF_OLD)]
+    return []
 
 
 def _gradient_types(make: Callable[..., Network]) -> Verdict:

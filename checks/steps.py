@@ -210,11 +210,12 @@ def _layer(*batch: int, n_outputs: int = 3) -> Draw:
 
 WEIGHTS_PARTS = {
     "a batch": _layer(), "a batch of one": _layer(1), "one output": _layer(n_outputs=1),
-    EQUAL_SIZES: _layer(5, n_outputs=5), MANY_ROWS: many_rows(_layer(30)),
+    "many outputs": _layer(n_outputs=7), EQUAL_SIZES: _layer(5, n_outputs=5),
+    MANY_ROWS: many_rows(_layer(30)),
 }  # fmt: skip
 JUDGE_WEIGHTS = Judge(
     WEIGHTS, "weight_gradient(delta, inputs)", _by_nudging_weights, WEIGHTS_FAULTS,
-    unsaid=("one output", EQUAL_SIZES, MANY_ROWS),
+    unsaid=("one output", "many outputs", EQUAL_SIZES, MANY_ROWS),
 )  # fmt: skip
 
 

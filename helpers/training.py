@@ -60,7 +60,7 @@ class History:
 def one_hot_encode(labels: ArrayLike, n_classes: int = 10) -> NDArray[np.float32]:
     """Turn integer labels (N,) into rows (N, n_classes) with a 1 at the label and 0 elsewhere.
 
-    Other types of numbers than float32 do as well: the network converts them to its own.
+    N is at least 1. Other types of numbers than float32 do as well: the network converts them.
     Raises ValueError if a label is not an integer in 0 … n_classes - 1.
     """
     labels = _checked_labels(labels, n_classes)
@@ -105,8 +105,8 @@ def train_network(
     epoch shuffles the training images anew, goes through them by `train_epoch`, and records its
     loss and both accuracies by `history.record`; those of the training images may be taken on the
     way or after the epoch. The same seed gives the same result on one machine. Ctrl-C (or Jupyter's
-    stop button) ends the training early: the network keeps what it has learned, and the History
-    holds the finished epochs.
+    stop button) ends the training early; by `epochs_of`, the network keeps what it has learned, and
+    the History holds the finished epochs.
 
     Raises DivergenceError if the loss becomes NaN or infinite, ValueError for bad arguments.
     """

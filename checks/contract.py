@@ -1,0 +1,70 @@
+"""What holds of a function beyond one call: nothing is kept, and arrays may lie as they like."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from checks.asking import ask
+from checks.comparison import CLOSE, Array, distance
+from checks.faults import UNKNOWN, Fault, Sample
+
+STALE = Fault(
+    "kept between calls",
+    "with other numbers in one of the arguments, the result is that of the call before: something "
+    "of it is kept.",
+    "Compute everything anew in each call, from the arguments as they are then.",
+)
+OVERWRITTEN = Fault(
+    "kept between calls",
+    "the array that one call returned is changed by the next one: both return the same.",
+    "Make a new array in each call.",
+)
+LAYOUT = Fault(
+    "layout",
+    "the same numbers are right where they lie side by side in memory, row by row, and not where "
+    "they lie otherwise, as in a transposed array.",
+    "Use indices, which are right for every array, in place of places in memory.",
+)
+
+
+def broken(
+    call: str, function: Callable[..., Any], oracle: Callable[..., Array], inputs: Sequence[Any]
+) -> tuple[Sample, Fault] | None:
+    """Return what a right `function` does wrongly when it is called again, and why, or None.
+
+    Each argument gets other numbers in turn, in the array that was passed in before.
+    """
+    given = [np.copy(v) if isinstance(v, np.ndarray) else v for v in inputs]
+    first = np.asarray(ask(call, function, *given))
+    as_returned = first.copy()
+    for number, value in enumerate(inputs):
+        given[number] = _other_numbers(given[number])
+        found, wanted = np.asarray(ask(call, function, *given)), np.asarray(oracle(*given))
+        if not distance(found, wanted) < CLOSE:
+            fault = STALE if distance(found, as_returned) < CLOSE else UNKNOWN
+            return Sample(found, wanted, tuple(given)), fault
+        given[number] = _set(given[number], value)
+    if not np.array_equal(first, as_returned, equal_nan=True):
+        return Sample(first, as_returned, tuple(inputs)), OVERWRITTEN
+    laid = [_otherwise_laid(v) if isinstance(v, np.ndarray) else v for v in inputs]
+    found = np.asarray(ask(call, function, *laid))
+    return None if distance(found, first) < CLOSE else (Sample(found, first, tuple(laid)), LAYOUT)
+
+
+def _other_numbers(value: Any) -> Any:
+    """Return a number and one, or an array whose numbers have moved by one place."""
+    return _set(value, np.roll(value, 1, axis=-1)) if isinstance(value, np.ndarray) else value + 1
+
+
+def _set(array: Any, value: Any) -> Any:
+    if not isinstance(array, np.ndarray):
+        return value
+    array[...] = value
+    return array
+
+
+def _otherwise_laid(array: Array) -> Array:
+    """Return equal numbers that lie column by column in memory, with gaps between them."""
+    wide = np.repeat(array, 2, axis=-1)
+    return np.asfortranarray(wide)[..., ::2]
