@@ -47,7 +47,8 @@ def logit(p: Any) -> Any:
 @_in_decimals
 def softmax(a: Any, axis: int | None = None) -> Any:
     """Return exp(a) over its sum along an axis."""
-    return _exp(a) / np.sum(_exp(a), axis=axis, keepdims=True)
+    powers = _exp(a)
+    return powers / np.sum(powers, axis=axis, keepdims=True)
 
 
 @_in_decimals
