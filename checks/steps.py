@@ -26,11 +26,14 @@ DELTA_1 = Exercise("hidden_delta")
 NUDGE = 1e-5
 
 
-def slopes(loss: Callable[[Array], float], at: Array) -> Array:
-    """Return the slope of `loss` along each number of `at`, by central differences."""
-    nudges = NUDGE * np.eye(at.size).reshape(-1, *at.shape)
-    changes = [loss(at + nudge) - loss(at - nudge) for nudge in nudges]
-    return np.reshape(changes, at.shape) / (2 * NUDGE)
+def slopes(losses: Callable[[Array], Array], at: Array) -> Array:
+    """Return the slopes along each number of `at` (…, n), by central differences.
+
+    `losses` gives a number for each row of an array (…, n, n), in which each row is nudged at
+    another place: all at once, since decimal numbers take time.
+    """
+    rows, nudges = at[..., np.newaxis, :], NUDGE * np.eye(at.shape[-1])
+    return (losses(rows + nudges) - losses(rows - nudges)) / (2 * NUDGE)
 
 
 def compare_line(name: str, found: Array, by_hand: Array) -> None:
@@ -71,9 +74,10 @@ def right_hidden_delta(delta2: Array, W2: Array, z1: Array) -> Array:
 
 
 def _by_nudging_logits(y_hat: Array, y: Array) -> Array:
-    if y_hat.ndim > 1:  # image by image, none of which depends on another
-        return np.array([_by_nudging_logits(*image) for image in zip(y_hat, y, strict=True)])
-    return slopes(lambda a: -float((y * log_softmax(a, axis=-1)).sum()), np.log(y_hat))
+    def losses(a: Array) -> Array:
+        return -(y[..., np.newaxis, :] * log_softmax(a, axis=-1)).sum(axis=-1)
+
+    return slopes(losses, np.log(y_hat))
 
 
 DELTA_2_FAULTS = (
@@ -179,8 +183,13 @@ def check_sigmoid_derivative(
 
 
 def _by_nudging_weights(delta: Array, inputs: Array) -> Array:
-    weights = np.zeros((delta.shape[1], inputs.shape[1]))
-    return slopes(lambda W: float((delta * (inputs @ W.T)).sum()), weights)
+    shape = delta.shape[1], inputs.shape[1]
+
+    def losses(rows: Array) -> Array:
+        W = rows.reshape(-1, *shape)
+        return (delta * (inputs @ W.swapaxes(1, 2))).sum(axis=(1, 2))
+
+    return slopes(losses, np.zeros(shape).ravel()).reshape(shape)
 
 
 def _outers(delta: Array, inputs: Array) -> Array:
@@ -231,11 +240,10 @@ def check_weight_gradient(
 
 
 def _by_nudging_a1(delta2: Array, W2: Array, z1: Array) -> Array:
-    def of_one_image(delta2: Array, a1: Array) -> Array:
-        return slopes(lambda a: float(delta2 @ W2 @ expit(a)), a1)
+    def losses(a: Array) -> Array:
+        return ((delta2 @ W2)[:, np.newaxis] * expit(a)).sum(axis=-1)
 
-    # No image moves another, and decimal numbers take time.
-    return np.array([*map(of_one_image, delta2, logit(z1))])
+    return slopes(losses, logit(z1))
 
 
 def _sent_back(factor: Callable[[Array], Any]) -> Callable[[Array, Array, Array], Array]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from checks.steps import compare_line, slopes
 
@@ -33,7 +34,6 @@ def test_another_shape_is_not_as_by_hand(capsys):
     assert "NOT as by hand: [0, 0]" in capsys.readouterr().out
 
 
-@given(st.lists(st.floats(-3, 3), min_size=1, max_size=5))
+@given(hnp.arrays(float, hnp.array_shapes(max_dims=2, max_side=5), elements=st.floats(-3, 3)))
 def test_slopes_are_those_of_the_function(at):
-    at = np.array(at)
-    assert slopes(lambda v: float((v**2).sum()), at) == pytest.approx(2 * at, abs=1e-8)
+    assert slopes(lambda v: (v**2).sum(axis=-1), at) == pytest.approx(2 * at, abs=1e-8)
