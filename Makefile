@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run check hand-in lab data clean
 ### BEGIN HIDDEN TESTS
-.PHONY: test site student autograder mark notebooks bands record benchmarks pins
+.PHONY: test python-style page-style site student autograder mark notebooks bands record benchmarks pins
 ### END HIDDEN TESTS
 
 help:
@@ -61,13 +61,18 @@ run: data
 
 ### BEGIN HIDDEN TESTS
 test: data
+	@$(MAKE) --no-print-directory --jobs=2 python-style page-style
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 3 --dist loadfile --no-loadscope-reorder
+
+python-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+page-style:
 	@if command -v npm >/dev/null && npm install --silent --no-package-lock; then npm run check; \
 	    else echo "npm or its packages can't be had: the page's JavaScript is not checked for types and style."; fi
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 3 --dist loadfile --no-loadscope-reorder
 
 site: $(READY)
 	$(BIN)/python -m tools.site
