@@ -411,15 +411,19 @@ def _in_turn(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
     earlier = np.asarray(ask("forward(x)", network.forward, given))
     as_returned, wanted = earlier.copy(), sample.wanted[::-1]
     given[...] = given[::-1].copy()
-    for rows, fault in ((slice(None), STALE_X), (slice(1, None), SIZE_KEPT), (0, SIZE_KEPT)):
-        part = f"forward(x), for {'other' if fault is STALE_X else 'fewer'} images than before"
+    for x, y_hat, fault in (
+        (given, wanted, STALE_X),
+        (given[1:], wanted[1:], SIZE_KEPT),
+        (given[0], wanted[0], SIZE_KEPT),
+    ):
+        part = f"forward(x), for {'other' if x is given else 'fewer'} images than before"
         try:
-            found = FORWARD.numbers(part, ask(part, network.forward, given[rows]))
+            found = FORWARD.numbers(part, ask(part, network.forward, x))
         except StudentError as error:
             yield FORWARD.error(error, fault)
             return
-        if not distance(found, wanted[rows]) < CLOSE:
-            yield FORWARD.wrong(part, *compared(found, wanted[rows]), fault)
+        if not distance(found, y_hat) < CLOSE:
+            yield FORWARD.wrong(part, *compared(found, y_hat), fault)
             return
     if not np.array_equal(earlier, as_returned):
         told = describe(earlier), describe(as_returned)
@@ -773,7 +777,7 @@ def _reset_part(
 
 
 SIZE_OF_OLD = Fault(
-    "shape", "the gradient keeps the shape that its parameter had before; a later class of the "
+    "old shape", "the gradient keeps the shape that its parameter had before; a later class of the "
     "notebook sets other parameters and calls reset_grad.",
     "Make new arrays of zeros in the shapes of the parameters: np.zeros_like(self.W1).",
 )  # fmt: skip
