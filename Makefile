@@ -64,7 +64,7 @@ test: data
 	@$(MAKE) --no-print-directory --jobs=2 python-style page-style
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval -n 3 --dist loadfile --no-loadscope-reorder
 
-python-style:
+python-style: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
