@@ -45,7 +45,7 @@ from checks.spies import (
     Spy,
     Step,
     album_of,
-    as_given,
+    change_of,
     judge_seed,
     judge_steps,
     judge_stopping,
@@ -502,8 +502,8 @@ class SpyNet(nn.Module, Spy):
         pixels = x.detach().cpu().float().numpy()
         numbers = numbers_of(pixels)
         mode = "training" if self.training or self.layer.training else "evaluating"
-        same = as_given(pixels)
-        self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, as_given=same))
+        change = change_of(pixels)
+        self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, change=change))
         n_steps = sum(note.call == "step" for note in self.notes)
         logits = logits_of(self.album, numbers, n_steps).to(x.device)
         # A layer that gives back what it gets, in 32 bits; in fewer, digits are lost.

@@ -43,7 +43,7 @@ class Note(NamedTuple):
     rate: float = 0.0
     state: str = ""  # what else is worth knowing, say the mode of the network
     mix: tuple[float, ...] | None = ()  # None if it is no sum of such gradients
-    as_given: bool = True  # whether the images' pixels are those passed in
+    change: str = ""  # what is done to the images' pixels since they were passed in
 
 
 class Album:
@@ -104,19 +104,49 @@ class Diverging(Album):
         return rows
 
 
+# What stands between the first pixel and the last: no two rows or columns are alike, so that
+# whatever is turned or shifted shows; in 256 shades, as numbers of 16 bits hold them too.
+PATTERN = (np.random.default_rng(0).integers(256, size=PIXELS) / 256).astype(np.float32)
+
+
 def pixels_of(numbers: Array) -> Array:
-    """Return the images (n, 784) of these numbers: two pixels tell it, so that shifts show."""
-    images = np.full((len(numbers), PIXELS), 0.5, dtype=np.float32)
+    """Return the images (n, 784) of these numbers: the first pixel and the last tell it."""
+    images = np.tile(PATTERN, (len(numbers), 1))
     images[:, 0] = numbers / SCALE
     images[:, -1] = 1 - numbers / SCALE
     return images
 
 
-def as_given(images: ArrayLike) -> bool:
-    """Whether no pixel of images was changed since they were passed in."""
+TURNS: dict[str, Callable[[Array], Array]] = {
+    "whose rows and columns are exchanged": np.transpose,
+    "turned to the left": np.rot90,
+    "turned to the right": lambda picture: np.rot90(picture, -1),
+    "turned upside down": lambda picture: np.rot90(picture, 2),
+    "whose left and right sides are exchanged": np.fliplr,
+    "whose upper and lower sides are exchanged": np.flipud,
+}
+
+
+def change_of(images: ArrayLike) -> str:
+    """Say what is done to the pixels of images since they were passed in, "" if nothing."""
     pixels = np.asarray(images)
-    rows = pixels.reshape(-1, PIXELS) if pixels.size % PIXELS == 0 else np.zeros((1, 1))
-    return bool(np.abs(rows - pixels_of(numbers_of(images) % SCALE)).max(initial=0) < 1e-5)
+    if pixels.size % PIXELS:
+        return "with another number of pixels than those passed in"
+    rows = pixels.reshape(-1, PIXELS)
+    if not len(rows) or np.abs(rows - pixels_of(numbers_of(rows) % SCALE)).max() < 1e-5:
+        return ""
+    known = np.ones((28, 28), dtype=bool)
+    known[0, 0] = known[-1, -1] = False
+    for words, turn in TURNS.items():
+        turned, place = turn(PATTERN.reshape(28, 28)).ravel(), turn(known).ravel()
+        if np.abs(rows[:, place] - turned[place]).max() < 1e-5:
+            return words
+    x, y = PATTERN[1:-1], rows[0, 1:-1]
+    slope = (x - x.mean()) @ y / ((x - x.mean()) @ x)
+    shift = (y - slope * x).mean()
+    if np.abs(slope * x + shift - y).max() < 1e-4 * abs(slope) and np.abs(x - y).max() > 0.01:
+        return f"of which the first one has {slope:.4g} x {shift:+.4g} in place of each pixel x"
+    return "with other pixels than those passed in"
 
 
 def numbers_of(images: ArrayLike) -> Array:
@@ -206,7 +236,7 @@ class SpyNetwork(Spy):
         if np.shape(x)[-1:] != (PIXELS,):
             raise ValueError(f"x has shape {np.shape(x)}; wanted (784,) or (B, 784).")
         numbers = numbers_of(x)
-        self.notes.append(Note("forward", tuple(numbers.tolist()), as_given=as_given(x)))
+        self.notes.append(Note("forward", tuple(numbers.tolist()), change=change_of(x)))
         self.y_hat = self._album.probabilities(numbers, self._n_steps)
         if np.ndim(x) == 1:
             self.y_hat = self.y_hat[0]
@@ -308,8 +338,8 @@ NOT_ASKED = Fault(
 def require_all_seen(exercise: Exercise, notes: Iterable[Note], n: int) -> None:
     """End the check unless `n` images went forward, as they were passed in."""
     notes = list(notes)
-    if not all(note.as_given for note in notes):
-        exercise.halt("images", *OTHER_PIXELS)
+    if finding := other_pixels(notes):
+        exercise.halt("images", *finding)
     seen = sum(len(note.images) for note in notes)
     if seen < n:
         found = f"{seen} of {n} images were looked at."
@@ -384,14 +414,17 @@ def story_of(mix: tuple[float, ...] | None, n_before: int) -> str:
     return next((story for story, holds in stories.items() if holds), "mixed")
 
 
-OTHER_PIXELS = Finding(
-    "images with other pixels than those passed in.",
-    "the images as they are.",
-    Fault(
-        "property",
-        "the images are changed before they go forward: their pixels are not those passed in.",
-        "Pass rows of images on as they are: no scaling, centring, turning or noise.",
-    ),
+def other_pixels(notes: Iterable[Note]) -> Finding | None:
+    """See that images go forward as they were passed in."""
+    for change in filter(None, (note.change for note in notes)):
+        return Finding(f"images {change}.", "the images as they are.", PIXELS_CHANGED)
+    return None
+
+
+PIXELS_CHANGED = Fault(
+    "property",
+    "the images are changed before they go forward: their pixels are not those passed in.",
+    "Pass rows of images on as they are: no scaling, centring, turning or noise.",
 )
 OWN_GRADIENT = "the gradient of the step's own batch."
 
@@ -729,10 +762,10 @@ CRITERION_UNUSED = Fault(
 )  # fmt: skip
 
 
-def no_training(notes: Iterable[Note], steps: Sequence[Step]) -> Finding | None:
+def no_training(notes: Sequence[Note], steps: Sequence[Step]) -> Finding | None:
     """The network was never changed, or not by a gradient."""
-    if not all(note.as_given for note in notes):
-        return OTHER_PIXELS
+    if finding := other_pixels(notes):
+        return finding
     if any(step.images for step in steps):
         return None
     calls = {note.call for note in notes}
