@@ -466,6 +466,10 @@ EVALUATION = edits(
 
 STEP_LINES = "            network.update_params(learning_rate)\n"
 FORWARD_LINE = "            network.forward(images[batch])\n"
+LOSS_LINES = (
+    "            total += network.loss(targets[batch])\n"
+    "            stop_if_diverged(total, learning_rate)\n            network.update_grad(targets[batch])\n"
+)
 RECORD = "total / len(images), train_accuracy, validation_accuracy"
 TORCH_STEP = "            optimizer.step()\n"
 TORCH_STOP = '            stop_if_diverged(total_loss, optimizer.param_groups[0]["lr"])\n'
@@ -496,6 +500,8 @@ SEEN = [
         ("another seed", "unseeded", "order = rng.permutation", "order = np.random.default_rng(epoch).permutation"),
         ("pictures turned", "property", FORWARD_LINE,
          "            network.forward(images[batch].reshape(-1, 28, 28).transpose(0, 2, 1).reshape(-1, 784))\n"),
+        ("reset after the step", "left over", "            network.reset_grad()\n" + FORWARD_LINE + LOSS_LINES + STEP_LINES,
+         FORWARD_LINE + LOSS_LINES + STEP_LINES + "            network.reset_grad()\n"),
         ("pictures inverted", "property", FORWARD_LINE, "            network.forward(1 - images[batch])\n"),
         ("noise", "too much", FORWARD_LINE, "            network.forward(images[batch] + rng.normal(0, 0.1, (len(batch), 784)))\n"),
         ("decay", "too much", STEP_LINES, STEP_LINES + "            network.W1 -= 1e-4 * network.W1\n"),
@@ -625,6 +631,8 @@ SEEN = [
     Mutant("trainNN", "mean of batches", "mean of batches", (
         ("loss.item() * len(batch)\n", "loss.item()\n"),
         ("history.record(total_loss / len(images)", "history.record(total_loss / -(-len(images) // batch_size)"))),
+    Mutant("trainNN", "zero_grad after the step", "left over", (
+        ("            optimizer.zero_grad()\n", ""), (TORCH_STEP, TORCH_STEP + "            optimizer.zero_grad()\n"))),
     Mutant("trainNN", "history for ever", "kept between calls", (
         ("    seed=0,\n):\n", "    seed=0,\n    history=History(),\n):\n"), ("    history = History()\n", ""))),
     Mutant("trainNN", "backward for each parameter", "backward twice",
