@@ -503,7 +503,8 @@ class SpyNet(nn.Module, Spy):
             raise ValueError(f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28).")
         pixels = x.detach().cpu().float().numpy()
         numbers = numbers_of(pixels)
-        mode = "training" if self.training or self.layer.training else "evaluating"
+        modes = {self.training, self.layer.training}
+        mode = "partly" if len(modes) > 1 else "training" if self.training else "evaluating"
         change = change_of(pixels)
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, change=change))
         n_steps = sum(note.call == "step" for note in self.notes)
@@ -675,6 +676,11 @@ NO_TRAIN = Fault(
     "train forgotten", "the network is still in evaluation mode when it is trained.",
     "Call network.train() at the start of each epoch.",
 )  # fmt: skip
+PARTLY = Finding("a network and a layer of it in different modes.", "one mode for both.", Fault(
+    "mode of layers",
+    "the parts of the network differ in mode, as `network.training = …` reaches no layer in it.",
+    "Call `network.train()` and `network.eval()`, which reach all layers.",
+))  # fmt: skip
 NO_ZERO_GRAD = Fault(
     "no zero_grad", "the gradients hold those of the batches before: zero_grad is missing.",
     "Call optimizer.zero_grad() for each batch, before loss.backward().",
@@ -916,9 +922,11 @@ def _modes(notes: Sequence[Note]) -> Verdict:
     for number, note in enumerate(notes):
         following = notes[number + 1 : number + 3]
         trains = [each.call for each in following] == ["criterion", "step"]
+        validates = note.call == "forward" and note.images[0] >= FIRST_VALIDATION
+        if note.call == "forward" and note.state == "partly" and (trains or validates):
+            return TRAIN_NN.wrong("mode", *PARTLY)
         if note.call == "forward" and trains and note.state == "evaluating":
             return TRAIN_NN.wrong("mode", "evaluation mode in training.", "train().", NO_TRAIN)
-        validates = note.call == "forward" and note.images[0] >= FIRST_VALIDATION
         if validates and note.state == "training":
             return TRAIN_NN.wrong("mode", "training mode in evaluation.", "eval().", NO_EVAL)
         trained = trained or trains
@@ -1067,6 +1075,8 @@ def _evaluated(
         yield verdict
     if not isinstance(found, Tensor):
         yield EVALUATION.wrong("logits", f"a {type(found).__name__}.", "a tensor.", NO_TENSOR)
+    if any(note.state == "partly" for note in network.notes):
+        yield EVALUATION.wrong("mode", *PARTLY)
     if any(note.state == "training" for note in network.notes):
         yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
     if getattr(found, "requires_grad", False):
@@ -1157,7 +1167,10 @@ def _test_accuracy(
     )
     yield with_example(verdict, lambda *data: test_accuracy(SpyNet(album), *data), album)
     yield from _too_few_labels(test_accuracy, album)
-    if any(note.state == "training" for network in spies for note in network.notes):
+    states = {note.state for network in spies for note in network.notes}
+    if "partly" in states:
+        yield EVALUATION.wrong("mode", *PARTLY)
+    if "training" in states:
         yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
     if any(network.is_changed for network in spies):
         yield EVALUATION.wrong("weights", "the weights changed.", "a test only.", TRAINS)

@@ -54,17 +54,20 @@ class NetAdapter(Adapter):
         return {"kind": "net", "training": self.spy.training}
 
     def answer(self, method: str, args: tuple[Any, ...]) -> Any:
-        """Return the logits of images, in the mode in which the student's code has the network."""
-        images, training = args
-        self.spy.train(training is True)
+        """Return the logits of images, in the modes that the student's code has set."""
+        images, *modes = args
+        self._set(*modes)
         return self.spy(images).detach()
 
     def update(self, state: Mapping[str, Any]) -> None:
-        """Take over the weights, whether they can learn, and the mode."""
+        """Take over the weights, whether they can learn, and the modes."""
         self.spy.weight.data.copy_(state["weight"])
         self.spy.bias.data.copy_(state["bias"])
         self.spy.weight.requires_grad_(state["learns"] is True)
-        self.spy.train(state["training"] is True)
+        self._set(state["training"], state["layer training"])
+
+    def _set(self, training: Any, layers: Any) -> None:
+        self.spy.training, self.spy.layer.training = training is True, layers is True
 
 
 class Listener(Adapter):

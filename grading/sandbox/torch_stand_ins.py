@@ -19,6 +19,7 @@ class Net(nn.Module):
 
     def __init__(self, ask: Ask, training: bool) -> None:
         super().__init__()
+        self.layer = nn.Identity()  # has a mode of its own
         self.train(training)
         self.weight = nn.Parameter(torch.full((10,), START))
         self.weight.grad = torch.arange(1.0, 11)
@@ -27,14 +28,15 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10)."""
-        logits: Tensor = self.ask("forward", x, self.training)
+        logits: Tensor = self.ask("forward", x, self.training, self.layer.training)
         return logits.to(x.device) + STEEP * (self.weight - START) + 0 * self.bias
 
     def state_of(self) -> dict[str, Any]:
         """Return what the marker wants to see afterwards."""
         weight, bias = self.weight.detach().clone(), self.bias.detach().clone()
         learns = self.weight.requires_grad
-        return {"weight": weight, "bias": bias, "training": self.training, "learns": learns}
+        modes = {"training": self.training, "layer training": self.layer.training}
+        return {"weight": weight, "bias": bias, "learns": learns, **modes}
 
 
 class Loss:

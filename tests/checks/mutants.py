@@ -625,7 +625,7 @@ SEEN = [
          "correct += sum(int(p == t) for p, t in zip(predicted, labels[start : start + 500]))"),
         ("gradients kept", "gradients kept", "        with torch.no_grad():\n            logits = [", "        with torch.enable_grad():\n            logits = ["),
         ("softmax", "softmax in evaluate", "return torch.cat(logits)", "return torch.cat(logits).softmax(dim=1)"),
-        ("outermost module only", "eval forgotten", "    network.train(False)\n", "    network.training = False\n"),
+        ("outermost module only", "mode of layers", "    network.train(False)\n", "    network.training = False\n"),
         ("two guesses", "number", "correct += (predicted == labels[start : start + 500]).sum().item()",
          "correct += (logits.topk(2).indices == labels[start : start + 500, None]).any(dim=1).sum().item()")),
     Mutant("trainNN", "mean of batches", "mean of batches", (
@@ -640,6 +640,7 @@ SEEN = [
     *edits("trainNN",
         ("divergence unnoticed", "divergence unnoticed", TORCH_STOP, ""),
         ("pictures turned", "property", "logits = network(images[batch])", "logits = network(images[batch].mT)"),
+        ("outermost module only", "mode of layers", "        network.train()\n", "        network.training = True\n"),
         ("history of losses kept", "history kept", "loss.item() * len(batch)\n" + TORCH_STOP, "loss * len(batch)\n" + TORCH_STOP),
         ("permutation unseeded", "unseeded", "torch.randperm(len(images), generator=generator)", "torch.randperm(len(images))"),
         ("last accuracy only", "= for +=", "correct += (logits", "correct = (logits"),
