@@ -26,11 +26,12 @@ from checks.history import (
     PERCENTAGE_FAULTS,
     ROUNDED,
     judge_history,
+    judge_interrupted,
     judge_others,
     percent_right,
     with_example,
 )
-from checks.source import plain_function
+from checks.source import beside, plain_function
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
@@ -50,6 +51,7 @@ from checks.spies import (
     judge_steps,
     judge_stopping,
     numbers_of,
+    other_batches,
     require_all_seen,
     step_of,
     untouched,
@@ -736,6 +738,39 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     yield memory
     yield partial(_sizes, trainNN, seed)
     yield judge_stopping(TRAIN_NN, retrain, plan, seed)
+    yield partial(judge_interrupted, TRAIN_NN, trainNN, retrain, plan, seed)
+    yield partial(_train_epoch, trainNN, plan)
+
+
+USED_UP = Fault(
+    "batches used up", "all batches are taken from the iterator, which gives each of them only "
+    "once, and no image goes forward.", "Take the step of each batch in the one loop over `batches`, "
+    "and count the images there.",
+)  # fmt: skip
+OTHER_BATCHES = Fault(
+    "property", "the batches that `batches` gives are not those of the steps.",
+    "Let each turn of the loop over `batches` take one step, with what it gives.",
+)  # fmt: skip
+
+
+def _train_epoch(trainNN: Callable[..., Any], plan: Plan) -> Iterator[Verdict]:
+    """See that train_epoch takes its batches from any iterator."""
+    arguments = ("network", "optimizer", "criterion", "batches")
+    train_epoch = beside(trainNN, "train_epoch", arguments)
+    if train_epoch is None:
+        return
+    network, (images, labels) = SpyNet(plan.album).eval(), plan.data()[0]
+    pictures, digits = torch.tensor(images).reshape(-1, 1, 28, 28), torch.tensor(labels)
+    rows = torch.arange(len(images)).split(plan.batch_size)
+    batches = ((pictures[each], digits[each]) for each in rows)
+    spies = network, SpyOptimizer.of(network), SpyLoss(network)
+    with quiet(), contextlib.suppress(NotImplementedError):
+        ask("train_epoch(network, optimizer, criterion, batches)", train_epoch, *spies, batches)
+        steps = net_steps(network.notes)
+        all_taken = next(batches, None) is None
+        fault = USED_UP if all_taken and not network.notes else OTHER_BATCHES
+        if finding := other_batches(steps, [each.tolist() for each in rows], fault):
+            yield TRAIN_NN.wrong("train_epoch", *finding)
 
 
 def _steps_again(trainNN: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:

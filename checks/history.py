@@ -13,7 +13,8 @@ from checks.asking import StudentError, ask
 from checks.check import Part
 from checks.comparison import CLOSE, Array, distance
 from checks.faults import NOTHING_RETURNED, UNKNOWN, VAGUE, Fault, Sample, asked_why
-from checks.spies import FIRST_VALIDATION, Album, Easy, Plan, Step, album_of
+from checks.source import plain_function
+from checks.spies import FIRST_VALIDATION, Album, Easy, Interrupting, Plan, Step, album_of
 from checks.verdicts import Exercise, Verdict
 
 MANY = 1000  # entries, more than any training here has
@@ -386,6 +387,37 @@ def judge_others(exercise: Exercise, plan: Plan, retrain: Retrain) -> Iterator[V
             fault = STOPS_EARLY if len(steps) < due else UNKNOWN
             yield exercise.wrong("epochs", f"{len(steps)} steps for {words}.", f"{due}.", fault)
         yield partial(judge_history, exercise, history, other, steps, retrain, f", {words}")
+
+
+CAUGHT = Fault(
+    "Ctrl-C caught", "Ctrl-C is caught within the epoch that it should break, so that the "
+    "training does not end there.", "Catch no KeyboardInterrupt in your lines, not by a bare "
+    "`except:` either: `epochs_of` ends the training.",
+)  # fmt: skip
+ERROR_OF_IT = Fault(
+    "Ctrl-C caught", "when Ctrl-C comes within an epoch, another error comes of it.", CAUGHT.step
+)
+
+
+def judge_interrupted(
+    exercise: Exercise, train: Callable[..., Any], retrain: Retrain, plan: Plan, seed: int
+) -> Iterator[Verdict]:
+    """See that Ctrl-C within the second epoch ends a training: no step more, and no entry."""
+    if not plain_function(train):
+        return  # Ctrl-C would end this process, and not the student's
+    n_steps = -(-plan.n_images // plan.batch_size) + 1
+    found, fault, wanted = "", CAUGHT, "the end of the training, and no entry of that epoch."
+    try:
+        history, steps = retrain(plan._replace(album=Interrupting(seed, n_steps)))
+        n_entries = max(map(np.size, _entries(history).values()), default=0)
+        if len(steps) > n_steps or n_entries > 1:
+            more = len(steps) - n_steps
+            found = f"{more} more steps and {n_entries} entries after Ctrl-C in the second epoch."
+    except StudentError as error:  # Ctrl-C may also go through
+        if not isinstance(error.error, KeyboardInterrupt):
+            found, fault = f"{error}.", ERROR_OF_IT
+    if found:
+        yield exercise.wrong("Ctrl-C", found, wanted, fault)
 
 
 # What a training was right for, and the next larger one that it is wrong for.

@@ -22,6 +22,16 @@ def plain_function(function: Any) -> FunctionType | None:
     return inspect.unwrap(function) if isinstance(function, FunctionType) else None
 
 
+def beside(function: Any, name: str, arguments: Sequence[str]) -> Any:
+    """Return what the module of `function` calls `name`, if it takes these; None if not."""
+    plain = plain_function(function)
+    found = plain.__globals__.get(name) if plain else None
+    own = plain_function(found)
+    if plain is None or own is None or own.__globals__ is not plain.__globals__:
+        return None
+    return found if [*inspect.signature(own).parameters] == [*arguments] else None
+
+
 def syntax_slip(function: Any) -> SyntaxError | None:
     """Return why Python can't read the file of `function` as it is now, None if it can."""
     plain = plain_function(function)

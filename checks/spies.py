@@ -104,6 +104,21 @@ class Diverging(Album):
         return rows
 
 
+class Interrupting(Album):
+    """An album with which Ctrl-C comes once: in a forward pass after so many steps."""
+
+    def __init__(self, seed: int, n_steps: int) -> None:
+        super().__init__(seed)
+        self._n_steps = n_steps
+
+    def probabilities(self, numbers: ArrayLike, n_steps: int = 0) -> Array:
+        """Return what a spy says (B, 10) of images after so many steps of training."""
+        if n_steps == self._n_steps:
+            self._n_steps = -1
+            raise KeyboardInterrupt
+        return super().probabilities(numbers, n_steps)
+
+
 # What stands between the first pixel and the last: no two rows or columns are alike, so that
 # whatever is turned or shifted shows; in 256 shades, as numbers of 16 bits hold them too.
 PATTERN = (np.random.default_rng(0).integers(256, size=PIXELS) / 256).astype(np.float32)
@@ -841,6 +856,22 @@ def judge_stopping(
         wanted = "a DivergenceError, as `stop_if_diverged` raises it."
         return exercise.wrong("divergence", found, wanted, fault)
     return exercise.right("divergence")
+
+
+def other_batches(
+    steps: Sequence[Step], batches: Sequence[Iterable[int]], fault: Fault
+) -> Finding | None:
+    """Say which step is the first that has not the images of its batch."""
+    pairs = itertools.zip_longest((step.images for step in steps), batches, fillvalue=())
+    for n, (found, wanted) in enumerate((map(sorted, pair) for pair in pairs), 1):
+        if found != wanted:
+            return Finding(_batch_words(n, found), _batch_words(n, wanted), fault)
+    return None
+
+
+def _batch_words(n: int, images: Sequence[int]) -> str:
+    told = ", ".join(map(str, images))
+    return f"the images {told} in step {n}." if images else f"no step {n}."
 
 
 def judge_steps(

@@ -1,13 +1,14 @@
 """The checks of training and testing the hand-written network."""
 
-from collections.abc import Callable, Generator, Iterator
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from checks.asking import ask, quiet
+from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
 from checks.comparison import Array
 from checks.faults import Fault, Sample, asked_why
@@ -18,10 +19,12 @@ from checks.history import (
     PERCENTAGE_FAULTS,
     ROUNDED,
     judge_history,
+    judge_interrupted,
     judge_others,
     percent_right,
     with_example,
 )
+from checks.source import beside
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
@@ -34,6 +37,7 @@ from checks.spies import (
     judge_seed,
     judge_steps,
     judge_stopping,
+    other_batches,
     require_all_seen,
     steps_of,
     untouched,
@@ -242,6 +246,9 @@ UNSEEDED = Fault(
 )  # fmt: skip
 
 
+Seed = int | np.random.Generator
+
+
 def plan_of(seed: int, rate: float = 0.05) -> Plan:
     """Return what a training is asked to do, of sizes that depend on the seed.
 
@@ -268,15 +275,44 @@ def check_train_network(
     yield partial(judge_history, TRAIN_NETWORK, history, plan, steps, retrain)
     again = partial(_steps_again, train_network)
     yield partial(judge_seed, TRAIN_NETWORK, partial(again, plan=plan), seed, UNSEEDED)
+    yield partial(_generators, again, plan, seed)
     yield partial(judge_others, TRAIN_NETWORK, plan, retrain)
     yield judge_stopping(TRAIN_NETWORK, retrain, plan, seed)
+    yield partial(judge_interrupted, TRAIN_NETWORK, train_network, retrain, plan, seed)
+    yield partial(_train_epoch, train_network, plan, seed)
 
 
-def _steps_again(train_network: Callable[..., Any], seed: int, plan: Plan) -> list[Step]:
+NO_GENERATOR = Fault(
+    "no generator", "the argument seed was a generator this time, which the signature allows.",
+    "np.random.default_rng(seed) takes both, and gives a generator back as it is: make one "
+    "generator before the loop, and draw every order from it.",
+)  # fmt: skip
+
+
+def _generators(
+    train: Callable[..., Sequence[Step]], plan: Plan, seed: int
+) -> Iterator[Verdict]:  # fmt: skip
+    """See that a generator may stand in the place of a seed."""
+    plan = plan._replace(n_epochs=1)
+    seeds = (np.random.default_rng(each) for each in (seed, seed, seed + 1))
+    try:
+        one, two, other = ([step.images for step in train(each, plan=plan)] for each in seeds)
+    except StudentError as error:
+        yield TRAIN_NETWORK.error(error, NO_GENERATOR)
+        return
+    if one != two:
+        found = "another order from an equal generator."
+        yield TRAIN_NETWORK.wrong("seed", found, "the same.", UNSEEDED)
+    elif one == other:
+        found = "the same order from another generator."
+        yield TRAIN_NETWORK.wrong("seed", found, "another.", NO_GENERATOR)
+
+
+def _steps_again(train_network: Callable[..., Any], seed: Seed, plan: Plan) -> list[Step]:
     return _retrain(train_network, seed, plan)[1]
 
 
-def _retrain(train_network: Callable[..., Any], seed: int, plan: Plan) -> tuple[Any, list[Step]]:
+def _retrain(train_network: Callable[..., Any], seed: Seed, plan: Plan) -> tuple[Any, list[Step]]:
     spy, history = _train(train_network, plan, seed, *plan.data())
     return history, steps_of(spy.notes)
 
@@ -284,7 +320,7 @@ def _retrain(train_network: Callable[..., Any], seed: int, plan: Plan) -> tuple[
 def _train(
     train_network: Callable[..., Any],
     plan: Plan,
-    seed: int,
+    seed: Seed,
     train: LabelledImages,
     validation: LabelledImages,
 ) -> tuple[SpyNetwork, Any]:
@@ -303,3 +339,28 @@ def _train(
         )
     spy.look()
     return spy, history
+
+
+EPOCH_ARGUMENTS = ("network", "images", "targets", "order", "learning_rate", "batch_size")
+ORDER_IGNORED = Fault(
+    "order ignored", "the steps are not those of batches cut from the argument order as it came.",
+    "Let each batch be the next batch_size numbers of order, and index images and targets with it.",
+)  # fmt: skip
+
+
+def _train_epoch(
+    train_network: Callable[..., Any], plan: Plan, seed: int
+) -> Iterator[Verdict]:  # fmt: skip
+    """See that train_epoch goes through the images in the order that it is given."""
+    train_epoch = beside(train_network, "train_epoch", EPOCH_ARGUMENTS)
+    if train_epoch is None:
+        return
+    spy, (images, labels) = SpyNetwork(plan.album), plan.data()[0]
+    targets, order = right_one_hot(labels), np.random.default_rng(seed).permutation(len(labels))
+    call, size = "train_epoch(network, images, targets, order, …)", plan.batch_size
+    with quiet(), contextlib.suppress(NotImplementedError):
+        ask(call, train_epoch, spy, images, targets, order, plan.rate, size)
+        spy.look()
+        wanted = [order[n : n + size] for n in range(0, len(order), size)]
+        if finding := other_batches(steps_of(spy.notes), wanted, ORDER_IGNORED):
+            yield TRAIN_NETWORK.wrong("train_epoch", *finding)

@@ -502,6 +502,9 @@ SEEN = [
          "            network.forward(images[batch].reshape(-1, 28, 28).transpose(0, 2, 1).reshape(-1, 784))\n"),
         ("reset after the step", "left over", "            network.reset_grad()\n" + FORWARD_LINE + LOSS_LINES + STEP_LINES,
          FORWARD_LINE + LOSS_LINES + STEP_LINES + "            network.reset_grad()\n"),
+        ("no generator", "no generator", "order = rng.permutation", "order = np.random.default_rng([seed, epoch]).permutation"),
+        ("Ctrl-C caught", "Ctrl-C caught", FORWARD_LINE,
+         "            try:\n                network.forward(images[batch])\n            except:\n                print('?')\n"),
         ("pictures inverted", "property", FORWARD_LINE, "            network.forward(1 - images[batch])\n"),
         ("noise", "too much", FORWARD_LINE, "            network.forward(images[batch] + rng.normal(0, 0.1, (len(batch), 784)))\n"),
         ("decay", "too much", STEP_LINES, STEP_LINES + "            network.W1 -= 1e-4 * network.W1\n"),
@@ -514,6 +517,14 @@ SEEN = [
         ("momentum", "lr ignored", STEP_LINES, "            network.update_params(learning_rate * (1 + 0.9 * (start > 0)))\n"),
         ("hardly shuffled", "hardly shuffled", "order = rng.permutation(len(images))",
          "order = np.roll(np.arange(len(images)), rng.integers(1, len(images)))")),
+    *functions("train_network",
+        ("train_epoch: order twice", "order ignored",
+         "def train_epoch(network, images, targets, order, learning_rate, batch_size):\n"
+         "    images, targets = images[order], targets[order]\n"
+         "    for start in range(0, len(order), batch_size):\n"
+         "        batch = order[start : start + batch_size]\n        network.reset_grad()\n"
+         "        network.forward(images[batch])\n        network.update_grad(targets[batch])\n"
+         "        network.update_params(learning_rate)\n    return 0")),
     *edits("test_network",
         ("labels overwritten", "input changed", "return accuracy(y_hat.argmax(axis=1), labels)",
          "right = accuracy(y_hat.argmax(axis=1), labels)\n    labels[:] = 0\n    return right"),
@@ -631,6 +642,12 @@ SEEN = [
     Mutant("trainNN", "mean of batches", "mean of batches", (
         ("loss.item() * len(batch)\n", "loss.item()\n"),
         ("history.record(total_loss / len(images)", "history.record(total_loss / -(-len(images) // batch_size)"))),
+    Mutant("trainNN", "train_epoch: counted first", "batches used up", code=(
+        "def train_epoch(network, optimizer, criterion, batches):\n"
+        "    n_images = sum(len(labels) for _, labels in batches)\n    network.train()\n"
+        "    for images, labels in batches:\n        optimizer.zero_grad()\n"
+        "        criterion(network(images), labels).backward()\n        optimizer.step()\n"
+        "    return 0, 0 / n_images")),
     Mutant("trainNN", "zero_grad after the step", "left over", (
         ("            optimizer.zero_grad()\n", ""), (TORCH_STEP, TORCH_STEP + "            optimizer.zero_grad()\n"))),
     Mutant("trainNN", "history for ever", "kept between calls", (
