@@ -744,8 +744,8 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
 
 USED_UP = Fault(
     "batches used up", "all batches are taken from the iterator, which gives each of them only "
-    "once, and no image goes forward.", "Take the step of each batch in the one loop over `batches`, "
-    "and count the images there.",
+    "once, and no image goes forward.", "Take the step of each batch in the one loop over "
+    "`batches`, and count the images there.",
 )  # fmt: skip
 OTHER_BATCHES = Fault(
     "property", "the batches that `batches` gives are not those of the steps.",
@@ -1089,6 +1089,32 @@ def _evaluations(evaluate: Callable[..., Any], album: Album, n: int) -> Iterator
         yield from _evaluated(network, logits, album, np.arange(first, first + n), training)
         now = np.asarray(images).reshape(-1, PIXELS)
         yield from untouched(EVALUATION, [(now, now)], [(given, given)])
+        yield from _asked_again(evaluate, network, images, logits)
+
+
+STALE = Fault(
+    "stale", "with other weights, the same images give the same logits as before: they are kept.",
+    "Compute everything anew in each call, with the network as it is then.",
+)  # fmt: skip
+
+
+def _asked_again(
+    evaluate: Callable[..., Any], network: SpyNet, images: Any, before: Any
+) -> Iterator[Verdict]:
+    """See that the very same images, after a step, give the logits of the new weights."""
+    numbers = numbers_of(images)
+    with torch.no_grad():
+        network.bias.add_(1)  # so that the weights are others, too
+    network.notes[:] = [Note("step")]
+    part, call = "logits, after a step", "evaluate(network, images), after a step"
+    found = EVALUATION.numbers(part, ask(call, evaluate, network, images))
+    if distance(found, EVALUATION.numbers(part, before)) < CLOSE:
+        yield EVALUATION.wrong(part, "those from before the step.", "others.", STALE)
+    require_all_seen(EVALUATION, network.notes, len(numbers))
+    wanted = logits_of(network.album, numbers, 1).numpy()
+    verdict = EVALUATION.judge(part, [Sample(found, wanted, (wanted,))], LOGITS_FAULTS)
+    if not verdict.passed:
+        yield verdict
 
 
 NO_TENSOR = Fault(
@@ -1170,17 +1196,52 @@ def _after_error(evaluate: Callable[..., Any], album: Album, first: int) -> Verd
 
 
 TOO_FEW_LABELS = Fault(
-    "too few labels", "images without a label are left out without a word, as `zip` does.",
-    "See that the numbers of images and labels are compared: `accuracy` does, `zip` doesn't.",
+    "too few labels", "nothing sees to it that there is one label for each image.",
+    "Compare the shapes of digits and labels: `accuracy` does; `zip` doesn't, nor `==` with a "
+    "single label.",
+)  # fmt: skip
+COLUMN = Fault(
+    "column of labels", "labels of the shape (N, 1) are taken, and the result is not the accuracy: "
+    "`==` compares each label of such a column with all digits of a row.",
+    "Let labels of another shape than (N,) end in a ValueError.",
 )  # fmt: skip
 
 
-def _too_few_labels(test_accuracy: Callable[..., float], album: Album) -> Iterator[Verdict]:
+def _labels(test_accuracy: Callable[..., float], album: Album) -> Iterator[Verdict]:
+    """See that other numbers of labels, and other shapes of them, give no wrong result."""
     images, labels = album.images(FIRST_VALIDATION, 23)
-    with contextlib.suppress(StudentError):
-        ask("test_accuracy(…)", test_accuracy, SpyNet(album), images, labels[:-1])
-        found, wanted = "a result for 23 images and 22 labels.", "a ValueError."
-        yield EVALUATION.wrong("too few labels", found, wanted, TOO_FEW_LABELS)
+    right = percentage(album, 0, FIRST_VALIDATION, 23).wanted
+    for given, fault in (
+        (labels[:-1], TOO_FEW_LABELS), (labels[:1], TOO_FEW_LABELS), (labels[:, None], COLUMN)
+    ):  # fmt: skip
+        with contextlib.suppress(StudentError):
+            value = ask("test_accuracy(…)", test_accuracy, SpyNet(album), images, given)
+            if fault is COLUMN and distance(EVALUATION.numbers("labels", value), right) < ROUNDED:
+                continue  # the column was taken for a row, which does no harm
+            found = f"a result for 23 images and labels of the shape {given.shape}."
+            yield EVALUATION.wrong(fault.key, found, "a ValueError.", fault)
+
+
+# Forms of images and labels beside flat ones in NumPy's arrays, by what messages call them.
+FORMS: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
+    "images (N, 28, 28)": lambda x, y: (x.reshape(-1, 28, 28), y),
+    "images (N, 1, 28, 28)": lambda x, y: (x.reshape(-1, 1, 28, 28), y),
+    "images as a tensor": lambda x, y: (torch.tensor(x), y),
+    "images and labels as tensors": lambda x, y: (
+        torch.tensor(x).reshape(-1, 1, 28, 28), torch.tensor(y)
+    ),
+}  # fmt: skip
+
+
+def _forms(test_accuracy: Callable[..., float], album: Album) -> Iterator[Verdict]:
+    """See that images and labels may come in all forms of the docstring."""
+    for words, form in FORMS.items():
+        data = form(*album.images(FIRST_VALIDATION, 23))
+        value = ask(f"test_accuracy(…) with {words}", test_accuracy, SpyNet(album), *data)
+        sample = percentage(album, value, FIRST_VALIDATION, 23)
+        verdict = EVALUATION.judge(words, [sample], PERCENTAGE_FAULTS, ROUNDED)
+        if not verdict.passed:
+            yield verdict
 
 
 def _test_accuracy(
@@ -1201,7 +1262,8 @@ def _test_accuracy(
         "images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES
     )
     yield with_example(verdict, lambda *data: test_accuracy(SpyNet(album), *data), album)
-    yield from _too_few_labels(test_accuracy, album)
+    yield from _labels(test_accuracy, album)
+    yield from _forms(test_accuracy, album)
     states = {note.state for network in spies for note in network.notes}
     if "partly" in states:
         yield EVALUATION.wrong("mode", *PARTLY)

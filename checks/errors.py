@@ -296,6 +296,10 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
      "`{0}` meets a text where only numbers go.", "Print what stands on both sides."),
     (TypeError, r"expected np.ndarray \(got (\w+)\)", "wrong type",
      "a {0} came, and only NumPy's arrays are taken.", "torch.as_tensor takes both."),
+    (ValueError, "training mode is expected to be boolean", "mode",
+     "`train` wants True or False, and something else came: what `eval()` returns is the network "
+     "itself, not the mode in which it was.",
+     "Note `network.training` before you call `eval()`, and hand that to `train` in the end."),
     (AssertionError, "Size mismatch between tensors", "shapes",
      "images and labels are not of the same number.", "Print the length of both."),
     (TypeError, r"'([\w.]+)'(?: object (?:is not (?:iterable|subscriptable)|does not support item)|"

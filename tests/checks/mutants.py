@@ -471,6 +471,10 @@ LOSS_LINES = (
     "            stop_if_diverged(total, learning_rate)\n            network.update_grad(targets[batch])\n"
 )
 RECORD = "total / len(images), train_accuracy, validation_accuracy"
+LABELS_COUNTED = (
+    "    if labels.shape != (len(images),):\n"
+    '        raise ValueError("one label an image, please")\n'
+)
 TORCH_STEP = "            optimizer.step()\n"
 TORCH_STOP = '            stop_if_diverged(total_loss, optimizer.param_groups[0]["lr"])\n'
 # Mistakes that other people's solutions had, which were passed, named wrongly or not at all.
@@ -632,13 +636,19 @@ SEEN = [
         ("gradients switched off", "gradients switched off", "    network.train(False)\n", "    network.train(False)\n    torch.set_grad_enabled(False)\n"),
         ("error hidden", "error hidden", "    finally:\n        network.train(was_training)\n",
          "    except Exception:\n        return torch.zeros(len(images), 10)\n    finally:\n        network.train(was_training)\n"),
-        ("zip", "too few labels", "correct += (predicted == labels[start : start + 500]).sum().item()",
-         "correct += sum(int(p == t) for p, t in zip(predicted, labels[start : start + 500]))"),
+        ("labels not counted", "too few labels", LABELS_COUNTED, ""),
+        ("column of labels", "column of labels", LABELS_COUNTED, LABELS_COUNTED.replace("labels.shape", "labels.shape[:1]")),
+        ("mode from eval", "mode", "    was_training = network.training\n", "    was_training = network.eval()\n"),
         ("gradients kept", "gradients kept", "        with torch.no_grad():\n            logits = [", "        with torch.enable_grad():\n            logits = ["),
         ("softmax", "softmax in evaluate", "return torch.cat(logits)", "return torch.cat(logits).softmax(dim=1)"),
         ("outermost module only", "mode of layers", "    network.train(False)\n", "    network.training = False\n"),
         ("two guesses", "number", "correct += (predicted == labels[start : start + 500]).sum().item()",
          "correct += (logits.topk(2).indices == labels[start : start + 500, None]).any(dim=1).sum().item()")),
+    Mutant("evaluation", "from_numpy", "wrong type", (
+        ("    network.eval()\n    images = torch.as_tensor(images)", "    network.eval()\n    images = torch.from_numpy(images)"),)),
+    Mutant("evaluation", "logits kept", "kept between calls", (
+        ("def evaluate(network, images):\n", "def evaluate(network, images, kept={}):\n"),
+        ("return torch.cat(logits)", "return kept.setdefault((id(network), images.data_ptr()), torch.cat(logits))"))),
     Mutant("trainNN", "mean of batches", "mean of batches", (
         ("loss.item() * len(batch)\n", "loss.item()\n"),
         ("history.record(total_loss / len(images)", "history.record(total_loss / -(-len(images) // batch_size)"))),

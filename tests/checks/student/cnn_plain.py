@@ -111,6 +111,8 @@ def test_accuracy(network, images, labels):
     network.eval()
     images = torch.as_tensor(images).reshape(-1, 1, 28, 28)
     labels = torch.as_tensor(labels)
+    if labels.shape != (len(images),):
+        raise ValueError("one label an image, please")
     correct = 0
     with torch.no_grad():
         for start in range(0, len(images), 500):

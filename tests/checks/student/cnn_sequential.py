@@ -34,7 +34,8 @@ class Net(nn.Module):
 
 
 def dataset(part):
-    return TensorDataset(torch.tensor(part[0]).view(-1, 1, 28, 28), torch.tensor(part[1]))
+    pictures = torch.tensor(part[0]).view(-1, 1, 28, 28)
+    return TensorDataset(pictures, torch.tensor(part[1]).view(len(pictures)))
 
 
 def trainNN(
