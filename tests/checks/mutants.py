@@ -537,6 +537,8 @@ SEEN = [
         ("mean of batches", "mean of batches", "    return accuracy(y_hat.argmax(axis=1), labels)",
          "    right = y_hat.argmax(axis=1) == labels\n    return 100 * np.mean([right[i : i + 64].mean() for i in range(0, len(right), 64)])"),
         ("what went forward before", "not asked", "    y_hat = network.forward(images)\n", "    y_hat = np.eye(10)[labels]\n"),
+        ("first five thousand", "images left out", "    y_hat = network.forward(images)\n",
+         "    images, labels = images[:5000], labels[:5000]\n    y_hat = network.forward(images)\n"),
         ("first hundred", "images left out", "    y_hat = network.forward(images)\n",
          "    images, labels = images[:100], labels[:100]\n    y_hat = network.forward(images)\n")),
     *functions("accuracy",
@@ -644,6 +646,8 @@ SEEN = [
         ("outermost module only", "mode of layers", "    network.train(False)\n", "    network.training = False\n"),
         ("two guesses", "number", "correct += (predicted == labels[start : start + 500]).sum().item()",
          "correct += (logits.topk(2).indices == labels[start : start + 500, None]).any(dim=1).sum().item()")),
+    Mutant("evaluation", "first five thousand", "images left out", (
+        (LABELS_COUNTED, LABELS_COUNTED + "    images, labels = images[:5000], labels[:5000]\n"),)),
     Mutant("evaluation", "from_numpy", "wrong type", (
         ("    network.eval()\n    images = torch.as_tensor(images)", "    network.eval()\n    images = torch.from_numpy(images)"),)),
     Mutant("evaluation", "logits kept", "kept between calls", (
