@@ -483,7 +483,6 @@ def _ordered(state: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
 
 STEEP = 40  # how much a logit grows with its weight: gradients are so long that a cut shows
 START = 64.0  # what all weights are: a penalty on their size shows
-LEFT_OVER = torch.arange(1.0, 11)  # the weights' gradient in the beginning, as of another training
 
 
 class SpyNet(nn.Module, Spy):
@@ -492,7 +491,6 @@ class SpyNet(nn.Module, Spy):
     def __init__(self, album: Album) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((DIGITS,), START))
-        self.weight.grad = LEFT_OVER.clone()
         self.bias = nn.Parameter(torch.zeros(1))  # without effect: real ones have many parameters
         self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
@@ -823,10 +821,7 @@ def net_steps(notes: Sequence[Note], mixes: Sequence[Any] = ()) -> list[Step]:
 
 
 class LossCall(NamedTuple):
-    """A call of the criterion: its place in the notes, its images and labels, the steps before.
-
-    The first, of the place -1, stands for what the gradients hold in the beginning.
-    """
+    """A call of the criterion: its place in the notes, its images and labels, the steps before."""
 
     place: int
     images: tuple[int, ...]
@@ -835,7 +830,7 @@ class LossCall(NamedTuple):
 
 
 def _calls(notes: Sequence[Note]) -> list[LossCall]:
-    calls = [LossCall(-1, (), (), 0)]  # what the gradients hold in the beginning
+    calls: list[LossCall] = []
     images: tuple[int, ...] = ()
     n_steps = steps_before = 0
     for place, note in enumerate(notes):
@@ -849,7 +844,7 @@ def _calls(notes: Sequence[Note]) -> list[LossCall]:
 
 def _stops(notes: Sequence[Note], calls: Sequence[LossCall]) -> Iterator[tuple[int, int, int]]:
     """Yield the place of each step, and how many calls came up to the step before and to it."""
-    n_before = 1
+    n_before = 0
     for place, note in enumerate(notes):
         if note.call == "step":
             n_calls = sum(call.place < place for call in calls)
@@ -925,9 +920,9 @@ def _gradient_finding(steps: Sequence[Step]) -> Finding | None:
     if not all(step.images for step in steps):
         return None  # a step without a loss of its own, of which the steps tell more
     stories = [step.gradient for step in steps]
-    late, n_without = "late" in stories, stories.count("late") + stories.count("reset")
-    if n_without:
-        found = f"{n_without} of {len(steps)} steps without the gradient of their batch."
+    if "reset" in stories:
+        found = f"no gradient in {stories.count('reset')} of {len(steps)} steps."
+        late = "late" in stories
         return Finding(found, OWN_GRADIENT, STEP_FIRST if late else NO_BACKWARD)
     if "added to" in stories:
         found = "gradients that grow from step to step."
@@ -937,8 +932,6 @@ def _gradient_finding(steps: Sequence[Step]) -> Finding | None:
 
 def _gradient(album: Album, call: LossCall) -> Any:
     """Return the gradient (10,) of the mean cross-entropy of a batch, by autograd."""
-    if call.place < 0:
-        return LEFT_OVER.numpy()
     if not call.images or len(call.images) != len(call.labels):
         return np.zeros(DIGITS)
     weight = torch.zeros(DIGITS, requires_grad=True)

@@ -198,9 +198,8 @@ class SpyNetwork(Spy):
     """Stands in for the MLP of the first notebook, and takes notes.
 
     Each update_grad leaves a mark in a place of its own in all four gradients: what a step took
-    of them tells which calls count in it, and how much, however the step is written. The first
-    mark is there from the beginning, as after another training. Looking for steps by hand takes
-    the most of its time, and is left out unless it `watches`.
+    of them tells which calls count in it, and how much, however the step is written. Looking for
+    steps by hand takes the most of its time, and is left out unless it `watches`.
     """
 
     def __init__(self, album: Album, watches: bool = True) -> None:
@@ -213,7 +212,6 @@ class SpyNetwork(Spy):
         self._known = self._parameters()
         self.dtype = np.dtype(np.float32)
         self.reset_grad()
-        self._mark()
         self.notes.clear()
 
     def _parameters(self) -> list[Array]:
@@ -284,9 +282,6 @@ class SpyNetwork(Spy):
         labels = np.atleast_1d(targets.argmax(axis=-1)) if one_hot else np.atleast_1d(targets)
         state = "one-hot" if one_hot else "not one-hot"
         self.notes.append(Note("update_grad", (), tuple(labels.ravel().tolist()), 0, state))
-        self._mark()
-
-    def _mark(self) -> None:
         for name in NAMES:
             gradient = np.array(getattr(self, f"{name}_grad"), dtype=float)
             gradient.flat[self._n_calls % gradient.size] += MARK
@@ -397,9 +392,9 @@ class Finding(NamedTuple):
 def steps_of(notes: Iterable[Note]) -> list[Step]:
     """Read the steps of a training from the notes of a SpyNetwork."""
     steps: list[Step] = []
-    calls: list[Call] = [((), ())]  # what the gradients hold in the beginning counts as the first
+    calls: list[Call] = []
     last: tuple[int, ...] = ()
-    n_before, state = len(calls), ""
+    n_before, state = 0, ""
     for note in notes:
         if note.call == "forward":
             last = note.images
@@ -436,9 +431,7 @@ def story_of(mix: tuple[float, ...] | None, n_before: int) -> str:
     own, earlier = {*mix[n_before:]}, {*mix[:n_before]} - {0}
     stories = {
         "none": not own, "reset": own == {0} and not earlier, "late": own == {0},
-        "clean": own - {0} == {1} and not earlier,
-        "left over": own == {1} == earlier and not any(mix[1:n_before]),
-        "added to": own == {1} == earlier,
+        "clean": own - {0} == {1} and not earlier, "added to": own == {1} == earlier,
         "scaled": len(own) == 1 and not earlier,
     }  # fmt: skip
     return next((story for story, holds in stories.items() if holds), "mixed")
@@ -544,12 +537,6 @@ STORIES = {
         "the gradients of earlier batches are still there when the next one is added.",
         "Reset the gradients at the start of each batch, inside the inner loop.",
     )),
-    "left over": Finding("a first step with more than its own gradient.", OWN_GRADIENT, Fault(
-        "left over",
-        "the gradients are not reset before the first batch, so that what they hold from before "
-        "the training enters the first step.",
-        "Reset before the forward pass of each batch, not after its step: the first batch, too.",
-    )),
 }  # fmt: skip
 
 
@@ -599,17 +586,11 @@ def _scaled_words(steps: Sequence[Step]) -> str:
 def _mixed_words(factors: Sequence[float]) -> str:
     """Say how often each gradient is taken, the latest first."""
     told = [
-        f"{factor:.4g} times {_gradient_words(n, len(factors) - 1)}"
+        f"{factor:.4g} times {'the latest gradient' if not n else f'that of {n} before'}"
         for n, factor in enumerate(factors)
         if factor
     ]
     return f"{', '.join(told[:3])}{', …' if told[3:] else ''}"
-
-
-def _gradient_words(n: int, first: int) -> str:
-    if n == first:
-        return "what was there in the beginning"
-    return f"that of {n} before" if n else "the latest gradient"
 
 
 def rate_obeyed(steps: Sequence[Step], plan: Plan) -> Finding | None:

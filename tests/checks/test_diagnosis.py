@@ -237,7 +237,7 @@ def test_a_slip_in_a_second_function_is_found():
 def test_of_a_mistake_that_a_short_check_does_not_see_no_change_is_tried():
     """Any change would seem to mend it."""
     text = "def test_network(network, images, labels):\n    return accuracy("
-    text += "network.forward(images[:1000]).argmax(axis=1), labels[:1000])"
+    text += "network.forward(images).argmax(axis=1), labels) * (len(images) != 1037)"
     with mock.patch.object(diagnosis, "candidates") as tried:
         assert "Look at" not in str(plain_with("test_network", text))
     assert not tried.called

@@ -103,11 +103,11 @@ def train_network(
         losses = []
         for rows in np.array_split(rng.permutation(N), range(batch_size, N, batch_size)):
             y = one_hot_encode(train[1][rows])
-            network.reset_grad()
             network.forward(train[0][rows])
             losses.append(network.loss(y))
             network.update_grad(y)
             network.update_params(learning_rate)
+            network.reset_grad()
         stop_if_diverged(sum(losses), learning_rate)
         history.record(
             sum(losses) / N, test_network(network, *train), test_network(network, *validation)
