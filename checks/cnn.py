@@ -207,10 +207,20 @@ def _judged(part: str, samples: list[Sample], network: nn.Module) -> Verdict:
     return verdict if verdict.passed else verdict.by(_with_differences(cause, network))
 
 
+LAZY = Fault(
+    "lazy layer",
+    "a lazy layer makes its weights when it sees the first image, and not by the seed.",
+    "Say how many inputs the layer has: nn.Linear, nn.Conv2d.",
+)
+
+
 @check(NET, goes_on=True)
 def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """Compare the layers of `Net` with the table of shapes, and its logits with PyTorch's."""
     network = ask("Net()", Net)
+    if any(isinstance(values, nn.UninitializedParameter) for values in network.parameters()):
+        yield NET.wrong("layers", "a layer without weights.", "weights from the start.", LAZY)
+        return
     ask("eval()", network.eval)
     state = {
         name: values.detach().cpu()

@@ -52,6 +52,28 @@ def broken(
     return None if distance(found, first) < CLOSE else (Sample(found, first, tuple(laid)), LAYOUT)
 
 
+IN_32_BITS = Fault(
+    "32 bits",
+    "this is right for numbers of 64 bits, and not for those of 32 bits, in which training "
+    "computes: exp of 89 is infinite there, and exp of -104 is 0.",
+    "Write it so that no number gets too large or too small, whatever the type is.",
+)
+
+
+def wrong_in_32_bits(
+    call: str, function: Callable[..., Any], sample: Sample
+) -> tuple[Sample, Fault] | None:
+    """Return what `function` makes of the inputs in 32 bits, if it is wrong, or None."""
+    given = [
+        v.astype(np.float32) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v
+        for v in sample.inputs
+    ]
+    found = np.asarray(ask(call, function, *given))
+    if distance(found, sample.wanted) < CLOSE:
+        return None
+    return Sample(found, sample.wanted, tuple(given)), IN_32_BITS
+
+
 def _other_numbers(value: Any) -> Any:
     """Return a number and one, or an array whose numbers have moved by one place."""
     return _set(value, np.roll(value, 1, axis=-1)) if isinstance(value, np.ndarray) else value + 1

@@ -125,9 +125,11 @@ def _drawn(n_in: int, n_out: int, stride: int = 1, padding: int = 0, k: int = 3)
     def draw(rng: np.random.Generator) -> tuple[Array, Array, Array, int, int]:
         height, width = rng.permutation(np.arange(5, 10))[:2]
         picture = rng.normal(0, 1, (n_in, height, width))
-        if stride * n_in == 1:  # pixels are often whole numbers
-            picture = np.rint(9 * picture).astype(int)
         weights, biases = rng.normal(0, 1, (n_out, n_in, k, k)), rng.normal(0, 2, n_out)
+        if k == 1 or stride * n_in == 1:  # pixels are often whole numbers
+            picture = np.rint(9 * picture).astype(int)
+        if k == 1:
+            weights = np.rint(9 * weights).astype(int)
         return picture, weights, biases, stride, padding
 
     return draw

@@ -210,9 +210,11 @@ def _wrong_where(side: Callable[[Array], Array], sample: Sample) -> bool:
 def relation(samples: Sequence[Sample]) -> Fault | None:
     """Say what is true of all results beside what was wanted: their shape, or a common factor."""
     pairs = [(sample.found, sample.wanted) for sample in samples]
-    if all(found.shape != wanted.shape for found, wanted in pairs):
+    misshapen = [(found, wanted) for found, wanted in pairs if found.shape != wanted.shape]
+    others = [distance(*pair) for pair in pairs if pair[0].shape == pair[1].shape]
+    if misshapen and max(others, default=0) < CLOSE:
         step = "Print the shape after each step, and see where it is no longer what you expect."
-        return Fault("shape", _shape_words(pairs), step)
+        return Fault("shape", _shape_words(misshapen), step)
     factors = [_factor(*pair) for pair in pairs]
     lengths = [_n_rows(*sample.inputs[:1]) for sample in samples]
     if len(pairs) < 2 or any(found.shape != wanted.shape for found, wanted in pairs):

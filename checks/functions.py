@@ -11,7 +11,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, EXACT, SAME, Array, compared, describe, distance
-from checks.contract import broken
+from checks.contract import broken, wrong_in_32_bits
 from checks.faults import EXAMPLE, INPUT_CHANGED, UNKNOWN, Fault, Sample, asked_why
 from checks.source import plain_function
 from checks.special import expit, log_softmax
@@ -141,9 +141,12 @@ class Judge:
     ) -> Iterator[Verdict]:
         """See what holds beyond one call, for the largest inputs but those that take their time."""
         sizes = [max(map(np.size, sample.inputs)) for sample in samples]
-        _, n = max((size, n) for n, size in enumerate(sizes) if size <= MUCH)
+        few = [(size, n) for n, size in enumerate(sizes) if size <= MUCH]
         call = f"{self.call}, once more"
-        if found := broken(call, function, self.oracle, samples[n].inputs):
+        found = broken(call, function, self.oracle, samples[max(few)[1]].inputs)
+        call = call if found else f"{self.call}, in 32 bits"
+        in_32_bits = (wrong_in_32_bits(call, function, samples[n]) for _, n in few)
+        if found := found or next(filter(None, in_32_bits), None):
             again, fault = found
             yield self.exercise.wrong(call, *compared(again.found, again.wanted), fault)
 
@@ -531,6 +534,7 @@ SOFTMAX_PARTS = {
     "rows far apart": _rows_far_apart,
     "a batch of one": gaussian(1, 4),
     EQUAL_SIZES: gaussian(10, 10),
+    "rather large numbers": gaussian(3, 4, scale=200),  # too large for exp in 32 bits alone
     MANY_ROWS: many_rows(gaussian(30, 4)),
 }
 SUM_NOT_1 = Fault(
@@ -546,7 +550,7 @@ JUDGE_SOFTMAX = Judge(
     {"large numbers": NOT_STABLE, "far below 0": ALL_0, "rows far apart": GLOBAL_SHIFT},
     close=1e-8,
     facts=(SUM_NOT_1,),
-    unsaid=("a batch of one", "far below 0", EQUAL_SIZES, MANY_ROWS),
+    unsaid=("a batch of one", "far below 0", EQUAL_SIZES, "rather large numbers", MANY_ROWS),
 )
 
 
@@ -620,11 +624,13 @@ CROSS_ENTROPY_PARTS = {
     "large numbers": _logits_and_targets(6, scale=2000.0, n=3),
     "a batch of one": _logits_and_targets(1),
     EQUAL_SIZES: _logits_and_targets(10, least=10, n=10),
+    "rather large numbers": _logits_and_targets(4, scale=200),
     MANY_ROWS: many_rows(_logits_and_targets(30, least=30)),
 }
 JUDGE_CROSS_ENTROPY = Judge(
     CROSS_ENTROPY, "cross_entropy(a, y)", _loss, CROSS_ENTROPY_FAULTS,
-    {"large numbers": LOG_0}, unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS),
+    {"large numbers": LOG_0},
+    unsaid=("a batch of one", EQUAL_SIZES, "rather large numbers", MANY_ROWS),
 )  # fmt: skip
 
 

@@ -104,6 +104,10 @@ SHARED_SEED = Fault(
     "shared seed", "both layers draw the same random numbers: the generator is made anew for the "
     "second.", "Make the generator once, and draw W1 and then W2 from it.",
 )  # fmt: skip
+READ_ONLY = Fault(
+    "read-only", "this array can't be changed, as a view made by `broadcast_to` can't, so nothing "
+    "can be added to it or subtracted from it.", "Make a new array, as np.zeros_like does.",
+)  # fmt: skip
 SHARED_ARRAY = Fault(
     "shared array", "they are parts of one array, so a step of one changes the other.",
     "Make a new array for each of them in `__init__` and `reset_grad`, held by `self` alone.",
@@ -154,9 +158,13 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
 
 
 def _own_arrays(exercise: Exercise, *networks: Network) -> Iterator[Verdict]:
-    """See that no two parameters or gradients share numbers, also of two networks."""
+    """See that parameters and gradients can be changed, and no two share numbers, even of two."""
     names = (*PARAMETERS, *(f"{name}_grad" for name in PARAMETERS))
     arrays = [(n, np.asarray(getattr(network, n, None))) for network in networks for n in names]
+    for name, array in arrays:
+        if not array.flags.writeable:
+            yield exercise.wrong(name, "a read-only array.", "one that can be changed.", READ_ONLY)
+            return
     for (one, a), (other, b) in combinations(arrays, 2):
         if np.shares_memory(a, b):
             told = "the same numbers in memory.", "an array of its own for each."
@@ -450,7 +458,7 @@ def _forward_part(
         if not np.array_equal(given, x):
             yield FORWARD.wrong("x, after forward(x)", describe(given), describe(x), INPUT_CHANGED)
     verdict = FORWARD.judge(
-        part, [sample for sample, _, _ in found], FORWARD_FAULTS, facts=(SUM_NOT_1,)
+        part, [sample for sample, _, _ in found], FORWARD_FAULTS, close=1e-9, facts=(SUM_NOT_1,)
     )
     vague = (UNKNOWN.key, "property", "shape")
     fault = _first_wrong(found, verdict.cause == "shape") if verdict.cause in vague else None

@@ -212,7 +212,8 @@ WEIGHTS_FAULTS = (
 def _layer(*batch: int, n_outputs: int = 3) -> Draw:
     def draw(rng: Rng) -> tuple[Array, Array]:
         (n_images,) = batch or rng.permutation([2, 4, 6])[:1]
-        return rng.normal(0, 1, (n_images, n_outputs)), rng.normal(0, 1, (n_images, 5))
+        sizes = 10.0 ** rng.uniform(-3, 0, (n_images, 1))  # small slopes count as well
+        return sizes * rng.normal(0, 1, (n_images, n_outputs)), rng.normal(0, 1, (n_images, 5))
 
     return draw
 

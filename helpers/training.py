@@ -101,12 +101,13 @@ def train_network(
 ) -> History:  # fmt: skip
     """Train `network` by mini-batch gradient descent on the summed gradient. (Assignment, 4.)
 
-    `train` and `validation` are pairs of images (N, 784) and labels (N,), digits from 0 to 9. Every
-    epoch shuffles the training images anew, goes through them by `train_epoch`, and records its
-    loss and both accuracies by `history.record`; those of the training images may be taken on the
-    way or after the epoch. The same seed gives the same result on one machine. Ctrl-C (or Jupyter's
-    stop button) ends the training early; by `epochs_of`, the network keeps what it has learned, and
-    the History holds the finished epochs.
+    `train` and `validation` are pairs of images (N, 784) and labels (N,), digits from 0 to 9. The
+    gradients of `network` are zeros in the beginning, as those of a new one. Every epoch shuffles
+    the training images anew, goes through them by `train_epoch`, and records its loss and both
+    accuracies by `history.record`; those of the training images may be taken on the way or after
+    the epoch. The same seed gives the same result on one machine. Ctrl-C (or Jupyter's stop button)
+    ends the training early; by `epochs_of`, the network keeps what it has learned, and the History
+    holds the finished epochs.
 
     Raises DivergenceError if the loss becomes NaN or infinite, ValueError for bad arguments.
     """

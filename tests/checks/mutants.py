@@ -141,6 +141,8 @@ INITIALIZATION = [
     Mutant("initialization", "zeros", "zero weights", both_weights("np.zeros(SHAPE)")),
     Mutant("initialization", "uniform", "not Gaussian", both_weights("rng.uniform(-0.1, 0.1, SHAPE)")),
     *edits("initialization",
+        ("a view of zeros", "read-only", "        self.W1_grad = np.zeros_like(self.W1)\n",
+         "        self.W1_grad = np.broadcast_to(np.zeros(1, self.W1.dtype), self.W1.shape)\n"),
         ("rows evened out", "evened out", W1_LINE, f"{W1_LINE}\n        self.W1 /= 10 * self.W1.std(axis=1, keepdims=True)")),
     Mutant("initialization", "clipped", "cut off", both_weights("rng.normal(0, 0.1, SHAPE).clip(-0.2, 0.2)")),
     Mutant("initialization", "random", "not Gaussian", both_weights("0.1 * rng.random(SHAPE)")),
@@ -385,6 +387,7 @@ SAVING = [
 NET = [
     *edits(
         "net",
+        ("inputs counted later", "lazy layer", "nn.Linear(16 * 4 * 4, 120)", "nn.LazyLinear(120)"),
         ("flatten size of LeNet", "flatten size", "nn.Linear(16 * 4 * 4, 120)", "nn.Linear(16 * 5 * 5, 120)"),
         ("one pool forgotten in size", "flatten size", "nn.Linear(16 * 4 * 4, 120)", "nn.Linear(16 * 8 * 8, 120)"),
         ("view over images", "images mixed", "x = F.max_pool2d(F.relu(self.layers.conv2(x)), 2)\n        x = torch.flatten(x, 1)",
@@ -551,6 +554,7 @@ SEEN = [
     *functions("one_hot_encode",
         ("kept by sum", "kept between calls", "def one_hot_encode(labels, n_classes=10, kept={}):\n    key = len(labels), labels.sum(), n_classes\n    return kept.setdefault(key, np.eye(n_classes)[labels])")),
     *functions("softmax",
+        ("shifted only above 700", "32 bits", "def softmax(a):\n    top = a.max(axis=-1, keepdims=True)\n    e = np.exp(a - top if top.max() > 700 else a)\n    return e / e.sum(axis=-1, keepdims=True)"),
         ("the axis of ten", "condition", "def softmax(a):\n    axis = 0 if len(a) == 10 else -1\n    e = np.exp(a - a.max(axis=axis, keepdims=True))\n    return e / e.sum(axis=axis, keepdims=True)"),
         ("clipped", "too much", "def softmax(a):\n    e = np.exp(a - a.max(axis=-1, keepdims=True))\n    return np.clip(e / e.sum(axis=-1, keepdims=True), 1e-7, 1)")),
     *functions("sigmoid_derivative",
