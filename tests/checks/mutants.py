@@ -554,7 +554,7 @@ SEEN = [
     *functions("one_hot_encode",
         ("kept by sum", "kept between calls", "def one_hot_encode(labels, n_classes=10, kept={}):\n    key = len(labels), labels.sum(), n_classes\n    return kept.setdefault(key, np.eye(n_classes)[labels])")),
     *functions("softmax",
-        ("shifted only above 700", "32 bits", "def softmax(a):\n    top = a.max(axis=-1, keepdims=True)\n    e = np.exp(a - top if top.max() > 700 else a)\n    return e / e.sum(axis=-1, keepdims=True)"),
+        ("shifted only above 700", "32 bits", "def softmax(a):\n    top = a.max(axis=-1, keepdims=True)\n    e = np.exp(a - top if abs(top).max() > 700 else a)\n    return e / e.sum(axis=-1, keepdims=True)"),
         ("the axis of ten", "condition", "def softmax(a):\n    axis = 0 if len(a) == 10 else -1\n    e = np.exp(a - a.max(axis=axis, keepdims=True))\n    return e / e.sum(axis=axis, keepdims=True)"),
         ("clipped", "too much", "def softmax(a):\n    e = np.exp(a - a.max(axis=-1, keepdims=True))\n    return np.clip(e / e.sum(axis=-1, keepdims=True), 1e-7, 1)")),
     *functions("sigmoid_derivative",
