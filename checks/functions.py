@@ -47,7 +47,7 @@ MANY_ROWS = "many images, some of them twice"  # which parts of a batch, or a se
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
 N_SAMPLES = 2  # which show that something is wrong
-MUCH = 200  # numbers in an argument
+MUCH = 1000  # numbers in an argument, with which a function is not called more often
 N_MORE = 10  # which rule out that what is said of it holds by coincidence
 
 
@@ -88,7 +88,7 @@ class Judge:
         """Judge `function` on inputs, `drawn` in the number wanted, which must not change."""
         samples = yield from self._asked(name, function, drawn(N_SAMPLES))
         verdict = self._verdict(name, samples)
-        if not verdict.passed and asked_why():
+        if not verdict.passed and asked_why() and _size(samples[0]) <= MUCH:
             samples = yield from self._asked(name, function, drawn(N_SAMPLES + N_MORE))
             verdict = self._verdict(name, samples)
         if verdict.cause in (UNKNOWN.key, "property") and asked_why():
@@ -140,8 +140,7 @@ class Judge:
         self, function: Callable[..., Any], samples: list[Sample]
     ) -> Iterator[Verdict]:
         """See what holds beyond one call, for the largest inputs but those that take their time."""
-        sizes = [max(map(np.size, sample.inputs)) for sample in samples]
-        few = [(size, n) for n, size in enumerate(sizes) if size <= MUCH]
+        few = [(_size(sample), n) for n, sample in enumerate(samples) if _size(sample) <= MUCH]
         call = f"{self.call}, once more"
         found = broken(call, function, self.oracle, samples[max(few)[1]].inputs)
         call = call if found else f"{self.call}, in 32 bits"
@@ -261,6 +260,10 @@ class Probe:
             return False
         before = np.asarray(sample.found)[1:]
         return distance(wanted[1:], sample.wanted[1:]) < EXACT < distance(found[1:], before)
+
+
+def _size(sample: Sample) -> int:
+    return max(map(np.size, sample.inputs))
 
 
 def _example(judge: Judge, inputs: list[Any], found: Array, wanted: Array) -> Fault:
