@@ -218,10 +218,10 @@ LAZY = Fault(
 def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdict | Part]:
     """Compare the layers of `Net` with the table of shapes, and its logits with PyTorch's."""
     network = ask("Net()", Net)
+    ask("eval()", network.eval)
     if any(isinstance(values, nn.UninitializedParameter) for values in network.parameters()):
         yield NET.wrong("layers", "a layer without weights.", "weights from the start.", LAZY)
         return
-    ask("eval()", network.eval)
     state = {
         name: values.detach().cpu()
         for name, values in ask("state_dict()", network.state_dict).items()
