@@ -28,7 +28,6 @@ from checks.history import (
     judge_history,
     judge_interrupted,
     judge_others,
-    percent_right,
     with_example,
 )
 from checks.source import beside, plain_function
@@ -56,7 +55,7 @@ from checks.spies import (
     step_of,
     untouched,
 )
-from checks.training import MANY_IMAGES, percentage, plan_of
+from checks.training import MANY_IMAGES, percentage, plan_of, right_accuracy
 from checks.verdicts import Exercise, Verdict
 
 NET = Exercise("net", "Net")
@@ -1058,7 +1057,7 @@ def right_evaluate(network: nn.Module, images: Any) -> Tensor:
 def right_test_accuracy(network: nn.Module, images: Any, labels: Any) -> float:
     """Stand in for test_accuracy."""
     predicted = right_evaluate(network, images).argmax(dim=1).cpu().numpy()
-    return round(float(percent_right(predicted, np.asarray(labels))), 2)
+    return round(right_accuracy(predicted, labels), 2)
 
 
 @check(EVALUATION, stand_ins={"evaluate": right_evaluate, "test_accuracy": right_test_accuracy})

@@ -66,8 +66,11 @@ def right_one_hot(labels: Array, n_classes: int = 10) -> Array:
 
 
 def right_accuracy(predicted: Array, true: Array) -> float:
-    """Stand in for accuracy."""
-    return float(percent_right(np.asarray(predicted), np.asarray(true)))
+    """Stand in for accuracy. Raises ValueError if the shapes differ."""
+    found, wanted = np.asarray(predicted), np.asarray(true)
+    if found.shape != wanted.shape:
+        raise ValueError(f"digits have shape {found.shape} and labels {wanted.shape}.")
+    return float(percent_right(found, wanted))
 
 
 def right_test_network(network: Any, images: Array, labels: Array) -> float:
