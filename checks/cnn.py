@@ -1264,7 +1264,7 @@ def _test_accuracy(
         "images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES
     )
     yield with_example(verdict, lambda *data: test_accuracy(SpyNet(album), *data), album)
-    if plain_function(test_accuracy):  # so many images are too large an answer from elsewhere
+    if asked_why() and plain_function(test_accuracy):  # elsewhere, so many are too large an answer
         network, data = SpyNet(album), album.images(0, MANY_IMAGES)
         ask("test_accuracy(network, images, labels)", test_accuracy, network, *data)
         require_all_seen(EVALUATION, network.notes, MANY_IMAGES, f"{MANY_IMAGES} images")
