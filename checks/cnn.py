@@ -1138,10 +1138,7 @@ def _evaluated(
         yield verdict
     if not isinstance(found, Tensor):
         yield EVALUATION.wrong("logits", f"a {type(found).__name__}.", "a tensor.", NO_TENSOR)
-    if any(note.state == "partly" for note in network.notes):
-        yield EVALUATION.wrong("mode", *PARTLY)
-    if any(note.state == "training" for note in network.notes):
-        yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
+    yield from _evaluation_mode([network])
     if getattr(found, "requires_grad", False):
         came = "logits that ask for gradients."
         yield EVALUATION.wrong("gradients", came, "none.", STILL_GRADIENTS)
@@ -1158,6 +1155,15 @@ def _evaluated(
         words = {True: "training mode.", False: "evaluation mode."}
         before = f"as before: {words[training]}"
         yield EVALUATION.wrong("mode, afterwards", words[not training], before, MODE_LOST)
+
+
+def _evaluation_mode(networks: Iterable[SpyNet]) -> Iterator[Verdict]:
+    """See that networks, with their layers, were in evaluation mode."""
+    states = {note.state for network in networks for note in network.notes}
+    if "partly" in states:
+        yield EVALUATION.wrong("mode", *PARTLY)
+    if "training" in states:
+        yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
 
 
 ERROR_HIDDEN = Fault(
@@ -1270,10 +1276,6 @@ def _test_accuracy(
         require_all_seen(EVALUATION, network.notes, MANY_IMAGES, f"{MANY_IMAGES} images")
     yield from _labels(test_accuracy, album)
     yield from _forms(test_accuracy, album)
-    states = {note.state for network in spies for note in network.notes}
-    if "partly" in states:
-        yield EVALUATION.wrong("mode", *PARTLY)
-    if "training" in states:
-        yield EVALUATION.wrong("mode", "training mode.", "evaluation mode.", NO_EVAL)
+    yield from _evaluation_mode(spies)
     if any(network.is_changed for network in spies):
         yield EVALUATION.wrong("weights", "the weights changed.", "a test only.", TRAINS)
