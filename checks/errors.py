@@ -296,6 +296,10 @@ MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
      "`{0}` meets a text where only numbers go.", "Print what stands on both sides."),
     (TypeError, r"expected np.ndarray \(got (\w+)\)", "wrong type",
      "a {0} came, and only NumPy's arrays are taken.", "torch.as_tensor takes both."),
+    (ValueError, r"not what \S+ was written with", "files mixed up",
+     "`require_together` got other files than the manifest lists: it wants the path of each, with "
+     "the prefix, and the bytes that were read from there.",
+     "Print what you hand to it, and compare it with the manifest."),
     (ValueError, "training mode is expected to be boolean", "mode",
      "`train` wants True or False, and something else came: what `eval()` returns is the network "
      "itself, not the mode in which it was.",
