@@ -45,7 +45,7 @@ from checks.spies import (
     Spy,
     Step,
     album_of,
-    change_of,
+    changed_pixels,
     judge_seed,
     judge_steps,
     judge_stopping,
@@ -514,8 +514,8 @@ class SpyNet(nn.Module, Spy):
         numbers = numbers_of(pixels)
         modes = {self.training, self.layer.training}
         mode = "partly" if len(modes) > 1 else "training" if self.training else "evaluating"
-        change = change_of(pixels)
-        self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, change=change))
+        changed = changed_pixels(pixels)
+        self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, changed=changed))
         n_steps = sum(note.call == "step" for note in self.notes)
         logits = logits_of(self.album, numbers, n_steps).to(x.device)
         # A layer that gives back what it gets, in 32 bits; in fewer, digits are lost.

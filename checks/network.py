@@ -457,9 +457,9 @@ def _forward_part(
         x = sample.inputs[1]
         if not np.array_equal(given, x):
             yield FORWARD.wrong("x, after forward(x)", describe(given), describe(x), INPUT_CHANGED)
-    verdict = FORWARD.judge(
-        part, [sample for sample, _, _ in found], FORWARD_FAULTS, close=1e-9, facts=(SUM_NOT_1,)
-    )
+    samples = [sample for sample, _, _ in found]
+    close = 1e-9 if all(sample.found.dtype.itemsize == 8 for sample in samples) else CLOSE
+    verdict = FORWARD.judge(part, samples, FORWARD_FAULTS, close=close, facts=(SUM_NOT_1,))
     vague = (UNKNOWN.key, "property", "shape")
     fault = _first_wrong(found, verdict.cause == "shape") if verdict.cause in vague else None
     if part not in (LARGE, EQUAL_SIZES, MANY) or not verdict.passed:
@@ -724,10 +724,7 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
                 samples[name].append(Sample(found, before[name] + step, inputs))
                 last[name] = step
             before = read_parameters(network)
-            left = left and all(
-                np.array_equal(np.asarray(getattr(network, f"{name}_grad", None)), gradients[name])
-                for name in PARAMETERS
-            )
+            left = left and _has_still(network, gradients)
     for name in PARAMETERS:
         faults = (*STEPS, _other_length(samples[name][0]))
         yield UPDATE_PARAMS.judge(name, samples[name], faults, close=1e-9, facts=STEP_FACTS)
@@ -736,6 +733,11 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
     if not left:
         told = "other gradients than before.", "the same ones."
         yield UPDATE_PARAMS.wrong("gradients, after update_params", *told, STEP_CHANGES_GRADIENTS)
+
+
+def _has_still(network: Network, gradients: Mapping[str, Array]) -> bool:
+    found = {name: np.asarray(getattr(network, f"{name}_grad", None)) for name in gradients}
+    return all(np.array_equal(found[name], gradients[name]) for name in gradients)
 
 
 ONE_AT_REST = Fault(

@@ -43,7 +43,7 @@ class Note(NamedTuple):
     rate: float = 0.0
     state: str = ""  # what else is worth knowing, say the mode of the network
     mix: tuple[float, ...] | None = ()  # None if it is no sum of such gradients
-    change: str = ""  # what is done to the images' pixels since they were passed in
+    changed: Array | None = None  # the images' pixels, unless they are those passed in
 
 
 class Album:
@@ -145,15 +145,22 @@ TURNS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def change_of(images: ArrayLike) -> str:
-    """Say what is done to the pixels of images since they were passed in, "" if nothing."""
+def changed_pixels(images: ArrayLike) -> Array | None:
+    """Return the pixels of images, or None if they are those that were passed in."""
     pixels = np.asarray(images)
+    if pixels.size % PIXELS:
+        return pixels
+    rows = pixels.reshape(-1, PIXELS)
+    inner = np.abs(rows[:, 1:-1] - PATTERN[1:-1]).max(initial=0)
+    same = inner < 1e-5 and np.abs(rows[:, 0] + rows[:, -1] - 1).max(initial=0) < 1e-5
+    return None if same else pixels
+
+
+def _change_words(pixels: Array) -> str:
+    """Say what is done to the pixels of images since they were passed in."""
     if pixels.size % PIXELS:
         return "with another number of pixels than those passed in"
     rows = pixels.reshape(-1, PIXELS)
-    inner = np.abs(rows[:, 1:-1] - PATTERN[1:-1]).max(initial=0)
-    if inner < 1e-5 and np.abs(rows[:, 0] + rows[:, -1] - 1).max(initial=0) < 1e-5:
-        return ""
     known = np.ones((28, 28), dtype=bool)
     known[0, 0] = known[-1, -1] = False
     for words, turn in TURNS.items():
@@ -257,7 +264,7 @@ class SpyNetwork(Spy):
         if np.shape(x)[-1:] != (PIXELS,):
             raise ValueError(f"x has shape {np.shape(x)}; wanted (784,) or (B, 784).")
         numbers = numbers_of(x)
-        self.notes.append(Note("forward", tuple(numbers.tolist()), change=change_of(x)))
+        self.notes.append(Note("forward", tuple(numbers.tolist()), changed=changed_pixels(x)))
         self.y_hat = self._album.probabilities(numbers, self._n_steps)
         if np.ndim(x) == 1:
             self.y_hat = self.y_hat[0]
@@ -439,9 +446,11 @@ def story_of(mix: tuple[float, ...] | None, n_before: int) -> str:
 
 def other_pixels(notes: Iterable[Note]) -> Finding | None:
     """See that images go forward as they were passed in."""
-    for change in filter(None, (note.change for note in notes)):
-        return Finding(f"images {change}.", "the images as they are.", PIXELS_CHANGED)
-    return None
+    pixels = next((note.changed for note in notes if note.changed is not None), None)
+    if pixels is None:
+        return None
+    told = f"images {_change_words(pixels)}."
+    return Finding(told, "the images as they are.", PIXELS_CHANGED)
 
 
 PIXELS_CHANGED = Fault(
