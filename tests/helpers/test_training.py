@@ -209,3 +209,11 @@ def test_history_tells_where_it_stands():
     assert repr(history) == "History(0 epochs)"
     history.record(0.5, 90, 80)
     assert repr(history) == "History(1 epochs; loss 0.5000, training 90.00 %, validation 80.00 %)"
+
+
+def test_a_history_keeps_plain_numbers():
+    history = History()
+    history.record(np.array(1.5), np.float32(50), 25)  # type: ignore[arg-type]
+    kept = [*history.loss, *history.train_accuracy, *history.validation_accuracy]
+    assert kept == [1.5, 50, 25]
+    assert {type(number) for number in kept} == {float}
