@@ -111,9 +111,9 @@ def _gives(fault: Fault, sample: Sample, near: float) -> bool:
     with np.errstate(all="ignore"), contextlib.suppress(ValueError, RuntimeError, IndexError):
         assert fault.wrong is not None
         made = np.asarray(fault.wrong(*sample.inputs), dtype=float)  # NaN may come of anything
+        apart = distance(sample.found, made, near)
+        if not np.isfinite(made).any() or not apart < SAME:
+            return False
         # What is nearly right is no fault's result that is nearly right as well.
-        nearer = max(EXACT, distance(sample.found, sample.wanted, near) / 10)
-        return bool(np.isfinite(made).any()) and distance(sample.found, made, near) < min(
-            SAME, nearer
-        )
+        return apart < max(EXACT, distance(sample.found, sample.wanted, near) / 10)
     return False

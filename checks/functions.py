@@ -140,12 +140,14 @@ class Judge:
         self, function: Callable[..., Any], samples: list[Sample]
     ) -> Iterator[Verdict]:
         """See what holds beyond one call, for the largest inputs but those that take their time."""
-        few = [(_size(sample), n) for n, sample in enumerate(samples) if _size(sample) <= MUCH]
+        few = [sample for sample in samples if _size(sample) <= MUCH]
         call = f"{self.call}, once more"
-        found = broken(call, function, self.oracle, samples[max(few)[1]].inputs)
-        call = call if found else f"{self.call}, in 32 bits"
-        in_32_bits = (wrong_in_32_bits(call, function, samples[n]) for _, n in few)
-        if found := found or next(filter(None, in_32_bits), None):
+        found = broken(call, function, self.oracle, max(reversed(few), key=_size).inputs)
+        if not found:
+            call = f"{self.call}, in 32 bits"
+            in_32_bits = (wrong_in_32_bits(call, function, sample) for sample in few)
+            found = next(filter(None, in_32_bits), None)
+        if found:
             again, fault = found
             yield self.exercise.wrong(call, *compared(again.found, again.wanted), fault)
 

@@ -115,9 +115,13 @@ class Source:
         Calls that stand alone are left out: they may train, or check, which would come back here.
         """
         space = {name: self.globals[name] for name in self.globals if name.startswith("__")}
-        nodes = [node for node in self.tree.body if isinstance(node, DEFINITIONS)]
-        exec(compile(ast.Module([*nodes], []), self.file, "exec"), space)
+        exec(self._definitions, space)
         return space
+
+    @cached_property
+    def _definitions(self) -> CodeType:
+        nodes = [node for node in self.tree.body if isinstance(node, DEFINITIONS)]
+        return compile(ast.Module([*nodes], []), self.file, "exec")
 
     def _unchanged(self) -> CodeType:
         """All functions, so that they call each other's changed forms, and the classes wanted."""

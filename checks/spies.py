@@ -62,11 +62,8 @@ class Album:
         self._table[right] = -np.sort(-self._table[right])
 
     def images(self, first: int, n: int) -> tuple[Array, Array]:
-        """Return images (n, 784) numbered from `first`, and their labels (n,).
-
-        After the last image of the album, the first one comes again.
-        """
-        numbers = np.arange(first, first + n) % SCALE
+        """Return images (n, 784) numbered from `first`, and their labels (n,)."""
+        numbers = numbers_from(first, n)
         return pixels_of(numbers), self.labels[numbers]
 
     def probabilities(self, numbers: ArrayLike, n_steps: int = 0) -> Array:
@@ -125,6 +122,11 @@ class Interrupting(Album):
 # What stands between the first pixel and the last: no two rows or columns are alike, so that
 # whatever is turned or shifted shows; in 256 shades, as numbers of 16 bits hold them too.
 PATTERN = (np.random.default_rng(0).integers(256, size=PIXELS) / 256).astype(np.float32)
+
+
+def numbers_from(first: int, n: int) -> Array:
+    """Return the numbers (n,) of images from `first` on; after an album's last, its first comes."""
+    return np.arange(first, first + n) % SCALE
 
 
 def pixels_of(numbers: Array) -> Array:

@@ -28,7 +28,6 @@ from checks.source import beside, plain_function
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
-    SCALE,
     Album,
     LabelledImages,
     Plan,
@@ -38,6 +37,7 @@ from checks.spies import (
     judge_seed,
     judge_steps,
     judge_stopping,
+    numbers_from,
     other_batches,
     require_all_seen,
     steps_of,
@@ -246,7 +246,7 @@ def _tested(
 
 def percentage(album: Album, found: Any, first: int, n: int) -> Sample:
     """Return a sample of an accuracy on `n` images of an album, numbered from `first`."""
-    numbers = np.arange(first, first + n) % SCALE
+    numbers = numbers_from(first, n)
     probabilities, labels = album.probabilities(numbers), album.labels[numbers]
     wanted = percent_right(probabilities.argmax(axis=1), labels)
     return Sample(found, wanted, (probabilities, labels))
@@ -303,9 +303,7 @@ NO_GENERATOR = Fault(
 )  # fmt: skip
 
 
-def _generators(
-    train: Callable[..., Sequence[Step]], plan: Plan, seed: int
-) -> Iterator[Verdict]:  # fmt: skip
+def _generators(train: Callable[..., Sequence[Step]], plan: Plan, seed: int) -> Iterator[Verdict]:
     """See that a generator may stand in the place of a seed."""
     plan = plan._replace(n_epochs=1)
     seeds = (np.random.default_rng(each) for each in (seed, seed, seed + 1))
@@ -362,9 +360,7 @@ ORDER_IGNORED = Fault(
 )  # fmt: skip
 
 
-def _train_epoch(
-    train_network: Callable[..., Any], plan: Plan, seed: int
-) -> Iterator[Verdict]:  # fmt: skip
+def _train_epoch(train_network: Callable[..., Any], plan: Plan, seed: int) -> Iterator[Verdict]:
     """See that train_epoch goes through the images in the order that it is given."""
     train_epoch = beside(train_network, "train_epoch", EPOCH_ARGUMENTS)
     if train_epoch is None:
