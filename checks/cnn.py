@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from checks import crowd
 from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
 from checks.comparison import CLOSE, describe, distance
@@ -519,7 +520,9 @@ class SpyNet(nn.Module, Spy):
         n_steps = sum(note.call == "step" for note in self.notes)
         logits = logits_of(self.album, numbers, n_steps).to(x.device)
         # A layer that gives back what it gets, in 32 bits; in fewer, digits are lost.
-        logits = functional.linear(logits.to(x.dtype), torch.eye(DIGITS).to(x))
+        finite = logits.to(x.dtype).nan_to_num(neginf=0)  # as 0 times infinity is NaN
+        passed = functional.linear(finite, torch.eye(DIGITS).to(x))
+        logits = torch.where(logits.isfinite(), passed, logits.to(passed.dtype))
         for row, number in zip(_rows(logits), numbers.tolist(), strict=True):
             self.known[row] = number if self.known.get(row, number) == number else -1
         return logits + STEEP * (self.weight - START) + 0 * self.bias
@@ -747,6 +750,47 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     yield judge_stopping(TRAIN_NN, retrain, plan, seed)
     yield partial(judge_interrupted, TRAIN_NN, trainNN, retrain, plan, seed)
     yield partial(_train_epoch, trainNN, plan)
+    if seed == 0:  # it draws nothing
+        yield partial(crowd.judge_crowd, TRAIN_NN, trainNN, partial(_count, trainNN))
+
+
+class CountingNet(nn.Module):
+    """Stands in for Net where there are very many steps: it recognizes all images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(DIGITS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, 10)."""
+        self.numbers = crowd.numbers_of(x.detach().cpu().float().numpy())
+        logits = torch.from_numpy(np.log(crowd.probabilities(self.numbers))).to(x)
+        return logits + self.weight
+
+
+class CountingOptimizer(SpyOptimizer):
+    """Counts how often each image takes part in a step: those that went forward last."""
+
+    def __init__(self, network: CountingNet) -> None:
+        super().__init__(network.parameters())
+        self.network, self.times = network, np.zeros(crowd.N_IMAGES, int)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Count the images."""
+        loss = closure() if closure else None
+        np.add.at(self.times, self.network.numbers, 1)
+        return loss
+
+
+def _count(trainNN: Callable[..., Any], train: LabelledImages) -> tuple[Any, NDArray[np.integer]]:
+    network = CountingNet()
+    optimizer, few = CountingOptimizer(network), crowd.images_of(50)
+    history = ask(
+        "trainNN(network, optimizer, epochs, criterion, …)",
+        trainNN, network, optimizer, 1, nn.CrossEntropyLoss(),
+        train=train, validation=few, batch_size=crowd.BATCH_SIZE,
+    )  # fmt: skip
+    return history, optimizer.times
 
 
 USED_UP = Fault(

@@ -1,7 +1,10 @@
 """The check of the convolution in NumPy."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -148,9 +151,29 @@ JUDGE_CONVOLVE = Judge(
     CONVOLVE, "convolve(picture, weights, biases, stride, padding)", _maps, FAULTS,
     unsaid=("windows of one pixel",),
 )  # fmt: skip
+KEPT_FRAME = Fault(
+    "kept between calls",
+    "this is right by itself, and wrong after a picture that was as large as this one with its "
+    "frame: something is kept from one call to the next.",
+    "Make everything anew in each call.",
+    lambda found, *inputs: True,  # as by itself it is right
+)
+JUDGE_LATER = replace(
+    JUDGE_CONVOLVE, facts=(KEPT_FRAME,), unsaid=("after a larger picture",), calls_again=False
+)
+
+
+def _after_a_larger(convolve: Callable[..., Array], x: Array, w: Array, *rest: Any) -> Array:
+    biases, stride, padding = rest
+    widths = (0, 0), (padding, padding), (padding, padding)
+    convolve(np.pad(x, widths, constant_values=1), w, biases, stride, 0)
+    return convolve(x, w, *rest)
 
 
 @check(CONVOLVE)
 def check_convolve(convolve: Callable[..., Array], *, seed: int = 0) -> Iterator[Part]:
     """Compare `convolve` with PyTorch's, with one channel and more, with stride and padding."""
     yield from JUDGE_CONVOLVE.parts(convolve, PARTS, seed)
+    later = partial(_after_a_larger, convolve)
+    parts = {"after a larger picture": PARTS["padding 1"]}
+    yield from JUDGE_LATER.parts(later, parts, seed)

@@ -133,7 +133,7 @@ def _remembers(check: Check, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
     try:
         source = Source(args, check.task.takes)
-        with quiet(), limited_to(SHORT), guarded():
+        with quiet(), limited_to(4 * SHORT), guarded():
             with without_causes():
                 first = passes(afresh=True)
             return first and passes(afresh=True) and not passes(afresh=False)

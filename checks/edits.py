@@ -427,8 +427,10 @@ def parentheses(node: Node, scope: Scope) -> Iterator[Change]:
 def too_much(node: Node, scope: Scope) -> Iterator[Change]:
     """One side of an operation left out, a call left out, an index left out."""
     if isinstance(node, ast.BinOp):
-        yield Change(node.left, "too much", ast.unparse(node.right))
-        yield Change(node.right, "too much", ast.unparse(node.left))
+        left, right = ast.unparse(node.left), ast.unparse(node.right)
+        sign = ast.unparse(ast.BinOp(ast.Name("a"), node.op, ast.Name("b")))[1:-1].strip()
+        yield Change(node.left, "too much", f"{sign} {right}")
+        yield Change(node.right, "too much", f"{left} {sign}")
         yield from _shorter(node)
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Attribute) and not _is_name(node.func.value, "np"):
@@ -541,7 +543,7 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
 OPERATORS: tuple[Operator, ...] = (
-    statements, selves, fixed, axes, slices, too_much, operators, powers, signs, parentheses,
+    statements, selves, axes, slices, too_much, fixed, operators, powers, signs, parentheses,
     reshapes, transposes, functions, exchanged, constants, keywords,
 )  # fmt: skip
 LATER: tuple[Operator, ...] = (names, more_arguments, missing)  # very large groups

@@ -14,7 +14,7 @@ from checks.check import Part
 from checks.comparison import CLOSE, Array, distance
 from checks.faults import NOTHING_RETURNED, UNKNOWN, VAGUE, Fault, Sample, asked_why
 from checks.source import plain_function
-from checks.spies import FIRST_VALIDATION, Album, Easy, Interrupting, Plan, Step, album_of
+from checks.spies import FIRST_VALIDATION, RULES, Album, Easy, Interrupting, Plan, Step, album_of
 from checks.verdicts import Exercise, Verdict
 
 MANY = 1000  # entries, more than any training here has
@@ -265,7 +265,7 @@ def judge_history(
     wanted = "a History with one entry for each epoch."
     if history is None:
         exercise.halt("history", "None.", wanted, NOTHING_RETURNED)
-    told = _entries(history)
+    told = entries_of(history)
     if missing := [name for name in RIGHT if name not in told]:
         found = f"a {type(history).__name__} without {', '.join(missing)}."
         exercise.halt("history", found, wanted, NO_HISTORY)
@@ -275,7 +275,7 @@ def judge_history(
         yield partial(_judge_quantity, exercise, name, history, epochs, retrain, words)
 
 
-def _entries(history: Any) -> dict[str, Any]:
+def entries_of(history: Any) -> dict[str, Any]:
     """Return what is recorded, by name: of a dictionary, too, and from a deque or the like."""
     is_dict = isinstance(history, Mapping)
     found = [name for name in RIGHT if (name in history if is_dict else hasattr(history, name))]
@@ -353,7 +353,7 @@ def _only_first(
     for seed in (7920, 7921) if fits else ():
         other = epochs[0].plan._replace(album=album_of(seed))
         history, steps = retrain(other)
-        values = np.asarray(_entries(history).get(name), dtype=float)
+        values = np.asarray(entries_of(history).get(name), dtype=float)
         fits &= _numbers_that_fit(name, values, epochs_of(other, steps))
     likely = f"only the first {min(fits, default=0)} images are counted, and others are left out."
     return Fault("property", likely, "Take the accuracy of all images.") if fits else None
@@ -374,9 +374,13 @@ STOPS_EARLY = Fault(
 )  # fmt: skip
 
 
+N_EPOCHS = 101  # more than there are by default
+
+
 def judge_others(exercise: Exercise, plan: Plan, retrain: Retrain) -> Iterator[Verdict | Part]:
     """See that a training goes on to its end, and that more images than a sample are counted."""
-    many = plan._replace(n_images=4, batch_size=4, n_epochs=9)
+    n_epochs = N_EPOCHS if asked_why() else 9
+    many = plan._replace(n_images=4, batch_size=4, n_epochs=n_epochs)
     large = plan._replace(n_images=1030, batch_size=400, n_epochs=1, n_validation=1010)
     for other, album in ((many, album_of(4)), (large, Easy(1030))):
         other = other._replace(album=album)
@@ -386,6 +390,11 @@ def judge_others(exercise: Exercise, plan: Plan, retrain: Retrain) -> Iterator[V
         if len(steps) != due:
             fault = STOPS_EARLY if len(steps) < due else UNKNOWN
             yield exercise.wrong("epochs", f"{len(steps)} steps for {words}.", f"{due}.", fault)
+            return
+        for part, rule in RULES:
+            if part != "order" and (finding := rule(steps, other)):  # that of few may be by chance
+                yield exercise.wrong(f"{part}, {words}", *finding)
+                return
         yield partial(judge_history, exercise, history, other, steps, retrain, f", {words}")
 
 
@@ -409,7 +418,7 @@ def judge_interrupted(
     found, fault, wanted = "", CAUGHT, "the end of the training, and no entry of that epoch."
     try:
         history, steps = retrain(plan._replace(album=Interrupting(seed, n_steps)))
-        n_entries = max(map(np.size, _entries(history).values()), default=0)
+        n_entries = max(map(np.size, entries_of(history).values()), default=0)
         if len(steps) > n_steps or n_entries > 1:
             more = len(steps) - n_steps
             found = f"{more} more steps and {n_entries} entries after Ctrl-C in the second epoch."
@@ -437,7 +446,7 @@ def _smallest(name: str, plan: Plan, retrain: Retrain, near: float) -> Fault | N
             small = Plan(n_images, batch_size, n_epochs, plan.rate, album_of(seed))
             history, steps = retrain(small)
             epochs = epochs_of(small, steps)
-            values = np.asarray(_entries(history).get(name), dtype=float)
+            values = np.asarray(entries_of(history).get(name), dtype=float)
             if values.shape != (n_epochs,):
                 return None
             right = min(RIGHT[name], key=partial(_off, values, epochs))

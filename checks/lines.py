@@ -66,8 +66,22 @@ def left_out(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
             new = held[:number] + statement.body + held[number + 1 :]
             hidden = "`except` hides an error here that has to leave the function."
             yield Lines([(*place[:2], new)], statement, "error hidden", hidden)
+        if isinstance(statement, ast.With):
+            yield from _without_context(statement, place, held, number)
         rest = held[:number] + held[number + 1 :] or [ast.Pass()]
         yield Lines([(*place[:2], rest)], statement, "too much", claim)
+
+
+def _without_context(
+    statement: ast.With, place: Place, held: Statements, number: int
+) -> Iterator[Lines]:
+    """Yield the statement without each of the things that it does its block `with`."""
+    for item in statement.items:
+        left = [other for other in statement.items if other is not item]
+        inner = [ast.With(left, statement.body)] if left else statement.body
+        new = [*held[:number], *inner, *held[number + 1 :]]
+        claim = f"`{ast.unparse(item)}` is too much after `with`."
+        yield Lines([(*place[:2], new)], statement, "too much", claim)
 
 
 def _lines(places: list[Place]) -> Iterator[tuple[Place, Statements, int]]:

@@ -11,6 +11,7 @@ import numpy as np
 from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
 from checks.comparison import Array
+from checks.crowd import BATCH_SIZE, CountingNetwork, images_of, judge_crowd
 from checks.faults import Fault, Sample, asked_why
 from checks.functions import Draw, Judge
 from checks.history import (
@@ -294,6 +295,14 @@ def check_train_network(
     yield judge_stopping(TRAIN_NETWORK, retrain, plan, seed)
     yield partial(judge_interrupted, TRAIN_NETWORK, train_network, retrain, plan, seed)
     yield partial(_train_epoch, train_network, plan, seed)
+    if seed == 0:  # it draws nothing
+        yield partial(judge_crowd, TRAIN_NETWORK, train_network, partial(_count, train_network))
+
+
+def _count(train_network: Callable[..., Any], train: LabelledImages) -> tuple[Any, Array]:
+    network, call = CountingNetwork(), "train_network(network, train, validation, …)"
+    few = images_of(50)
+    return ask(call, train_network, network, train, few, 0.1, 1, BATCH_SIZE), network.times
 
 
 NO_GENERATOR = Fault(

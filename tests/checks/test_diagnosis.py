@@ -231,7 +231,7 @@ def test_a_slip_in_a_second_function_is_found():
     rest = "def rest(z):\n    return 1 - 2 * z\n\n\n"
     text = f"{rest}def sigmoid_derivative(z):\n    return z * rest(z)"
     found = str(plain_with("sigmoid_derivative", text))
-    assert "`2` is too much in `2 * z`" in found
+    assert "`2 *` is too much in `2 * z`" in found
 
 
 def test_of_a_mistake_that_a_short_check_does_not_see_no_change_is_tried():

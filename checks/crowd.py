@@ -1,0 +1,111 @@
+"""A training of as many images and steps as a real one has: what is too small for them shows."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from checks.asking import StudentError, quiet
+from checks.comparison import Array, distance
+from checks.faults import Fault, asked_why
+from checks.history import entries_of
+from checks.source import plain_function
+from checks.spies import DIGITS, HIDDEN, PIXELS, LabelledImages, Spy
+from checks.verdicts import Exercise, Verdict
+
+N_IMAGES = 33_000  # more than 16 bits count, one of which is the sign
+BATCH_SIZE = 32  # so that there are more than a thousand steps
+SHADES = 2**16  # an image's number, divided by this, is its first pixel
+PROBABILITY = 0.91  # of each right digit, and 0.01 of each other one
+RECORDED = {"loss": -np.log(PROBABILITY), "train_accuracy": 100, "validation_accuracy": 100}
+TOO_MANY = Fault(
+    "many images",
+    f"a training of few images is right, and one of {N_IMAGES} in more than 1,000 steps is not: "
+    "something is too small for so many.",
+    "Look for arrays of a fixed length, and for whole numbers of 8 or 16 bits.",
+)
+
+
+def images_of(n: int) -> LabelledImages:
+    """Return images (n, 784), each of which carries its number, and their labels (n,)."""
+    images = np.zeros((n, PIXELS), np.float32)
+    images[:, 0] = np.arange(n) / SHADES
+    return images, np.arange(n) % DIGITS
+
+
+def numbers_of(images: ArrayLike) -> Array:
+    """Return the numbers (B,) of images (B, 784), or of one (784,)."""
+    return np.rint(np.reshape(images, (-1, PIXELS))[:, 0] * SHADES).astype(int)
+
+
+def probabilities(numbers: Array) -> Array:
+    """Return what is thought (B, 10) of images: all are recognized."""
+    rows = np.full((len(numbers), DIGITS), (1 - PROBABILITY) / (DIGITS - 1))
+    rows[np.arange(len(numbers)), numbers % DIGITS] = PROBABILITY
+    return rows
+
+
+class CountingNetwork(Spy):
+    """Stands in for the MLP where there are very many steps: it only counts the images in them."""
+
+    def __init__(self) -> None:
+        self.dtype = np.dtype(np.float32)
+        self.W1, self.b1 = np.zeros((HIDDEN, PIXELS)), np.zeros(HIDDEN)
+        self.W2, self.b2 = np.zeros((DIGITS, HIDDEN)), np.zeros(DIGITS)
+        self.times = np.zeros(N_IMAGES, int)  # how often each image took part in a step
+        self.reset_grad()
+
+    def forward(self, x: ArrayLike) -> Array:
+        """Return probabilities (B, 10), or (10,) of one image."""
+        self._numbers = numbers_of(x)
+        self.y_hat = probabilities(self._numbers)[0 if np.ndim(x) == 1 else slice(None)]
+        self.a2 = np.log(self.y_hat)
+        return self.y_hat
+
+    def loss(self, y: ArrayLike) -> float:
+        """Return the cross-entropy of the last forward pass, in nats, summed over images."""
+        return -float((np.asarray(y) * self.a2).sum())
+
+    def update_grad(self, y: ArrayLike) -> None:
+        """Note that the images of the last forward pass take part in the next step."""
+        self._due.append(self._numbers)
+
+    def reset_grad(self) -> None:
+        """Set the gradients to zero."""
+        self._due: list[Array] = []
+        for name in ("W1", "b1", "W2", "b2"):
+            setattr(self, f"{name}_grad", np.zeros_like(getattr(self, name)))
+
+    def update_params(self, lr: float) -> None:
+        """Count the images whose gradients are there."""
+        for numbers in self._due:
+            np.add.at(self.times, numbers, 1)
+
+
+def judge_crowd(
+    exercise: Exercise, train: Callable[..., Any], count: Callable[[LabelledImages], Any]
+) -> Iterator[Verdict]:
+    """See that a training of very many images sees each once, and records what it should.
+
+    `count` trains on such images, and returns the history and how often each took part in a step.
+    """
+    if not (asked_why() and plain_function(train)):
+        return  # elsewhere, so many are too large an answer
+    part = f"{N_IMAGES} images"
+    try:
+        with quiet():
+            history, times = count(images_of(N_IMAGES))
+    except StudentError as error:
+        yield exercise.error(error, TOO_MANY)
+        return
+    if (times != 1).any():
+        found = f"{np.count_nonzero(times)} of them take part in a step."
+        yield exercise.wrong(part, found, "all of them, once.", TOO_MANY)
+        return
+    for name, wanted in RECORDED.items():
+        found = exercise.numbers(part, entries_of(history)[name])
+        if not distance(found, np.array([wanted])) < 1e-4:
+            told = f"{name} {found}.", f"{wanted:.6g}."
+            yield exercise.wrong(part, *told, TOO_MANY)
+            return
