@@ -255,6 +255,7 @@ def _error_verdict(make: Callable[..., Network], seed: int, error: StudentError)
     return UPDATE_GRAD.error(error)
 
 
+N_THRICE = 3401  # which make a larger batch than the parts into which one is usually cut
 BY_SIZE = Fault(
     "property",
     "all is right until a batch has as many images as there are digits: then something is taken "
@@ -268,8 +269,8 @@ SURE = Fault(
 )
 MANY_IMAGES = Fault(
     "property",
-    "small batches of images that differ are right, and a batch of 303 images of which each comes "
-    "three times is not.",
+    f"small batches of images that differ are right, and a batch of {3 * N_THRICE} images, each of "
+    "which comes three times, is not.",
     "Let every row of the batch count, also the last ones and those that are equal.",
 )
 READ_RIGHTLY = Fault(
@@ -296,7 +297,7 @@ def _other_batches(make: Callable[..., Network], seed: int) -> None:
     compared(x, best, "all read correctly", READ_RIGHTLY)
     sure = parameters | {name: 6 * parameters[name] for name in ("W2", "b2")}
     _compared(make, sure, x, y, "of a network that is very sure", SURE)
-    x, y = (np.repeat(values, 3, axis=0) for values in random_images(sizes, (101,), rng))
+    x, y = (np.repeat(values, 3, axis=0) for values in random_images(sizes, (N_THRICE,), rng))
     compared(x, y, MANY_ROWS, MANY_IMAGES)
     x, y = random_images((4, 4, 4), (4,), rng)
     _compared(make, random_parameters((4, 4, 4), seed), x, y, EQUAL_SIZES, BY_SIZE)

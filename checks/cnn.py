@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import zip_longest
+from types import SimpleNamespace
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
@@ -29,6 +31,7 @@ from checks.history import (
     judge_history,
     judge_interrupted,
     judge_others,
+    judge_undecided,
     with_example,
 )
 from checks.source import beside, plain_function
@@ -56,7 +59,7 @@ from checks.spies import (
     step_of,
     untouched,
 )
-from checks.training import MANY_IMAGES, percentage, plan_of, right_accuracy
+from checks.training import percentage, plan_of, right_accuracy
 from checks.verdicts import Exercise, Verdict
 
 NET = Exercise("net", "Net")
@@ -750,6 +753,7 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     yield judge_stopping(TRAIN_NN, retrain, plan, seed)
     yield partial(judge_interrupted, TRAIN_NN, trainNN, retrain, plan, seed)
     yield partial(_train_epoch, trainNN, plan)
+    yield partial(_by_default, trainNN, plan, seed)
     if seed == 0:  # it draws nothing
         yield partial(crowd.judge_crowd, TRAIN_NN, trainNN, partial(_count, trainNN))
 
@@ -760,9 +764,11 @@ class CountingNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(DIGITS))
+        self.n_seen = 0  # images that went forward
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10)."""
+        self.n_seen += len(x)
         self.numbers = crowd.numbers_of(x.detach().cpu().float().numpy())
         logits = torch.from_numpy(np.log(crowd.probabilities(self.numbers))).to(x)
         return logits + self.weight
@@ -784,13 +790,39 @@ class CountingOptimizer(SpyOptimizer):
 
 def _count(trainNN: Callable[..., Any], train: LabelledImages) -> tuple[Any, NDArray[np.integer]]:
     network = CountingNet()
-    optimizer, few = CountingOptimizer(network), crowd.images_of(50)
+    optimizer, few = CountingOptimizer(network), crowd.images_of(crowd.N_VALIDATION)
     history = ask(
         "trainNN(network, optimizer, epochs, criterion, …)",
         trainNN, network, optimizer, 1, nn.CrossEntropyLoss(),
         train=train, validation=few, batch_size=crowd.BATCH_SIZE,
     )  # fmt: skip
     return history, optimizer.times
+
+
+OF_MNIST = Fault(
+    "no data given", "the training goes wrong where no data are passed in, and those of "
+    "`load_mnist` take their place.", "Use the tensors that the given lines have prepared, in "
+    "place of the arguments `train` and `validation`.",
+)  # fmt: skip
+
+
+def _by_default(trainNN: Callable[..., Any], plan: Plan, seed: int) -> Iterator[Verdict]:
+    """See that a training without data is one of what load_mnist gives."""
+    plain = plain_function(trainNN)
+    if plain is None or "load_mnist" not in plain.__globals__:
+        return
+    train, validation = plan.data()
+    digits = SimpleNamespace(train=train, validation=validation)
+    with mock.patch.dict(plain.__globals__, load_mnist=lambda: digits):
+        try:
+            network, *_ = _train(trainNN, plan, seed, data=(None, None))
+        except StudentError as error:
+            yield TRAIN_NN.error(error, OF_MNIST)
+            return
+    for verdict in judge_steps(TRAIN_NN, network.notes, net_steps(network.notes), plan):
+        if not verdict.passed:
+            yield replace(verdict.by(OF_MNIST), part=f"{verdict.part}, with no data passed in")
+            return
 
 
 USED_UP = Fault(
@@ -841,7 +873,7 @@ def _train(
     plan: Plan,
     seed: int,
     full_data: bool = True,
-    data: tuple[LabelledImages, LabelledImages] | None = None,
+    data: tuple[LabelledImages | None, LabelledImages | None] | None = None,
 ) -> tuple[SpyNet, SpyOptimizer, SpyLoss, Any]:
     train, validation = data or plan.data()
     network = SpyNet(plan.album).eval()  # a loop that forgets train() is seen at once
@@ -1299,10 +1331,9 @@ def _forms(test_accuracy: Callable[..., float], album: Album) -> Iterator[Verdic
 def _test_accuracy(
     test_accuracy: Callable[..., float], album: Album, seed: int
 ) -> Iterator[Verdict]:
-    samples, spies = [], []
+    samples, spies, call = [], [], "test_accuracy(network, images, labels)"
     for n in (23, 1003, 1) if asked_why() else (502 + seed % 9, 1):
         network, data = SpyNet(album).train(), album.images(FIRST_VALIDATION, n)
-        call = "test_accuracy(network, images, labels)"
         value = ask(call, test_accuracy, network, *data)
         if value is None:
             EVALUATION.halt("images", "None.", "an accuracy in percent.", NOTHING_RETURNED)
@@ -1315,9 +1346,11 @@ def _test_accuracy(
     )
     yield with_example(verdict, lambda *data: test_accuracy(SpyNet(album), *data), album)
     if asked_why() and plain_function(test_accuracy):  # elsewhere, so many are too large an answer
-        network, data = SpyNet(album), album.images(0, MANY_IMAGES)
-        ask("test_accuracy(network, images, labels)", test_accuracy, network, *data)
-        require_all_seen(EVALUATION, network.notes, MANY_IMAGES, f"{MANY_IMAGES} images")
+        counting = CountingNet()
+        value = ask(call, test_accuracy, counting, *crowd.images_of(crowd.N_IMAGES))
+        yield from crowd.judge_test(EVALUATION, value, counting.n_seen)
+    test = lambda album, *data: test_accuracy(SpyNet(album), *data)  # noqa: E731
+    yield from judge_undecided(EVALUATION, call, test)
     yield from _labels(test_accuracy, album)
     yield from _forms(test_accuracy, album)
     yield from _evaluation_mode(spies)

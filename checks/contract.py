@@ -75,6 +75,46 @@ def wrong_in_32_bits(
     return Sample(found, sample.wanted, tuple(given)), IN_32_BITS
 
 
+N_ROWS = 12_000  # more than in the parts into which large batches are usually cut
+MANY = Fault(
+    "many images",
+    f"few images are right, and {N_ROWS} are not, though they are the same again and again.",
+    "Let all rows count, whatever their number is: those after the last full part, too.",
+)
+
+
+def wrong_for_many(
+    call: str, function: Callable[..., Any], oracle: Callable[..., Array], sample: Sample
+) -> tuple[Sample, Fault] | None:
+    """Return what `function` makes of the rows of a batch, many times over, if it is wrong.
+
+    Nothing is asked if the right result for each row twice is neither twice the same rows nor
+    twice the numbers.
+    """
+    n_rows, few = len(sample.inputs[0]), sample.wanted
+
+    def repeated(times: int) -> list[Any]:
+        return [
+            np.concatenate(times * [v]) if np.ndim(v) and len(v) == n_rows else v
+            for v in sample.inputs
+        ]
+
+    try:
+        twice = np.asarray(oracle(*repeated(2)))
+    except Exception:
+        return None  # what has as many rows is no batch
+    times = N_ROWS // n_rows
+    if np.array_equal(twice, np.concatenate([np.atleast_1d(few)] * 2)):
+        wanted = np.concatenate(times * [few])
+    elif distance(twice, 2 * few) < CLOSE:
+        wanted = times * few
+    else:
+        return None
+    given = repeated(times)
+    found = np.asarray(ask(call, function, *given))
+    return None if distance(found, wanted) < CLOSE else (Sample(found, wanted, tuple(given)), MANY)
+
+
 def _other_numbers(value: Any) -> Any:
     """Return a number and one, or an array whose numbers have moved by one place."""
     return _set(value, np.roll(value, 1, axis=-1)) if isinstance(value, np.ndarray) else value + 1

@@ -85,6 +85,13 @@ FAULTS = (
     Fault("stride in the size only", "the maps have the right size, but the window moves by one "
           "pixel.", STEPS, lambda x, w, b, s, p: _cut(_maps(x, w, b, 1, p), _maps(x, w, b, s, p))),
     *FRAMES, *STRIDES,
+    Fault("stride in the window", "the window leaves out pixels: the stride is taken within it, "
+          "and not from one window to the next.", STEPS,
+          lambda x, w, b, s, p: _cut(_dilated(x, w, b, s, p), _maps(x, w, b, s, p))),
+    Fault("channels last", "in each window the channels of a pixel come one after the other, and "
+          "in the filter its pixels do: the two are flattened in another order.",
+          "Bring the axes of both into one order before they are flattened.",
+          lambda x, w, b, s, p: _maps(x, _channels_last(w), b, s, p)),
     Fault("padding doubled", "twice as many zeros are laid around the picture.", FRAME,
           lambda x, w, b, s, p: _maps(x, w, b, s, 2 * p)),
     Fault("cut to whole numbers", "what stands behind the point is cut off, as in an array "
@@ -116,6 +123,20 @@ FAULTS = (
     Fault("not filled in", "the maps stay zero.", "See that each value is put into its place.",
           lambda x, w, b, s, p: _maps(x, 0 * w, 0 * b, s, p)),
 )  # fmt: skip
+
+
+def _dilated(x: Array, w: Array, b: Array, s: int, p: int) -> Array:
+    """Return the maps of windows of every `s`-th pixel, with zeros beyond the picture."""
+    more = s * w.shape[-1]
+    spread = np.zeros((*w.shape[:2], more, more))
+    spread[:, :, ::s, ::s] = w
+    return _maps(np.pad(x, ((0, 0), (p, p + more), (p, p + more))), spread, b, 1, 0)
+
+
+def _channels_last(w: Array) -> Array:
+    """Return the filters whose numbers meet those of windows with the channels as last axis."""
+    n_out, n_in, *sides = w.shape
+    return np.moveaxis(w.reshape(n_out, *sides, n_in), -1, 1)
 
 
 def _cut(maps: Array, like: Array) -> Array:

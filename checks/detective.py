@@ -201,6 +201,10 @@ PASS_FAULTS = (
     Fault("a1 for z1", "a1 stands in W2_grad where z1, the hidden activation, should.",
           f"{TO_WEIGHTS}: see what it is that W2 multiplies in the forward pass.",
           lambda g: {"W2": back(linear, 1, (g.a1, g.W2, g.b2), g.error)}),
+    Fault("summed before going back", "the error is summed over the batch before it goes back, so "
+          "that each image gets the errors of all.", f"{TO_WEIGHTS}: each image sends back its own "
+          "error; the sum over the images comes last.",
+          lambda g: g.gradients(arrived=g.sent.sum(axis=0) * g.slope(g.a1))),
     Fault("transposed", "the outer product is the wrong way round: the gradient is the transpose "
           "of the true one.", f"{TO_WEIGHTS}: a gradient has the shape of its parameter, (outputs, "
           "inputs).", lambda g: {name: g.true[name].T for name in ("W1", "W2")}),

@@ -427,8 +427,7 @@ def parentheses(node: Node, scope: Scope) -> Iterator[Change]:
 def too_much(node: Node, scope: Scope) -> Iterator[Change]:
     """One side of an operation left out, a call left out, an index left out."""
     if isinstance(node, ast.BinOp):
-        left, right = ast.unparse(node.left), ast.unparse(node.right)
-        sign = ast.unparse(ast.BinOp(ast.Name("a"), node.op, ast.Name("b")))[1:-1].strip()
+        left, sign, right = _sides_and_sign(node)
         yield Change(node.left, "too much", f"{sign} {right}")
         yield Change(node.right, "too much", f"{left} {sign}")
         yield from _shorter(node)
@@ -444,6 +443,15 @@ def too_much(node: Node, scope: Scope) -> Iterator[Change]:
     if isinstance(node, ast.IfExp):
         yield Change(node.body, "condition")
         yield Change(node.orelse, "condition")
+
+
+def _sides_and_sign(node: ast.BinOp) -> tuple[str, str, str]:
+    """Return the two sides of an operation as they are written there, and what is between them."""
+    a = b = "_"
+    start = ast.unparse(ast.BinOp(node.left, node.op, ast.Name(b)))[: -len(b)]
+    end = ast.unparse(ast.BinOp(ast.Name(a), node.op, node.right))[len(a) :]
+    sign = ast.unparse(ast.BinOp(ast.Name(a), node.op, ast.Name(b)))[len(a) : -len(b)]
+    return start.removesuffix(sign), sign.strip(), end.removeprefix(sign)
 
 
 def _shorter(node: ast.BinOp) -> Iterator[Change]:
@@ -529,9 +537,10 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
     yield Change(ast.BinOp(ast.Constant(1), ast.Sub(), node), "term missing")
     for factor in (*scope.variables, *numbers):
         rest = ast.BinOp(ast.Constant(1), ast.Sub(), factor)
-        yield Change(ast.BinOp(node, ast.Mult(), factor), "factor missing")
+        if getattr(factor, "value", 0) != 1:  # which could only change the type of the numbers
+            yield Change(ast.BinOp(node, ast.Mult(), factor), "factor missing")
+            yield Change(ast.BinOp(node, ast.Div(), factor), "division missing")
         yield Change(ast.BinOp(node, ast.Mult(), rest), "factor missing")
-        yield Change(ast.BinOp(node, ast.Div(), factor), "division missing")
         yield Change(ast.BinOp(node, ast.Add(), factor), "term missing")
         yield Change(ast.BinOp(node, ast.Sub(), factor), "term missing")
         yield Change(ast.BinOp(factor, ast.Sub(), node), "term missing")

@@ -11,7 +11,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, EXACT, SAME, Array, compared, describe, distance
-from checks.contract import broken, wrong_in_32_bits
+from checks.contract import broken, wrong_for_many, wrong_in_32_bits
 from checks.faults import EXAMPLE, INPUT_CHANGED, UNKNOWN, Fault, Sample, asked_why
 from checks.source import plain_function
 from checks.special import expit, log_softmax
@@ -43,6 +43,7 @@ NO_ARRAY = Fault(
     "with them.", "Return an array, as by `np.array(…)`.",
 )  # fmt: skip
 EQUAL_SIZES = "as many images as digits"  # axes may be taken for each other then
+EQUAL_LOGITS = "equal logits"
 MANY_ROWS = "many images, some of them twice"  # which parts of a batch, or a set, leave out
 Rng = np.random.Generator
 Draw = Callable[[Rng], tuple[Any, ...]]  # the arguments of one call
@@ -147,6 +148,10 @@ class Judge:
             call = f"{self.call}, in 32 bits"
             in_32_bits = (wrong_in_32_bits(call, function, sample) for sample in few)
             found = next(filter(None, in_32_bits), None)
+        if not found and asked_why():
+            call = f"{self.call}, for many images"
+            batch = max((s for s in few if s.wanted.ndim != 1), key=_size, default=few[0])
+            found = wrong_for_many(call, function, self.oracle, batch)
         if found:
             again, fault = found
             yield self.exercise.wrong(call, *compared(again.found, again.wanted), fault)
@@ -365,6 +370,17 @@ def gaussian(*shape: int, scale: float = 2.0) -> Draw:
     return lambda rng: (rng.normal(0, scale, shape),)
 
 
+def some_equal(*shape: int) -> Draw:
+    """Draw one array of which many numbers are equal, and all of the first row."""
+
+    def draw(rng: Rng) -> tuple[Array]:
+        numbers = rng.integers(-1, 2, shape).astype(float)
+        numbers[0] = 0
+        return (numbers,)
+
+    return draw
+
+
 def many_rows(draw: Draw) -> Draw:
     """Draw as `draw` does, but 40 of its 30 rows, so that some come twice."""
 
@@ -540,6 +556,7 @@ SOFTMAX_PARTS = {
     "a batch of one": gaussian(1, 4),
     EQUAL_SIZES: gaussian(10, 10),
     "rather large numbers": gaussian(3, 4, scale=200),  # too large for exp in 32 bits alone
+    EQUAL_LOGITS: some_equal(5, 4),
     MANY_ROWS: many_rows(gaussian(30, 4)),
 }
 SUM_NOT_1 = Fault(
@@ -555,7 +572,14 @@ JUDGE_SOFTMAX = Judge(
     {"large numbers": NOT_STABLE, "far below 0": ALL_0, "rows far apart": GLOBAL_SHIFT},
     close=1e-8,
     facts=(SUM_NOT_1,),
-    unsaid=("a batch of one", "far below 0", EQUAL_SIZES, "rather large numbers", MANY_ROWS),
+    unsaid=(
+        "a batch of one",
+        "far below 0",
+        EQUAL_SIZES,
+        EQUAL_LOGITS,
+        "rather large numbers",
+        MANY_ROWS,
+    ),
 )
 
 
@@ -630,12 +654,13 @@ CROSS_ENTROPY_PARTS = {
     "a batch of one": _logits_and_targets(1),
     EQUAL_SIZES: _logits_and_targets(10, least=10, n=10),
     "rather large numbers": _logits_and_targets(4, scale=200),
+    EQUAL_LOGITS: lambda rng: (*some_equal(5, 4)(rng), np.eye(4)[rng.integers(4, size=5)]),
     MANY_ROWS: many_rows(_logits_and_targets(30, least=30)),
 }
 JUDGE_CROSS_ENTROPY = Judge(
     CROSS_ENTROPY, "cross_entropy(a, y)", _loss, CROSS_ENTROPY_FAULTS,
     {"large numbers": LOG_0},
-    unsaid=("a batch of one", EQUAL_SIZES, "rather large numbers", MANY_ROWS),
+    unsaid=("a batch of one", EQUAL_SIZES, EQUAL_LOGITS, "rather large numbers", MANY_ROWS),
 )  # fmt: skip
 
 

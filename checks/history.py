@@ -14,7 +14,17 @@ from checks.check import Part
 from checks.comparison import CLOSE, Array, distance
 from checks.faults import NOTHING_RETURNED, UNKNOWN, VAGUE, Fault, Sample, asked_why
 from checks.source import plain_function
-from checks.spies import FIRST_VALIDATION, RULES, Album, Easy, Interrupting, Plan, Step, album_of
+from checks.spies import (
+    FIRST_VALIDATION,
+    RULES,
+    Album,
+    Easy,
+    Interrupting,
+    Plan,
+    Step,
+    Undecided,
+    album_of,
+)
 from checks.verdicts import Exercise, Verdict
 
 MANY = 1000  # entries, more than any training here has
@@ -91,6 +101,25 @@ def with_example(verdict: Verdict, test: Callable[..., Any], album: Album) -> Ve
             told = f"{likely} The result is {value:.6g}, and should be {right:.6g}."
             return verdict.by(Fault("property", told, FOLLOW_ONE))
     return verdict
+
+
+TIES = Fault(
+    "equal probabilities",
+    "where all digits are as probable, images of every digit count as read correctly.",
+    "Let one digit be the guess, as `argmax` does: the first of those that are as probable.",
+)
+
+
+def judge_undecided(
+    exercise: Exercise, call: str, test: Callable[[Album, Array, Array], Any]
+) -> Iterator[Verdict]:
+    """See that a network that has no opinion guesses one digit for each image."""
+    album = Undecided()
+    images, labels = album.images(0, 20)
+    found = exercise.numbers("equal probabilities", ask(call, test, album, images, labels))
+    if found.ndim == 0 and found > 50:  # and not 10, since equal digits may be drawn by lot
+        wanted = "10, as one digit in ten is guessed."
+        yield exercise.wrong("equal probabilities", f"{found:.6g}.", wanted, TIES)
 
 
 N_USUAL = (64, 100, 128, 256, 500, 512, 1000)  # of which parts are made

@@ -87,6 +87,15 @@ class Easy(Album):
         self._table[rows] = np.append(0.9991, np.full(DIGITS - 1, 1e-4))
 
 
+class Undecided(Album):
+    """An album of which nothing is known: all digits are as probable, and as frequent."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.labels = np.arange(SCALE) % DIGITS
+        self._table[:] = 1 / DIGITS
+
+
 class Diverging(Album):
     """An album whose losses are NaN, or infinite, after so many steps: the last was too long."""
 
@@ -207,12 +216,11 @@ class SpyNetwork(Spy):
     """Stands in for the MLP of the first notebook, and takes notes.
 
     Each update_grad leaves a mark in a place of its own in all four gradients: what a step took
-    of them tells which calls count in it, and how much, however the step is written. Looking for
-    steps by hand takes the most of its time, and is left out unless it `watches`.
+    of them tells which calls count in it, and how much, however the step is written.
     """
 
-    def __init__(self, album: Album, watches: bool = True) -> None:
-        self._album, self._watches = album, watches
+    def __init__(self, album: Album) -> None:
+        self._album = album
         self.notes: list[Note] = []
         self._n_steps = self._n_calls = 0
         rng = np.random.default_rng(0)
@@ -229,7 +237,7 @@ class SpyNetwork(Spy):
     def look(self) -> None:
         """Note a step that was taken by hand, without update_params, since the last call."""
         now = [getattr(self, name) for name in NAMES]
-        if self._watches and any((a != b).any() for a, b in zip(self._known, now, strict=True)):
+        if any((a != b).any() for a, b in zip(self._known, now, strict=True)):
             taken = [a - b for a, b in zip(self._known, now, strict=True)]
             own = taken[0].flat[max(self._n_calls - 1, 0)] / MARK
             rate = float(f"{own:.9g}")  # rounded off in the parameters

@@ -11,7 +11,15 @@ import numpy as np
 from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
 from checks.comparison import Array
-from checks.crowd import BATCH_SIZE, CountingNetwork, images_of, judge_crowd
+from checks.crowd import (
+    BATCH_SIZE,
+    N_IMAGES,
+    N_VALIDATION,
+    CountingNetwork,
+    images_of,
+    judge_crowd,
+    judge_test,
+)
 from checks.faults import Fault, Sample, asked_why
 from checks.functions import Draw, Judge
 from checks.history import (
@@ -22,6 +30,7 @@ from checks.history import (
     judge_history,
     judge_interrupted,
     judge_others,
+    judge_undecided,
     percent_right,
     with_example,
 )
@@ -205,7 +214,7 @@ def check_test_network(
     test_network: Callable[..., float], *, seed: int = 0
 ) -> Iterator[Verdict | Part]:
     """See that `test_network(network, images, labels)` is the accuracy, and trains nothing."""
-    album = album_of(seed)
+    album, call = album_of(seed), "test_network(network, images, labels)"
     samples = []
     # Many images, so that batches of a fixed size and images left out show.
     sizes = ((100, 1037), (FIRST_VALIDATION, 423)) if asked_why() else ((100, 401 + seed % 9),)
@@ -219,28 +228,26 @@ def check_test_network(
     if not verdict.passed:
         yield verdict
     if asked_why() and plain_function(test_network):  # elsewhere, so many are too large an answer
-        part = f"{MANY_IMAGES} images"
-        many = yield from _tested(test_network, album, 50, MANY_IMAGES, part)
-        verdict = TEST_NETWORK.judge(part, [many], PERCENTAGE_FAULTS, ROUNDED)
-        if not verdict.passed:
-            yield verdict
-
-
-MANY_IMAGES = 5301  # more than a round number of them that somebody may take for enough
+        network = CountingNetwork()
+        value = ask(call, test_network, network, *images_of(N_IMAGES))
+        yield from judge_test(TEST_NETWORK, value, network.n_seen)
+    yield from judge_undecided(
+        TEST_NETWORK, call, lambda a, *data: test_network(SpyNetwork(a), *data)
+    )
 
 
 def _tested(
-    test_network: Callable[..., float], album: Album, first: int, n: int, part: str = "images"
+    test_network: Callable[..., float], album: Album, first: int, n: int
 ) -> Generator[Verdict, None, Sample]:
     """Return what a test of some images gave, and see that it is a test only."""
-    spy, data = SpyNetwork(album, watches=n < MANY_IMAGES), album.images(first, n)
+    spy, data = SpyNetwork(album), album.images(first, n)
     spy.forward(album.images(first + n, n)[0])  # what it keeps of others is of no use
     spy.notes.clear()
     value = ask("test_network(network, images, labels)", test_network, spy, *data)
     spy.look()
     if any(note.call != "forward" for note in spy.notes):
-        yield TEST_NETWORK.wrong(part, "the network is changed.", "a test only.", TRAINS)
-    require_all_seen(TEST_NETWORK, spy.notes, n, part)
+        yield TEST_NETWORK.wrong("images", "the network is changed.", "a test only.", TRAINS)
+    require_all_seen(TEST_NETWORK, spy.notes, n)
     yield from untouched(TEST_NETWORK, [data], [album.images(first, n)])
     return percentage(album, value, first, n)
 
@@ -301,7 +308,7 @@ def check_train_network(
 
 def _count(train_network: Callable[..., Any], train: LabelledImages) -> tuple[Any, Array]:
     network, call = CountingNetwork(), "train_network(network, train, validation, …)"
-    few = images_of(50)
+    few = images_of(N_VALIDATION)
     return ask(call, train_network, network, train, few, 0.1, 1, BATCH_SIZE), network.times
 
 

@@ -190,6 +190,7 @@ class MLP:
 
     def update_params(self, lr: float) -> None:
         """Take one step of gradient descent: parameter -= lr * gradient."""
+        lr = float(lr)  # a NumPy number of 64 bits would make float32 parameters float64
         ### BEGIN SOLUTION
         self.W1 -= lr * self.W1_grad
         self.b1 -= lr * self.b1_grad
