@@ -280,6 +280,13 @@ READ_RIGHTLY = Fault(
 )
 
 
+IN_TURN = "after a batch of another size"
+SIZE_KEPT = Fault(
+    "kept between calls",
+    "batches of different sizes are right, each in a network of its own, and wrong one after the "
+    "other: something of the first one's size is kept.",
+    "Make each array anew in every call, in the size of the last batch.",
+)
 ONE_ROW = Fault(
     "property", "all is right but for a batch of one image: its rows (1, n) are not one image "
     "(n,).", "Find the line that drops an axis of length 1, or takes one row for no batch.",
@@ -299,6 +306,10 @@ def _other_batches(make: Callable[..., Network], seed: int) -> None:
     _compared(make, sure, x, y, "of a network that is very sure", SURE)
     x, y = (np.repeat(values, 3, axis=0) for values in random_images(sizes, (N_THRICE,), rng))
     compared(x, y, MANY_ROWS, MANY_IMAGES)
+    network = random_network(UPDATE_GRAD, make, sizes, seed)
+    for n in (5, 2, 9):
+        images = random_images(sizes, (n,), rng)
+        _compared(lambda *_, **__: network, parameters, *images, IN_TURN, SIZE_KEPT)
     x, y = random_images((4, 4, 4), (4,), rng)
     _compared(make, random_parameters((4, 4, 4), seed), x, y, EQUAL_SIZES, BY_SIZE)
 

@@ -597,7 +597,9 @@ class SpyLoss(Spy):
             state = "one-hot"
         images = tuple(self.known.get(row, -1) for row in _rows(logits))
         known = () if -1 in images else images
-        self.notes.append(Note("criterion", known, targets, state=state))
+        # Without gradients it only measures, and no step comes of it.
+        call = "criterion" if logits.requires_grad or labels.requires_grad else "measure"
+        self.notes.append(Note(call, known, targets, state=state))
         loss = functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
         return self._marked(loss) if loss.requires_grad else loss
 
@@ -772,6 +774,10 @@ class CountingNet(nn.Module):
         self.numbers = crowd.numbers_of(x.detach().cpu().float().numpy())
         logits = torch.from_numpy(np.log(crowd.probabilities(self.numbers))).to(x)
         return logits + self.weight
+
+    def __deepcopy__(self, memo: Any) -> "CountingNet":
+        """Return itself: a copy may be evaluated in its place, and is counted, too."""
+        return self
 
 
 class CountingOptimizer(SpyOptimizer):
@@ -1097,7 +1103,7 @@ GRADIENTS_OFF = Fault(
 )  # fmt: skip
 FROZEN = Fault(
     "frozen",
-    "`requires_grad` is switched off for the network's parameters, which stay so after evaluate.",
+    "`requires_grad` is switched for the network's parameters, and is another after evaluate.",
     "Compute within `with torch.inference_mode():`, which leaves the parameters as they are.",
 )
 MODE_LOST = Fault(
@@ -1161,6 +1167,7 @@ def _evaluations(evaluate: Callable[..., Any], album: Album, n: int) -> Iterator
     """See what evaluate makes of images in both modes: flat ones first, then others as tensors."""
     for training, first in ((True, 2000), (False, 500)):
         network, (given, _) = SpyNet(album).train(training), album.images(first, n)
+        network.bias.requires_grad_(training)  # the second time, it is frozen
         images = given.copy() if training else torch.tensor(given).reshape(-1, 1, 28, 28)
         call = "evaluate(network, images)" + ("" if training else " with images as a tensor")
         logits = ask(call, evaluate, network, images)
@@ -1221,6 +1228,9 @@ def _evaluated(
     if network.is_changed or network.weight.dtype != torch.float32:
         came = "parameters with other values, or of another type."
         yield EVALUATION.wrong("parameters, afterwards", came, "as before.", TRAINS)
+    if network.bias.requires_grad != training:
+        came = "parameters that are frozen, or no longer so, unlike before."
+        yield EVALUATION.wrong("gradients, afterwards", came, "as before.", FROZEN)
     if not network.weight.requires_grad:
         came = "parameters that can't be trained any more."
         yield EVALUATION.wrong("gradients, afterwards", came, "as before.", FROZEN)

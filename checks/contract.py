@@ -1,6 +1,7 @@
 """What holds of a function beyond one call: nothing is kept, and arrays may lie as they like."""
 
 from collections.abc import Callable, Sequence
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from checks.asking import ask
 from checks.comparison import CLOSE, Array, distance
 from checks.faults import UNKNOWN, Fault, Sample
+from checks.source import plain_function
 
 STALE = Fault(
     "kept between calls",
@@ -76,9 +78,11 @@ def wrong_in_32_bits(
 
 
 N_ROWS = 12_000  # more than in the parts into which large batches are usually cut
+LARGEST = 20_000  # of the numbers in a student's text that are tried as numbers of images
+N_TRIED = 8  # of them
 MANY = Fault(
     "many images",
-    f"few images are right, and {N_ROWS} are not, though they are the same again and again.",
+    "few images are right, and {n} are not, though they are the same again and again.",
     "Let all rows count, whatever their number is: those after the last full part, too.",
 )
 
@@ -88,31 +92,97 @@ def wrong_for_many(
 ) -> tuple[Sample, Fault] | None:
     """Return what `function` makes of the rows of a batch, many times over, if it is wrong.
 
-    Nothing is asked if the right result for each row twice is neither twice the same rows nor
-    twice the numbers.
+    There are as many as large batches have, and one more than each whole number in its text.
     """
-    n_rows, few = len(sample.inputs[0]), sample.wanted
+    n_rows = len(sample.inputs[0])
+    is_batch = [np.ndim(v) > 0 and len(v) == n_rows for v in sample.inputs]
 
-    def repeated(times: int) -> list[Any]:
-        return [
-            np.concatenate(times * [v]) if np.ndim(v) and len(v) == n_rows else v
-            for v in sample.inputs
-        ]
+    def rows(n: int) -> list[Any]:
+        pairs = zip(sample.inputs, is_batch, strict=True)
+        return [np.resize(v, (n, *v.shape[1:])) if batch else v for v, batch in pairs]
 
+    for n in (*(n + 1 for n in whole_numbers(function)), N_ROWS):
+        wanted = _of_many(oracle, sample.wanted, rows, n_rows, n)
+        if wanted is None:
+            return None
+        found = np.asarray(ask(call, function, *rows(n)))
+        if not distance(found, wanted) < CLOSE:
+            fault = MANY._replace(likely=MANY.likely.format(n=n))
+            return Sample(found, wanted, tuple(rows(n))), fault
+    return None
+
+
+def _of_many(
+    oracle: Callable[..., Array], few: Array, rows: Callable[[int], list[Any]], n_rows: int, n: int
+) -> Array | None:
+    """Return what is right for `n` rows, from what is right for the `few`; None if nobody knows."""
     try:
-        twice = np.asarray(oracle(*repeated(2)))
+        twice, rest = np.asarray(oracle(*rows(2 * n_rows))), n % n_rows
+        if np.array_equal(twice, few):  # a mean
+            return np.asarray(oracle(*rows(n)))
+        if len(np.atleast_1d(twice)) == 2 * n_rows:
+            return np.resize(few, (n, *few.shape[1:]))
+        if distance(twice, 2 * few) < CLOSE:
+            return n // n_rows * few + (np.asarray(oracle(*rows(rest))) if rest else 0)
     except Exception:
-        return None  # what has as many rows is no batch
-    times = N_ROWS // n_rows
-    if np.array_equal(twice, np.concatenate([np.atleast_1d(few)] * 2)):
-        wanted = np.concatenate(times * [few])
-    elif distance(twice, 2 * few) < CLOSE:
-        wanted = times * few
-    else:
-        return None
-    given = repeated(times)
-    found = np.asarray(ask(call, function, *given))
-    return None if distance(found, wanted) < CLOSE else (Sample(found, wanted, tuple(given)), MANY)
+        pass  # what has as many rows is no batch
+    return None
+
+
+def whole_numbers(function: Callable[..., Any]) -> list[int]:
+    """Return whole numbers in the text of a function, and of those that it names."""
+    plain = plain_function(function)
+    if plain is None:
+        return []
+    named = (plain.__globals__.get(name) for name in plain.__code__.co_names)
+    values = [value for value in named if isinstance(value, (int, FunctionType))]
+    codes = [v.__code__ for v in (plain, *values) if isinstance(v, FunctionType)]
+    inner = [c for code in codes for c in code.co_consts if isinstance(c, CodeType)]
+    found = {c for code in (*codes, *inner) for c in code.co_consts} | {*values}
+    numbers = {n for n in found if type(n) is int and 1 < n <= LARGEST}
+    return sorted(numbers, reverse=True)[:N_TRIED]
+
+
+Variant = Callable[[Array], Array]
+VARIANTS: dict[str, Variant] = {
+    "the numbers of `{name}` are a ten-thousandth of what they were": lambda v: 1e-4 * v,
+    "the numbers of `{name}` are a hundred-millionth of what they were": lambda v: 1e-8 * v,
+    "the numbers of `{name}` are a thousand times as large": lambda v: 1e3 * v,
+    "each row of `{name}` adds up to 0": lambda v: v - v.mean(axis=-1, keepdims=True),
+    "the first row of `{name}` holds zeros": lambda v: np.concatenate([0 * v[:1], v[1:]]),
+    "no number of `{name}` is negative": np.abs,
+    "no number of `{name}` is positive": lambda v: -np.abs(v),
+    "all numbers of `{name}` are equal": np.ones_like,
+}
+
+
+def wrong_for_variants(
+    call: str,
+    function: Callable[..., Any],
+    oracle: Callable[..., Array],
+    sample: Sample,
+    free: Sequence[int],
+) -> tuple[Sample, Fault] | None:
+    """Return what `function` makes of other kinds of numbers, if it is wrong, or None.
+
+    `free` are the places of those arguments that may hold any numbers.
+    """
+    names = call.partition("(")[2].partition(")")[0].split(", ")
+    for number in free:
+        for words, change in VARIANTS.items():
+            given = [np.copy(v) if isinstance(v, np.ndarray) else v for v in sample.inputs]
+            given[number] = change(given[number].astype(float))
+            wanted = np.asarray(oracle(*given))
+            found = np.asarray(ask(call, function, *given))
+            near = 1e-13 * max(1.0, *(float(np.abs(v).max(initial=0)) for v in given))
+            if not distance(found, wanted, near) < CLOSE:
+                likely = f"the result is right for usual numbers, and not if {words}."
+                fault = Fault("property", likely.format(name=names[number]), EVERY_NUMBER)
+                return Sample(found, wanted, tuple(given)), fault
+    return None
+
+
+EVERY_NUMBER = "Let the formula hold for all numbers: see which a line leaves out or changes."
 
 
 def _other_numbers(value: Any) -> Any:

@@ -170,7 +170,7 @@ PARTS = {
 }
 JUDGE_CONVOLVE = Judge(
     CONVOLVE, "convolve(picture, weights, biases, stride, padding)", _maps, FAULTS,
-    unsaid=("windows of one pixel",),
+    unsaid=("windows of one pixel",), free=(0, 1, 2),
 )  # fmt: skip
 KEPT_FRAME = Fault(
     "kept between calls",

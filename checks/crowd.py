@@ -14,13 +14,13 @@ from checks.source import plain_function
 from checks.spies import DIGITS, HIDDEN, PIXELS, LabelledImages, Spy
 from checks.verdicts import Exercise, Verdict
 
-N_IMAGES = 36_000  # of which more are recognized than 16 bits count, one of them for the sign
+N_IMAGES = 34_507  # of which more are recognized than 16 bits count, one of them for the sign
 N_VALIDATION = 50
-BATCH_SIZE = 32  # so that there are more than a thousand steps
+BATCH_SIZE = 34  # so that there are more than a thousand steps
 SHADES = 2**16  # an image's number, divided by this, is its first pixel
 PROBABILITY = 0.91  # of the digit that an image is taken for, and 0.01 of each other one
 OTHER = (1 - PROBABILITY) / (DIGITS - 1)
-RECOGNIZED = np.random.default_rng(0).random(N_IMAGES) < 0.95
+RECOGNIZED = np.random.default_rng(0).random(N_IMAGES) < 0.97
 TOO_MANY = Fault(
     "many images",
     f"a training of few images is right, and one of {N_IMAGES} in more than 1,000 steps is not: "
@@ -42,7 +42,7 @@ def numbers_of(images: ArrayLike) -> Array:
 
 
 def are_recognized(numbers: Array) -> Array:
-    """Return which images (B,) are taken for the digits that they are: 19 in 20, at random."""
+    """Return which images (B,) are taken for the digits that they are: 97 in 100, at random."""
     recognized: Array = RECOGNIZED[numbers % N_IMAGES]
     return recognized
 
@@ -105,6 +105,10 @@ class CountingNetwork(Spy):
         """Count the images whose gradients are there."""
         for numbers in self._due:
             np.add.at(self.times, numbers, 1)
+
+    def __deepcopy__(self, memo: Any) -> "CountingNetwork":
+        """Return itself: a copy may be tested in its place, and is counted, too."""
+        return self
 
 
 def judge_crowd(

@@ -11,7 +11,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, EXACT, SAME, Array, compared, describe, distance
-from checks.contract import broken, wrong_for_many, wrong_in_32_bits
+from checks.contract import broken, wrong_for_many, wrong_for_variants, wrong_in_32_bits
 from checks.faults import EXAMPLE, INPUT_CHANGED, UNKNOWN, Fault, Sample, asked_why
 from checks.source import plain_function
 from checks.special import expit, log_softmax
@@ -69,6 +69,7 @@ class Judge:
     close: float = 1e-6  # the largest relative difference of a right result
     facts: tuple[Fault, ...] = ()  # what may be true of a result that no fault explains
     unsaid: tuple[str, ...] = ()  # parts that are told only if they are wrong
+    free: tuple[int, ...] = ()  # the places of arguments that may hold any numbers
     calls_again: bool = True  # with other arguments, to see what holds beyond one call
 
     def parts(
@@ -152,6 +153,10 @@ class Judge:
             call = f"{self.call}, for many images"
             batch = max((s for s in few if s.wanted.ndim != 1), key=_size, default=few[0])
             found = wrong_for_many(call, function, self.oracle, batch)
+        if not found:
+            call = f"{self.call}, for other numbers"
+            batch = min((s for s in few if s.wanted.ndim != 1), key=_size, default=few[0])
+            found = wrong_for_variants(call, function, self.oracle, batch, self.free)
         if found:
             again, fault = found
             yield self.exercise.wrong(call, *compared(again.found, again.wanted), fault)
@@ -478,7 +483,7 @@ OTHER_S = Fault(
 JUDGE_SIGMOID = Judge(
     SIGMOID, "sigmoid(a)", expit, SIGMOID_FAULTS, {"large numbers": OVERFLOW},
     facts=(NOT_BETWEEN, STRAIGHT, OF_MULTIPLE, OTHER_S),
-    unsaid=("a large number first", "a batch of one"),
+    unsaid=("a large number first", "a batch of one"), free=(0,),
 )  # fmt: skip
 
 
@@ -580,6 +585,7 @@ JUDGE_SOFTMAX = Judge(
         "rather large numbers",
         MANY_ROWS,
     ),
+    free=(0,),
 )
 
 
@@ -661,6 +667,7 @@ JUDGE_CROSS_ENTROPY = Judge(
     CROSS_ENTROPY, "cross_entropy(a, y)", _loss, CROSS_ENTROPY_FAULTS,
     {"large numbers": LOG_0},
     unsaid=("a batch of one", EQUAL_SIZES, EQUAL_LOGITS, "rather large numbers", MANY_ROWS),
+    free=(0,),
 )  # fmt: skip
 
 

@@ -403,13 +403,13 @@ STOPS_EARLY = Fault(
 )  # fmt: skip
 
 
-N_EPOCHS = 101  # more than there are by default
+N_EPOCHS = 61  # enough to see what comes late, as a rate that falls or patience that ends
 
 
 def judge_others(exercise: Exercise, plan: Plan, retrain: Retrain) -> Iterator[Verdict | Part]:
     """See that a training goes on to its end, and that more images than a sample are counted."""
     n_epochs = N_EPOCHS if asked_why() else 9
-    many = plan._replace(n_images=4, batch_size=4, n_epochs=n_epochs)
+    many = plan._replace(n_images=5, batch_size=4, n_epochs=n_epochs)
     large = plan._replace(n_images=1030, batch_size=400, n_epochs=1, n_validation=1010)
     for other, album in ((many, album_of(4)), (large, Easy(1030))):
         other = other._replace(album=album)

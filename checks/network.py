@@ -1,6 +1,7 @@
 """The checks of the hand-written network: initialization, forward, update_params."""
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -150,6 +151,9 @@ def check_initialization(MLP: Callable[..., Network], *, seed: int = 0) -> Itera
         if biases.any():
             yield INITIALIZATION.wrong(name, describe(biases), "zeros.", BIASES)
     yield from _own_arrays(INITIALIZATION, network, _built(MLP, seed))
+    yield from _own_arrays(INITIALIZATION, ask("MLP(4, 4, 4)", MLP, 4, 4, 4))
+    if isinstance(MLP, type):  # what lives elsewhere cannot be copied here
+        yield from _copied(network)
     yield from _seeds(MLP, read_parameters(network), seed)
     for name in PARAMETERS:
         yield from _starting_gradient(network, name)
@@ -171,6 +175,29 @@ def _own_arrays(exercise: Exercise, *networks: Network) -> Iterator[Verdict]:
             where = f"{one} and {other}" if one != other else f"{one} of two networks"
             yield exercise.wrong(where, *told, SHARED_ARRAY)
             return
+
+
+NO_COPY = Fault(
+    "no copy",
+    "`copy.deepcopy` of the network, which the notebook makes, is none that can be used.",
+    "Keep W1, b1, W2 and b2 as plain attributes of the network.",
+)
+
+
+def _copied(network: Network) -> Iterator[Verdict]:
+    """See that a network can be copied, with numbers of its own."""
+    part = "copy.deepcopy(network)"
+    try:
+        copy = ask(part, deepcopy, network)
+    except StudentError as error:
+        yield INITIALIZATION.error(error, NO_COPY)
+        return
+    for name in PARAMETERS:
+        found, wanted = (INITIALIZATION.attribute(each, name) for each in (copy, network))
+        if not np.array_equal(found, wanted):
+            yield INITIALIZATION.wrong(part, describe(found), describe(wanted), NO_COPY)
+            return
+    yield from _own_arrays(INITIALIZATION, network, copy)
 
 
 def _starting_gradient(network: Network, name: str) -> Iterator[Verdict]:
@@ -440,6 +467,9 @@ def _in_turn(make: Callable[..., Network], seed: int) -> Iterator[Verdict]:
             return
         if not distance(found, y_hat) < CLOSE:
             yield FORWARD.wrong(part, *compared(found, y_hat), fault)
+            return
+        if wrong := list(_kept(network, "these images", _layers(sample.inputs[0], x))):
+            yield wrong[0].by(fault)
             return
     if not np.array_equal(earlier, as_returned):
         told = describe(earlier), describe(as_returned)
@@ -793,7 +823,7 @@ def _reset_part(
     network = random_network(UPDATE_PARAMS, make, sizes, seed)
     parameters = random_parameters(sizes, seed)
     found = list(_reset_verdicts(network, parameters, np.random.default_rng(seed)))
-    yield from found or _other_sizes(network) or [_gradient_types(make)]
+    yield from found or _other_sizes(network) or _equal_sizes(make) or [_gradient_types(make)]
 
 
 SIZE_OF_OLD = Fault(
@@ -814,6 +844,13 @@ def _other_sizes(network: Network) -> list[Verdict]:
             told = f"the shape {found}.", f"{wanted}, that of {name}."
             return [UPDATE_PARAMS.wrong(part, *told, SIZE_OF_OLD)]
     return []
+
+
+def _equal_sizes(make: Callable[..., Network]) -> list[Verdict]:
+    """See that gradients of equal shapes are no single array."""
+    network = ask("MLP(4, 4, 4)", make, 4, 4, 4)
+    ask("reset_grad()", network.reset_grad)
+    return list(_own_arrays(UPDATE_PARAMS, network))
 
 
 def _gradient_types(make: Callable[..., Network]) -> Verdict:

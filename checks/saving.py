@@ -247,6 +247,7 @@ def _loaded(
 ) -> Iterator[Verdict | Part]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
+        _save_rightly(EARLIER, folder / f"{PREFIXES[0]}_full")  # belongs to another prefix
         for name, network in networks.items():
             _save_rightly(network, folder / name)
         for name, network in networks.items():
@@ -300,6 +301,13 @@ def _another_size(prefix: Path, name: str, seed: int) -> None:
     _save_rightly(Parameters(seed, 3), prefix)
 
 
+def _another_shape(prefix: Path, name: str, seed: int) -> None:
+    """Save one parameter in a shape from which NumPy would fill the right one."""
+    network = Parameters(seed)
+    setattr(network, name, getattr(network, name)[:1])
+    _save_rightly(network, prefix)
+
+
 def _another_type(prefix: Path, name: str, seed: int) -> None:
     _save_rightly(Parameters(seed, dtype=np.float64), prefix)
 
@@ -321,6 +329,7 @@ def _missing(prefix: Path, name: str, seed: int) -> None:
 # Files that don't fit: what is done to right ones, and the error that this has to raise.
 REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
     "another size": (_another_size, ValueError),
+    "another shape": (_another_shape, ValueError),
     "another type": (_another_type, ValueError),
     "a damaged file": (_damaged, ValueError),
     "files of two savings": (_two_savings, ValueError),

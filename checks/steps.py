@@ -225,7 +225,7 @@ WEIGHTS_PARTS = {
 }  # fmt: skip
 JUDGE_WEIGHTS = Judge(
     WEIGHTS, "weight_gradient(delta, inputs)", _by_nudging_weights, WEIGHTS_FAULTS,
-    unsaid=("one output", "many outputs", EQUAL_SIZES, MANY_ROWS),
+    unsaid=("one output", "many outputs", EQUAL_SIZES, MANY_ROWS), free=(0, 1),
 )  # fmt: skip
 
 
@@ -285,7 +285,7 @@ DELTA_1_PARTS = {
 }  # fmt: skip
 JUDGE_DELTA_1 = Judge(
     DELTA_1, "hidden_delta(delta2, W2, z1)", _by_nudging_a1, DELTA_1_FAULTS,
-    unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS),
+    unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS), free=(0, 1),
 )  # fmt: skip
 
 

@@ -182,18 +182,38 @@ def _equal_labels(number: int | None, share: float, dtype: type[np.integer] = np
     return draw
 
 
+OTHER_DIGITS = "other digits in one of the two"
+
+
+def _of_few(rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draw predictions and labels, some of whose digits occur in one of the two alone."""
+    few, many = rng.integers(4, size=30), rng.integers(DIGITS, size=30)
+    pair = few, np.where(rng.random(30) < 0.3, few, many)
+    return pair if rng.random() < 0.5 else pair[::-1]
+
+
 ACCURACY_PARTS = {
     "some right": _equal_labels(None, 0.55),
     "all right": _equal_labels(None, 1),
     "none right": _equal_labels(None, 0),
     "many labels": _equal_labels(70_000, 0.6),  # which 16 bits cannot count
     "8-bit labels": _equal_labels(900, 0.6, np.uint8),
+    **{f"{OTHER_DIGITS} ({n})": _of_few for n in range(3)},
     "one label, right": _equal_labels(1, 1),
     "one label, wrong": _equal_labels(1, 0),
 }
+SMALL_COUNT = Fault(
+    "property",
+    "few labels give a right result, and 70,000 a wrong one: a number is too large for its type, "
+    "as 256 is for 8 bits.",
+    "Count in usual numbers: see what makes a type of 8, 16 or 32 bits.",
+    lambda found, predicted, true: len(true) > 1000,  # parts of few come before
+)
 JUDGE_ACCURACY = Judge(
-    ACCURACY, "accuracy(predicted, true)", percent_right, ACCURACY_FAULTS, facts=(SMALL_TYPE,),
-    unsaid=("8-bit labels", "one label, right", "one label, wrong"),
+    ACCURACY, "accuracy(predicted, true)", percent_right, ACCURACY_FAULTS,
+    facts=(SMALL_TYPE, SMALL_COUNT),
+    unsaid=("8-bit labels", "one label, right", "one label, wrong",
+            *(f"{OTHER_DIGITS} ({n})" for n in range(3))),
 )  # fmt: skip
 
 
