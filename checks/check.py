@@ -12,7 +12,7 @@ from checks.asking import Halt, StudentError
 from checks.diagnosis import diagnosed
 from checks.errors import explain, judging
 from checks.exercises import Task, load_tasks
-from checks.faults import Fault
+from checks.faults import UNKNOWN, Fault
 from checks.source import syntax_slip
 from checks.verdicts import Exercise, Report, Verdict
 
@@ -139,20 +139,13 @@ def _not_readable(exercise: Exercise, slip: SyntaxError) -> Verdict:
     return exercise.wrong(exercise.name, found, "valid Python.", fault, "not judged")
 
 
-NO_SETTER = Fault(
-    "property without setter",
-    "an attribute can be read and not assigned to, as later cells and this check do.",
-    "Keep it as a plain attribute, or give the property a setter.",
-)
-
-
 def _unreadable(exercise: Exercise, error: Exception) -> Verdict:
     wanted = f"what the docstring of {exercise.name} promises."
     if isinstance(error, AttributeError) and error.name:  # as of a class without forward
         told = explain(error)
         fault = Fault(told.key, told.likely, "Define it, with the name of the docstring.")
         return exercise.wrong(exercise.name, f"no `{error.name}`.", wanted, fault)
-    if isinstance(error, AttributeError) and "no setter" in str(error):
-        return exercise.wrong(exercise.name, f"{error}.", wanted, NO_SETTER)
     found = f"a result that the check cannot read ({type(error).__name__}: {error})."
-    return exercise.wrong(exercise.name, found, wanted)
+    told = explain(error)
+    fault = Fault(told.key, told.likely, told.step) if told.likely else UNKNOWN
+    return exercise.wrong(exercise.name, found, wanted, fault)

@@ -132,9 +132,9 @@ def judge_crowd(
         yield exercise.wrong(part, found, "all of them, once.", TOO_MANY)
         return
     for name, wanted in recorded().items():
-        found = exercise.numbers(part, entries_of(history)[name])
-        if not distance(found, np.array([wanted])) < CLOSE:
-            told = f"{name} {found}.", f"{wanted:.6g}."
+        value = exercise.numbers(part, entries_of(history)[name])
+        if not distance(value, np.array([wanted])) < CLOSE:
+            told = f"{name} {value}.", f"{wanted:.6g}."
             yield exercise.wrong(part, *told, TOO_MANY)
             return
 

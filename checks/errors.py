@@ -205,6 +205,9 @@ CONVERT = "Convert what doesn't fit; a text with values in it is best written as
 MEANINGS: tuple[tuple[Any, str, str, str, str], ...] = (
     (SystemExit, "", "exit", "`exit` ends the whole program, the notebook's kernel too.",
      "Leave a function by `return`, or raise an error that says what is wrong."),
+    (AttributeError, r"property '(\w+)' of .* has no setter", "property without setter",
+     "`{}` can be read and not assigned to, as this check and later cells do.",
+     "Keep it as a plain attribute, or give the property a setter."),
     ((RecursionError, TooLong), "", "endless",
      "it takes far longer than it should, as a loop or recursion without an end does.",
      "See what changes in each turn of the loop, and what would end it."),

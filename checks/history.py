@@ -12,7 +12,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part
 from checks.comparison import CLOSE, Array, distance
-from checks.faults import NOTHING_RETURNED, UNKNOWN, VAGUE, Fault, Sample, asked_why
+from checks.faults import NOTHING_RETURNED, VAGUE, Fault, Sample, asked_why
 from checks.source import plain_function
 from checks.spies import (
     FIRST_VALIDATION,
@@ -415,10 +415,12 @@ def judge_others(exercise: Exercise, plan: Plan, retrain: Retrain) -> Iterator[V
         other = other._replace(album=album)
         history, steps = retrain(other)
         words = f"{other.n_images} images in {other.n_epochs} epochs"
-        due = other.n_epochs * -(-other.n_images // other.batch_size)
-        if len(steps) != due:
-            fault = STOPS_EARLY if len(steps) < due else UNKNOWN
-            yield exercise.wrong("epochs", f"{len(steps)} steps for {words}.", f"{due}.", fault)
+        starts = range(0, other.n_images, other.batch_size)
+        due = other.n_epochs * [min(other.batch_size, other.n_images - start) for start in starts]
+        sizes = [len(step.images) for step in steps]
+        if len(sizes) < len(due) and sizes == due[: len(sizes)]:
+            told = f"{len(steps)} steps for {words}.", f"{len(due)}."
+            yield exercise.wrong("epochs", *told, STOPS_EARLY)
             return
         for part, rule in RULES:
             if part != "order" and (finding := rule(steps, other)):  # that of few may be by chance

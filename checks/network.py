@@ -741,7 +741,7 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
     yield partial(_reset_part, MLP, sizes, seed)
     samples: dict[str, list[Sample]] = {name: [] for name in PARAMETERS}
     left = True
-    for number, rates in enumerate(((0.3, 0.3), (0.07, 1e-5))):
+    for number, rates in enumerate(((0.3, 0.3), (17.0, 1e-5))):
         network = random_network(UPDATE_PARAMS, MLP, sizes, seed + number)
         before, rng = random_parameters(sizes, seed + number), np.random.default_rng([seed, number])
         last = {name: np.zeros_like(values) for name, values in before.items()}

@@ -192,7 +192,7 @@ class RemoteModule:
 # What is done to a copy, and what only the text or the frames of the student's code tell.
 UNSEEN = {
     "input changed", "shared array", "unknown attribute", "indentation", "kept between calls",
-    "kept zeros", "layout", "many images",
+    "kept zeros", "layout", "many images", "no copy", "images left out",
     *CLAIMS,
 }  # fmt: skip
 REMOTE = [name for name in TASKS if name != "net"]
