@@ -760,7 +760,7 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
         yield partial(crowd.judge_crowd, TRAIN_NN, trainNN, partial(_count, trainNN))
 
 
-class CountingNet(nn.Module):
+class CountingNet(nn.Module, Spy):
     """Stands in for Net where there are very many steps: it recognizes all images."""
 
     def __init__(self) -> None:
@@ -1098,9 +1098,13 @@ STILL_GRADIENTS = Fault(
     "switched off.", "Compute it within `with torch.inference_mode():` or `torch.no_grad()`.",
 )  # fmt: skip
 GRADIENTS_OFF = Fault(
-    "gradients switched off", "gradients stay switched off after evaluate, so that nothing can be "
-    "trained any more.", "Use `with torch.inference_mode():`, which ends with its block.",
+    "gradients switched off", "gradients are not as they were before evaluate: they stay switched "
+    "off, so that nothing can be trained any more, or are on where they were off.",
+    "Use `with torch.inference_mode():`, which ends with its block.",
 )  # fmt: skip
+SWITCHED = Finding(
+    "gradients are switched, in the whole program.", "as before: on, or off.", GRADIENTS_OFF
+)
 FROZEN = Fault(
     "frozen",
     "`requires_grad` is switched for the network's parameters, and is another after evaluate.",
@@ -1170,8 +1174,12 @@ def _evaluations(evaluate: Callable[..., Any], album: Album, n: int) -> Iterator
         network.bias.requires_grad_(training)  # the second time, it is frozen
         images = given.copy() if training else torch.tensor(given).reshape(-1, 1, 28, 28)
         call = "evaluate(network, images)" + ("" if training else " with images as a tensor")
-        logits = ask(call, evaluate, network, images)
+        with torch.set_grad_enabled(training):  # the second time, they are off already
+            logits = ask(call, evaluate, network, images)
+            switched = torch.is_grad_enabled() != training
         yield from _evaluated(network, logits, album, np.arange(first, first + n), training)
+        if switched:
+            yield EVALUATION.wrong("gradients, afterwards", *SWITCHED)
         now = np.asarray(images).reshape(-1, PIXELS)
         yield from untouched(EVALUATION, [(now, now)], [(given, given)])
         yield from _asked_again(evaluate, network, images, logits)
@@ -1234,9 +1242,6 @@ def _evaluated(
     if not network.weight.requires_grad:
         came = "parameters that can't be trained any more."
         yield EVALUATION.wrong("gradients, afterwards", came, "as before.", FROZEN)
-    if not torch.is_grad_enabled():
-        came = "no gradients any more, in the whole program."
-        yield EVALUATION.wrong("gradients, afterwards", came, "as before.", GRADIENTS_OFF)
     if {network.training, network.layer.training} != {training}:
         words = {True: "training mode.", False: "evaluation mode."}
         before = f"as before: {words[training]}"

@@ -159,6 +159,15 @@ def _drawn(n_in: int, n_out: int, stride: int = 1, padding: int = 0, k: int = 3)
     return draw
 
 
+OTHER_STEPS = "another stride and padding"
+
+
+def _any_steps(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Draw a stride, a padding and a size of the windows, and what goes with them."""
+    stride, padding, k = (int(rng.integers(*ends)) for ends in ((1, 6), (0, 4), (1, 5)))
+    return _drawn(2, 2, stride, padding, k)(rng)
+
+
 PARTS = {
     "one channel": _drawn(1, 1),
     "three channels": _drawn(3, 1),
@@ -167,10 +176,12 @@ PARTS = {
     "padding 1": _drawn(2, 3, padding=1),
     "stride and padding": _drawn(3, 2, stride=3, padding=2, k=4),
     "windows of one pixel": _drawn(2, 3, stride=2, padding=1, k=1),
+    **{f"{OTHER_STEPS} ({n})": _any_steps for n in range(12)},
 }
 JUDGE_CONVOLVE = Judge(
     CONVOLVE, "convolve(picture, weights, biases, stride, padding)", _maps, FAULTS,
-    unsaid=("windows of one pixel",), free=(0, 1, 2),
+    unsaid=("windows of one pixel", *(name for name in PARTS if name.startswith(OTHER_STEPS))),
+    free=(0, 1, 2),
 )  # fmt: skip
 KEPT_FRAME = Fault(
     "kept between calls",

@@ -177,7 +177,7 @@ def _shapes(node: ast.AST, frame: FrameType | None) -> Iterator[tuple[str, tuple
         parts = [node.value, *([node.slice] if isinstance(node, ast.Subscript) else [])]
     for part in parts:
         value = value_of(part, frame)
-        if isinstance(getattr(value, "shape", None), tuple):
+        if hasattr(type(value), "shape") and isinstance(value.shape, tuple):  # no __getattr__
             yield ast.unparse(part), tuple(value.shape)
 
 

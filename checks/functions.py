@@ -237,7 +237,11 @@ class Probe:
             found = np.asarray(ask(self.judge.call, self.function, *map(_copied, inputs)))
         except (StudentError, NotImplementedError):
             found = np.full((), np.nan)
-        return found, np.asarray(self.judge.oracle(*inputs))
+        try:
+            with np.errstate(all="ignore"):  # rounded numbers may be none that fit, as 0 in a log
+                return found, np.asarray(self.judge.oracle(*inputs))
+        except ValueError:  # nor do parts of arrays whose lengths are equal by chance
+            return found, np.full((), np.nan)
 
     def _is_blind(self, number: int, change: "Change") -> bool:
         """Whether no result changes, and some should, whatever becomes of an argument."""
@@ -589,10 +593,33 @@ JUDGE_SOFTMAX = Judge(
 )
 
 
+def _one_far_below(rng: Rng) -> tuple[Array]:
+    """Draw rows of which one logit, each time another, is so low that 1 minus the rest is noise."""
+    a = rng.normal(0, 1, (5, 5))
+    return (a - 34 * np.eye(5)[rng.permutation(5)],)
+
+
+NOT_BY_REST = Fault(
+    "property", "small probabilities are wrong, or even negative, as 1 minus the others is.",
+    "Divide each exp by the sum, the small ones too.", lambda found, a: True,
+)  # fmt: skip
+JUDGE_SMALL = Judge(
+    SOFTMAX, "log(softmax(a))", lambda a: log_softmax(a, axis=-1), (), near=1e-6,
+    facts=(NOT_BY_REST,), unsaid=(SMALL := "small probabilities",), calls_again=False,
+)  # fmt: skip
+
+
+def _logarithm(softmax: Callable[[Array], Array], a: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.log(SOFTMAX.numbers(SMALL, softmax(a)))
+
+
 @check(SOFTMAX, stand_ins={"softmax": _softmax})
 def check_softmax(softmax: Callable[[Array], Array], *, seed: int = 0) -> Iterator[Part]:
     """Compare `softmax` with one in decimals on one row, on batches, and on very large logits."""
     yield from JUDGE_SOFTMAX.parts(softmax, SOFTMAX_PARTS, seed)
+    logarithm = partial(_logarithm, softmax)
+    yield from JUDGE_SMALL.parts(logarithm, {SMALL: _one_far_below}, seed)
 
 
 # cross-entropy
@@ -677,3 +704,19 @@ def check_cross_entropy(
 ) -> Iterator[Part]:
     """Compare `cross_entropy(a, y)` on logits with the same in decimals."""
     yield from JUDGE_CROSS_ENTROPY.parts(cross_entropy, CROSS_ENTROPY_PARTS, seed)
+    yield partial(_of_nan, cross_entropy)
+
+
+NAN_HIDDEN = Fault(
+    "NaN hidden", "where a logit is NaN, the loss is a number all the same: a training that has "
+    "diverged would never be noticed.", "Leave NaN as it is: no `nansum`, no `nan_to_num`.",
+)  # fmt: skip
+
+
+def _of_nan(cross_entropy: Callable[[Array, Array], float]) -> Iterator[Verdict]:
+    """See that NaN comes through: `stop_if_diverged` looks for it."""
+    part, a, y = "cross_entropy(a, y) where a is NaN", np.full((2, 3), np.nan), np.eye(3)[:2]
+    with np.errstate(all="ignore"):
+        found = CROSS_ENTROPY.numbers(part, ask(part, cross_entropy, a, y))
+    if np.isfinite(found).all():
+        yield CROSS_ENTROPY.wrong(part, describe(found), "NaN.", NAN_HIDDEN)

@@ -66,6 +66,10 @@ def left_out(function: ast.FunctionDef, scope: Scope) -> Iterator[Lines]:
             new = held[:number] + statement.body + held[number + 1 :]
             hidden = "`except` hides an error here that has to leave the function."
             yield Lines([(*place[:2], new)], statement, "error hidden", hidden)
+        if isinstance(statement, ast.If):
+            new = held[:number] + statement.body + held[number + 1 :]
+            always = "what stands under this line has to be done in every case."
+            yield Lines([(*place[:2], new)], statement, "condition", always)
         if isinstance(statement, ast.With):
             yield from _without_context(statement, place, held, number)
         rest = held[:number] + held[number + 1 :] or [ast.Pass()]

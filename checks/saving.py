@@ -110,6 +110,12 @@ TAKEN_OVER = Fault(
     "takes anything", "what the files hold was given to the network without a look at its shape "
     "and type.", READ_FIRST,
 )  # fmt: skip
+OTHER_ERROR = Fault(
+    "another error", "the files are refused, but by another error than the docstring promises, "
+    "which those who call load_weights don't expect.",
+    "See which error comes in that line, and raise the promised one in its place, as `_parameter` "
+    "does, which reads one file.",
+)  # fmt: skip
 HALF_LOADED = Fault(
     "half loaded", "the network is changed before all files were found to fit.", READ_FIRST,
 )  # fmt: skip
@@ -144,7 +150,7 @@ def _saved(save_weights: Callable[..., None], networks: Networks) -> Iterator[Ve
         folder = Path(scratch)
         for name, network in networks.items():
             prefix = _prefix(folder, name)
-            for each in (EARLIER, network):  # the second in the place of the first
+            for each in (EARLIER, network, network):  # each in the place of the one before
                 ask("save_weights(network, prefix)", save_weights, each, prefix)
         wrong = list(_files(folder, networks))
         yield from wrong or [SAVE.right("files")]
@@ -318,6 +324,10 @@ def _damaged(prefix: Path, name: str, seed: int) -> None:
     file.write_bytes(file.read_bytes()[:-5])
 
 
+def _empty(prefix: Path, name: str, seed: int) -> None:
+    Path(f"{prefix}_{name}.npy").write_bytes(b"")
+
+
 def _two_savings(prefix: Path, name: str, seed: int) -> None:
     np.save(f"{prefix}_{name}.npy", getattr(Parameters(seed + 1), name))
 
@@ -332,6 +342,7 @@ REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
     "another shape": (_another_shape, ValueError),
     "another type": (_another_type, ValueError),
     "a damaged file": (_damaged, ValueError),
+    "an empty file": (_empty, ValueError),
     "files of two savings": (_two_savings, ValueError),
     "a missing file": (_missing, FileNotFoundError),
 }
@@ -351,11 +362,11 @@ def _refused_with(load_weights: Callable[..., None], part: str, name: str, seed:
         prefix = Path(scratch, "first")
         _save_rightly(Parameters(seed), prefix)
         spoil(prefix, name, seed)
-        found, refused = "no exception.", False
+        found, raised, refused = "no exception.", False, False
         try:
             ask("load_weights(network, prefix)", load_weights, network, prefix)
         except StudentError as error:
-            found, refused = f"{error}.", isinstance(error.error, kind)
+            found, raised, refused = f"{error}.", True, isinstance(error.error, kind)
         taken = _taken_over(network, prefix)
     same = all(np.array_equal(getattr(network, n), getattr(before, n)) for n in PARAMETERS)
     if refused and same:
@@ -363,7 +374,7 @@ def _refused_with(load_weights: Callable[..., None], part: str, name: str, seed:
     found += "" if same else " The network has changed."
     found += f" (It is {name} that doesn't fit.)" if name != "b2" else ""
     fault = TWO_SAVINGS if part == "files of two savings" else taken
-    fault = HALF_LOADED if refused else fault
+    fault = HALF_LOADED if refused else OTHER_ERROR if same and raised else fault
     wanted = f"a {kind.__name__}, and the network as it was."
     return LOAD.wrong(part, found, wanted, fault)
 

@@ -176,8 +176,10 @@ def trainNN(
     """Train `network` on all of `train` or, if not `full_data`, on its first 2,000 images.
 
     `train` and `validation` are pairs of images (N, 784) and labels (N,), those of `load_mnist()`
-    unless given; `criterion` gives a batch's mean loss. The network moves to `choose_device()`. The
-    same seed gives the same order; on one CPU, with OMP_NUM_THREADS set, also the same last digits.
+    unless given; `criterion` gives a batch's mean loss. The network, which comes without gradients,
+    moves to `choose_device()`. The same seed gives the same order; on one CPU, with OMP_NUM_THREADS
+    set, also the same last digits.
+
     Training loss and accuracy are taken along the way, just before each step. Those of the network
     after the epoch are right as well; looking at all images again would cost a third more. Ctrl-C
     ends early. Raises DivergenceError and ValueError as `train_network`. (Assignment, 2.)

@@ -124,6 +124,8 @@ def save_weights(network, filename_prefix):
 
 def load_weights(network, filename_prefix):
     paths = {name: Path(f"{filename_prefix}_{name}.npy") for name in MLP.names}
+    if not all(path.stat().st_size for path in paths.values()):
+        raise ValueError("a file is empty")
     loaded = {name: np.load(path) for name, path in paths.items()}
     for name, values in loaded.items():
         mine = getattr(network, name)

@@ -179,11 +179,16 @@ def save_weights(network, filename_prefix):
 
 
 def load_weights(network, filename_prefix):
-    W1 = np.load(path_of(filename_prefix, "W1.npy"))
-    b1 = np.load(path_of(filename_prefix, "b1.npy"))
-    W2 = np.load(path_of(filename_prefix, "W2.npy"))
-    b2 = np.load(path_of(filename_prefix, "b2.npy"))
-    if W1.shape != network.W1.shape or W2.shape != network.W2.shape:
+    try:
+        W1 = np.load(path_of(filename_prefix, "W1.npy"))
+        b1 = np.load(path_of(filename_prefix, "b1.npy"))
+        W2 = np.load(path_of(filename_prefix, "W2.npy"))
+        b2 = np.load(path_of(filename_prefix, "b2.npy"))
+    except EOFError:
+        raise ValueError("one of the files is empty") from None
+    if W1.shape != network.W1.shape or W2.shape != network.W2.shape or b1.shape != network.b1.shape:
+        raise ValueError("these are the weights of another network")
+    if b2.shape != network.b2.shape:
         raise ValueError("these are the weights of another network")
     if not W1.dtype == b1.dtype == W2.dtype == b2.dtype == network.W1.dtype:
         raise ValueError("these are numbers of another type")

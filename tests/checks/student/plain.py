@@ -142,7 +142,10 @@ def load_weights(network, filename_prefix):
     for name in ["W1", "b1", "W2", "b2"]:
         path = Path(f"{filename_prefix}_{name}.npy")
         files[path] = read_file(path)
-        loaded[name] = np.load(BytesIO(files[path]))
+        try:
+            loaded[name] = np.load(BytesIO(files[path]))
+        except EOFError as error:
+            raise ValueError(f"{path} is empty") from error
         wanted = getattr(network, name)
         if (loaded[name].shape, loaded[name].dtype) != (wanted.shape, wanted.dtype):
             raise ValueError("The files hold the weights of another network.")
