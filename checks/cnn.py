@@ -293,6 +293,11 @@ NO_GRADIENTS = Fault(
     "gradients off", "no gradient reaches these parameters, so they can't be trained: forward cuts "
     "it off.", "Leave `no_grad`, `detach` and `inference_mode` to those who evaluate.",
 )  # fmt: skip
+SEEDED_IN_FORWARD = Fault(
+    "generator changed", "forward draws random numbers, or sets the seed, of PyTorch's own "
+    "generator, on which the rest of the program counts.",
+    "Let forward compute with x and the weights alone.",
+)  # fmt: skip
 MODE_CHANGED = Fault(
     "mode changed", "forward changes the mode of the network.",
     "Leave `train()` and `eval()` to those who train and evaluate.",
@@ -314,7 +319,13 @@ def _same_in_training(network: nn.Module, seed: int) -> Iterator[Verdict]:
     """Compare the logits of both modes, and see what becomes of gradients and mode."""
     x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(seed))
     network.eval()
-    evaluated = NET.numbers("logits", ask("Net()(x)", network, x))
+    with torch.random.fork_rng(devices=[]):
+        before = torch.manual_seed(seed + 4711).get_state()  # a seed that nobody sets
+        evaluated = NET.numbers("logits", ask("Net()(x)", network, x))
+        is_left = torch.equal(torch.random.get_rng_state(), before)
+    if not is_left:
+        told = "random numbers go on elsewhere than before.", "no change."
+        yield NET.wrong("PyTorch's generator, after Net()(x)", *told, SEEDED_IN_FORWARD)
     network.train()
     logits = ask("Net()(x) in training mode", network, x)
     trained = NET.numbers("logits", logits)

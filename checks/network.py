@@ -223,6 +223,7 @@ def _dtypes(make: Callable[..., Network]) -> Iterator[Verdict]:
                 fault = DTYPE_IGNORED if name in PARAMETERS else GRADIENT_TYPE
                 yield INITIALIZATION.wrong(f"{name} of {call}", f"{found}.", wanted, fault)
                 return
+        yield from _own_arrays(INITIALIZATION, network, ask(call, make, 4, 3, 2, dtype=dtype))
     yield INITIALIZATION.right("dtype")
 
 
@@ -762,6 +763,7 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
         yield UPDATE_PARAMS.judge(name, samples[name], faults, close=1e-9, facts=STEP_FACTS)
     if all(distance(s.found, s.wanted) < CLOSE for name in PARAMETERS for s in samples[name]):
         yield from _one_at_rest(MLP, sizes, seed)
+        yield from _of_new_arrays(network)
     if not left:
         told = "other gradients than before.", "the same ones."
         yield UPDATE_PARAMS.wrong("gradients, after update_params", *told, STEP_CHANGES_GRADIENTS)
@@ -810,6 +812,29 @@ def _one_at_rest(
                 told = "other numbers than before.", "the very same ones."
                 yield UPDATE_PARAMS.wrong(part, *told, NOT_AT_REST)
                 return
+
+
+OLD_ARRAYS = Fault(
+    "kept between calls",
+    "once other arrays were given to the network, as load_weights does, the step does not reach "
+    "them: the earlier ones are kept somewhere.",
+    "Use self.W1 and the others as they are at the time of the step.",
+)
+
+
+def _of_new_arrays(network: Network) -> Iterator[Verdict]:
+    """See that a step after another one is taken by the arrays that the network has by then."""
+    for name in PARAMETERS:
+        shape = np.shape(getattr(network, name))
+        setattr(network, name, np.zeros(shape))
+        setattr(network, f"{name}_grad", np.ones(shape))
+    ask("update_params(0.5)", network.update_params, 0.5)
+    for name in PARAMETERS:
+        found = UPDATE_PARAMS.attribute(network, name)
+        if not distance(found, wanted := np.full(found.shape, -0.5)) < CLOSE:
+            part = f"{name}, set anew before the step"
+            yield UPDATE_PARAMS.wrong(part, *compared(found, wanted), OLD_ARRAYS)
+            return
 
 
 STEP_CHANGES_GRADIENTS = Fault(
