@@ -9,6 +9,7 @@ import numpy as np
 from checks.asking import Halt, StudentError, ask
 from checks.check import check
 from checks.comparison import CLOSE, EXACT, Array, closeness, describe, distance
+from checks.contract import SIZE_KEPT
 from checks.detective import Graph, Observation, explain
 from checks.facts import relation
 from checks.faults import UNKNOWN, Fault, Sample, asked_why
@@ -281,12 +282,6 @@ READ_RIGHTLY = Fault(
 
 
 IN_TURN = "after a batch of another size"
-SIZE_KEPT = Fault(
-    "kept between calls",
-    "batches of different sizes are right, each in a network of its own, and wrong one after the "
-    "other: something of the first one's size is kept.",
-    "Make each array anew in every call, in the size of the last batch.",
-)
 ONE_ROW = Fault(
     "property", "all is right but for a batch of one image: its rows (1, n) are not one image "
     "(n,).", "Find the line that drops an axis of length 1, or takes one row for no batch.",

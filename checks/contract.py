@@ -1,4 +1,4 @@
-"""What holds of a function beyond one call: nothing is kept, and arrays may lie as they like."""
+"""What holds of a function beyond one call: nothing is kept, and any array will do as well."""
 
 from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
@@ -21,6 +21,12 @@ OVERWRITTEN = Fault(
     "kept between calls",
     "the array that one call returned is changed by the next one: both return the same.",
     "Make a new array in each call.",
+)
+SIZE_KEPT = Fault(
+    "kept between calls",
+    "batches of different sizes are right, each in a network of its own, and wrong one after the "
+    "other: something of the first one's size is kept.",
+    "Make each array anew in every call, in the size of the last batch.",
 )
 LAYOUT = Fault(
     "layout",

@@ -11,7 +11,7 @@ from checks.comparison import CLOSE, Array, distance
 from checks.faults import Fault, asked_why
 from checks.history import entries_of
 from checks.source import plain_function
-from checks.spies import DIGITS, HIDDEN, PIXELS, LabelledImages, Spy
+from checks.spies import DIGITS, HIDDEN, IMAGES_LEFT_OUT, PIXELS, LabelledImages, Spy
 from checks.verdicts import Exercise, Verdict
 
 N_IMAGES = 34_507  # of which more are recognized than 16 bits count, one of them for the sign
@@ -23,9 +23,10 @@ OTHER = (1 - PROBABILITY) / (DIGITS - 1)
 RECOGNIZED = np.random.default_rng(0).random(N_IMAGES) < 0.97
 TOO_MANY = Fault(
     "many images",
-    f"a training of few images is right, and one of {N_IMAGES} in more than 1,000 steps is not: "
-    "something is too small for so many.",
-    "Look for arrays of a fixed length, and for whole numbers of 8 or 16 bits.",
+    f"few images go right, and {N_IMAGES}, which take more than 1,000 steps, do not: something is "
+    "too small for so many.",
+    "Look for arrays of a fixed length, for parts that don't come out even, and for whole numbers "
+    "of 8 or 16 bits.",
 )
 
 
@@ -139,16 +140,12 @@ def judge_crowd(
             return
 
 
-LEFT_OUT = Fault(
-    "images left out", "some images are not looked at, or not counted.",
-    "See that all parts of the images are looked at, the last and smaller one too.",
-)  # fmt: skip
-
-
 def judge_test(exercise: Exercise, value: Any, n_seen: int) -> Iterator[Verdict]:
     """See that a test of very many images looks at each, and gives their accuracy."""
     part = f"{N_IMAGES} images"
     if n_seen < N_IMAGES:
-        yield exercise.wrong(part, f"{n_seen} of them were looked at.", "all of them.", LEFT_OUT)
+        yield exercise.wrong(
+            part, f"{n_seen} of them were looked at.", "all of them.", IMAGES_LEFT_OUT
+        )
     elif not distance(exercise.numbers(part, value), np.asarray(accuracy_of(N_IMAGES))) < CLOSE:
-        yield exercise.wrong(part, f"{value:.6g}.", f"{accuracy_of(N_IMAGES):.6g}.", LEFT_OUT)
+        yield exercise.wrong(part, f"{value:.6g}.", f"{accuracy_of(N_IMAGES):.6g}.", TOO_MANY)

@@ -11,7 +11,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, Array, compared, describe, distance
-from checks.contract import OVERWRITTEN
+from checks.contract import OVERWRITTEN, SIZE_KEPT
 from checks.faults import INPUT_CHANGED, UNKNOWN, Fault, Sample
 from checks.functions import EQUAL_SIZES, N_SAMPLES, NO_ARRAY, SHORTENED, SUM_NOT_1
 from checks.gradients import PARAMETERS, Network, read_parameters
@@ -440,12 +440,6 @@ STALE_X = Fault(
     "kept between calls",
     "other numbers in the same array x give a wrong result: something of the earlier ones is kept.",
     "Compute everything anew in each call, from the x that is passed in.",
-)
-SIZE_KEPT = Fault(
-    "kept between calls",
-    "batches of different sizes are right, each in a network of its own, and wrong one after the "
-    "other: something of the first one's size is kept.",
-    "Make each array anew in every call, in the size of its x.",
 )
 
 
