@@ -590,9 +590,13 @@ class SpyLoss(Spy):
         self.notes, self.known, self.n_kept = network.notes, network.known, 0
         self._histories: list[weakref.ref[Any]] = []
 
-    def __call__(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the mean cross-entropy; PyTorch calls logits and labels so."""
+    def __call__(self, input: Tensor, target: Tensor, learns: bool | None = None) -> Tensor:
+        """Return the mean cross-entropy; PyTorch calls logits and labels so.
+
+        Whether a gradient can be had of it is told by `learns` where the tensors are copies.
+        """
         logits, labels = input, target
+        learns = input.requires_grad or target.requires_grad if learns is None else learns
         swapped = not logits.is_floating_point() and logits.ndim == 1
         given, state = logits.detach(), "swapped" if swapped else "logits"
         if given.ndim == 2 and not swapped:
@@ -609,7 +613,7 @@ class SpyLoss(Spy):
         images = tuple(self.known.get(row, -1) for row in _rows(logits))
         known = () if -1 in images else images
         # Without gradients it only measures, and no step comes of it.
-        call = "criterion" if logits.requires_grad or labels.requires_grad else "measure"
+        call = "criterion" if learns else "measure"
         self.notes.append(Note(call, known, targets, state=state))
         loss = functional.cross_entropy(*((labels, logits) if swapped else (logits, labels)))
         return self._marked(loss) if loss.requires_grad else loss
@@ -1371,7 +1375,8 @@ def _test_accuracy(
         "images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES
     )
     yield with_example(verdict, lambda *data: test_accuracy(SpyNet(album), *data), album)
-    if asked_why() and plain_function(test_accuracy):  # elsewhere, so many are too large an answer
+    # Elsewhere, so many are too large an answer; and nothing is drawn, so that one seed will do.
+    if asked_why() and plain_function(test_accuracy) and seed == 0:
         counting = CountingNet()
         value = ask(call, test_accuracy, counting, *crowd.images_of(crowd.N_IMAGES))
         yield from crowd.judge_test(EVALUATION, value, counting.n_seen)

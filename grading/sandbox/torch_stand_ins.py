@@ -46,7 +46,7 @@ class Loss:
 
     def __call__(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the mean cross-entropy; PyTorch calls logits and labels so."""
-        self.ask("note", input, target)
+        self.ask("note", input, target, input.requires_grad or target.requires_grad)
         swapped = not input.is_floating_point() and input.ndim == 1
         return functional.cross_entropy(*((target, input) if swapped else (input, target)))
 
