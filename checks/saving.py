@@ -30,9 +30,16 @@ PREFIXES = ("first", "second.v2")
 class Parameters(Spy):
     """A network for saving and loading: the four parameters and their gradients, nothing else."""
 
-    def __init__(self, seed: int, size: int = 4, dtype: type = np.float32) -> None:
+    def __init__(
+        self, seed: int, size: int = 4, dtype: type = np.float32, more: int = 0
+    ) -> None:  # fmt: skip
+        """Give all layers the same `size`, so that mixed-up files fit, or `more` from each on."""
         rng = np.random.default_rng(seed)
-        shapes = {"W1": (size, size), "b1": (size,), "W2": (size, size), "b2": (size,)}
+        n_hidden, n_outputs = size + more, size + 2 * more
+        shapes = {
+            "W1": (n_hidden, size), "b1": (n_hidden,), "W2": (n_outputs, n_hidden),
+            "b2": (n_outputs,),
+        }  # fmt: skip
         for name, shape in shapes.items():
             setattr(self, name, rng.normal(0, 1, shape).astype(dtype))
             setattr(self, f"{name}_grad", rng.normal(0, 1, shape).astype(dtype))
@@ -265,8 +272,29 @@ def _loaded(
             yield from wrong or [LOAD.right(f"{name} network")]
             if not wrong:
                 yield from _loaded_again(load_weights, fresh, _prefix(folder, name), seed)
+    yield partial(_uneven, load_weights, seed)
     for part in REFUSED:
         yield partial(_refused, load_weights, part, seed)
+
+
+UNEVEN = Fault(
+    "other sizes", "a network whose layers differ in size cannot be loaded, though the files fit.",
+    "Compare each parameter with the network's own of the same name.",
+)  # fmt: skip
+
+
+def _uneven(load_weights: Callable[..., None], seed: int) -> Iterator[Verdict]:
+    """See that files are loaded into a network whose layers differ in size."""
+    saved, fresh = Parameters(seed, more=1), Parameters(seed + 1, more=1)
+    with tempfile.TemporaryDirectory() as scratch:
+        _save_rightly(saved, Path(scratch, "uneven"))
+        try:
+            ask("load_weights(network, prefix)", load_weights, fresh, Path(scratch, "uneven"))
+        except StudentError as error:
+            yield LOAD.error(error, UNEVEN)
+            return
+    held = (_held(LOAD, n, getattr(fresh, n), (saved, saved), n, {}) for n in PARAMETERS)
+    yield from (verdict for verdict in held if not verdict.passed)
 
 
 READ_ONLY = Fault(

@@ -737,6 +737,8 @@ SELDOM = [
         ("shapes filled", "takes anything", "        if (loaded[name].shape, loaded[name].dtype) != (wanted.shape, wanted.dtype):\n",
          "        loaded[name] = np.broadcast_to(loaded[name], wanted.shape).copy()\n        if loaded[name].dtype != wanted.dtype:\n")),
     *edits("saving",
+        ("compared with W1", "other sizes", "        wanted = getattr(network, name)\n",
+         "        wanted = getattr(network, name)\n        wanted = network.W1 if wanted.ndim > 1 else wanted\n"),
         ("empty file", "another error", "        except EOFError as error:\n", "        except ZeroDivisionError as error:\n"),
         ("equal files kept", "manifest without the files", "            np.save(open_file(", "            path = Path(f\"{filename_prefix}_{name}.npy\")\n"
          "            if path.exists() and np.array_equal(np.load(path), getattr(network, name)):\n                continue\n            np.save(open_file(")),
@@ -750,6 +752,7 @@ SELDOM = [
     *edits("net",
         ("seeded in forward", "generator changed", "x = torch.flatten(x, 1)", "torch.manual_seed(0)\n        x = torch.flatten(x, 1)")),
     *edits("update_params",
+        ("large ones cut", "too much", "        self.b2 -= lr * self.b2_grad\n", "        self.b2 -= lr * np.clip(self.b2_grad, -5, 5)\n"),
         ("first arrays", "kept between calls", "        self.b2 -= lr * self.b2_grad\n",
          "        self.held = getattr(self, 'held', self.b2)\n        self.held -= lr * self.b2_grad\n"),
         ("mean of both", "not at rest", "        self.W1 -= lr * self.W1_grad\n",
