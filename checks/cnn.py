@@ -771,8 +771,8 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     yield partial(judge_interrupted, TRAIN_NN, trainNN, retrain, plan, seed)
     yield partial(_train_epoch, trainNN, plan)
     yield partial(_by_default, trainNN, plan, seed)
-    if seed == 0:  # it draws nothing
-        yield partial(crowd.judge_crowd, TRAIN_NN, trainNN, partial(_count, trainNN))
+    if crowd.is_due(trainNN, seed):
+        yield partial(crowd.judge_crowd, TRAIN_NN, partial(_count, trainNN))
 
 
 class CountingNet(nn.Module, Spy):
@@ -786,7 +786,7 @@ class CountingNet(nn.Module, Spy):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10)."""
         self.n_seen += len(x)
-        self.numbers = crowd.numbers_of(x.detach().cpu().float().numpy())
+        self.numbers = numbers_of(x.detach().cpu().float().numpy(), crowd.SHADES)
         logits = torch.from_numpy(np.log(crowd.probabilities(self.numbers))).to(x)
         return logits + self.weight
 
@@ -1375,8 +1375,7 @@ def _test_accuracy(
         "images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES
     )
     yield with_example(verdict, lambda *data: test_accuracy(SpyNet(album), *data), album)
-    # Elsewhere, so many are too large an answer; and nothing is drawn, so that one seed will do.
-    if asked_why() and plain_function(test_accuracy) and seed == 0:
+    if crowd.is_due(test_accuracy, seed):
         counting = CountingNet()
         value = ask(call, test_accuracy, counting, *crowd.images_of(crowd.N_IMAGES))
         yield from crowd.judge_test(EVALUATION, value, counting.n_seen)

@@ -43,7 +43,7 @@ def broken(
 
     Each argument gets other numbers in turn, in the array that was passed in before.
     """
-    given = [np.copy(v) if isinstance(v, np.ndarray) else v for v in inputs]
+    given = list(map(copied, inputs))
     first = np.asarray(ask(call, function, *given))
     as_returned = first.copy()
     for number, value in enumerate(inputs):
@@ -107,8 +107,12 @@ def wrong_for_many(
         pairs = zip(sample.inputs, is_batch, strict=True)
         return [np.resize(v, (n, *v.shape[1:])) if batch else v for v, batch in pairs]
 
+    try:
+        twice = np.asarray(oracle(*rows(2 * n_rows)))
+    except Exception:
+        return None  # what has as many rows is no batch
     for n in (*(n + 1 for n in whole_numbers(function)), N_ROWS):
-        wanted = _of_many(oracle, sample.wanted, rows, n_rows, n)
+        wanted = _of_many(n, sample.wanted, twice, n_rows, lambda n: np.asarray(oracle(*rows(n))))
         if wanted is None:
             return None
         found = np.asarray(ask(call, function, *rows(n)))
@@ -119,19 +123,19 @@ def wrong_for_many(
 
 
 def _of_many(
-    oracle: Callable[..., Array], few: Array, rows: Callable[[int], list[Any]], n_rows: int, n: int
+    n: int, few: Array, twice: Array, n_rows: int, right: Callable[[int], Array]
 ) -> Array | None:
-    """Return what is right for `n` rows, from what is right for the `few`; None if nobody knows."""
-    try:
-        twice, rest = np.asarray(oracle(*rows(2 * n_rows))), n % n_rows
-        if np.array_equal(twice, few):  # a mean
-            return np.asarray(oracle(*rows(n)))
-        if len(np.atleast_1d(twice)) == 2 * n_rows:
-            return np.resize(few, (n, *few.shape[1:]))
-        if distance(twice, 2 * few) < CLOSE:
-            return n // n_rows * few + (np.asarray(oracle(*rows(rest))) if rest else 0)
-    except Exception:
-        pass  # what has as many rows is no batch
+    """Return what is right for `n` rows, None if it does not follow from a few.
+
+    `few` is right for `n_rows`, `twice` for each of these two times, and `right` works it out.
+    """
+    if np.array_equal(twice, few):  # a mean
+        return right(n)
+    if len(np.atleast_1d(twice)) == 2 * n_rows:
+        return np.resize(few, (n, *few.shape[1:]))
+    if distance(twice, 2 * few) < CLOSE:
+        rest = n % n_rows
+        return n // n_rows * few + (right(rest) if rest else 0)
     return None
 
 
@@ -176,7 +180,7 @@ def wrong_for_variants(
     names = call.partition("(")[2].partition(")")[0].split(", ")
     for number in free:
         for words, change in VARIANTS.items():
-            given = [np.copy(v) if isinstance(v, np.ndarray) else v for v in sample.inputs]
+            given = list(map(copied, sample.inputs))
             given[number] = change(given[number].astype(float))
             wanted = np.asarray(oracle(*given))
             found = np.asarray(ask(call, function, *given))
@@ -189,6 +193,11 @@ def wrong_for_variants(
 
 
 EVERY_NUMBER = "Let the formula hold for all numbers: see which a line leaves out or changes."
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of an array, anything else as it is."""
+    return np.copy(value) if isinstance(value, np.ndarray) else value
 
 
 def _other_numbers(value: Any) -> Any:

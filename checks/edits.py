@@ -447,10 +447,10 @@ def too_much(node: Node, scope: Scope) -> Iterator[Change]:
 
 def _sides_and_sign(node: ast.BinOp) -> tuple[str, str, str]:
     """Return the two sides of an operation as they are written there, and what is between them."""
-    a = b = "_"
-    start = ast.unparse(ast.BinOp(node.left, node.op, ast.Name(b)))[: -len(b)]
-    end = ast.unparse(ast.BinOp(ast.Name(a), node.op, node.right))[len(a) :]
-    sign = ast.unparse(ast.BinOp(ast.Name(a), node.op, ast.Name(b)))[len(a) : -len(b)]
+    gap = ast.Name("_")
+    start = ast.unparse(ast.BinOp(node.left, node.op, gap))[:-1]
+    end = ast.unparse(ast.BinOp(gap, node.op, node.right))[1:]
+    sign = ast.unparse(ast.BinOp(gap, node.op, gap))[1:-1]
     return start.removesuffix(sign), sign.strip(), end.removeprefix(sign)
 
 

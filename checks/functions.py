@@ -11,7 +11,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, EXACT, SAME, Array, compared, describe, distance
-from checks.contract import broken, wrong_for_many, wrong_for_variants, wrong_in_32_bits
+from checks.contract import broken, copied, wrong_for_many, wrong_for_variants, wrong_in_32_bits
 from checks.faults import EXAMPLE, INPUT_CHANGED, UNKNOWN, Fault, Sample, asked_why
 from checks.source import plain_function
 from checks.special import expit, log_softmax
@@ -116,7 +116,7 @@ class Judge:
         """Return samples with what `function` gives; yield a verdict if an argument is changed."""
         samples = []
         for sample in drawn:
-            given = list(map(_copied, sample.inputs))
+            given = list(map(copied, sample.inputs))
             found = ask(f"{self.call} for {name}", function, *given)
             samples.append(sample._replace(found=found))
             for before, after in zip(sample.inputs, given, strict=True):
@@ -234,7 +234,7 @@ class Probe:
     def _again(self, inputs: list[Any]) -> tuple[Array, Array]:
         """Return what the function makes of other inputs, and what is right."""
         try:
-            found = np.asarray(ask(self.judge.call, self.function, *map(_copied, inputs)))
+            found = np.asarray(ask(self.judge.call, self.function, *map(copied, inputs)))
         except (StudentError, NotImplementedError):
             found = np.full((), np.nan)
         try:
@@ -267,7 +267,7 @@ class Probe:
     def _is_mixed(self, sample: Sample) -> bool:
         """Whether a change of the first row, or number, changes others, and should not."""
         n_rows = len(sample.wanted) if sample.wanted.ndim in (1, 2) else 0
-        inputs = list(map(_copied, sample.inputs))
+        inputs = list(map(copied, sample.inputs))
         for value in inputs:
             if n_rows > 1 and np.shape(value)[:1] == (n_rows,):
                 value[0] = np.roll(value[0], 1) if value.ndim > 1 else value[0] + 1
@@ -296,10 +296,6 @@ def _short(value: Any) -> str:
         np.asarray(value), separator=", ", formatter={"float_kind": lambda x: f"{x:.4g}"}
     )
     return text.replace("\n", "")
-
-
-def _copied(value: Any) -> Any:
-    return np.copy(value) if isinstance(value, np.ndarray) else value
 
 
 Change = Callable[[Array], Iterator[Array]]

@@ -186,11 +186,11 @@ def _change_words(pixels: Array) -> str:
     return "with other pixels than those passed in"
 
 
-def numbers_of(images: ArrayLike) -> Array:
+def numbers_of(images: ArrayLike, scale: int = SCALE) -> Array:
     """Return the numbers (B,) of images (784,), (B, 784) or (B, 1, 28, 28)."""
     pixels = np.asarray(images)
     first = pixels.reshape(-1, PIXELS)[:, 0] if pixels.size % PIXELS == 0 else pixels.ravel()[:1]
-    return np.rint(first * SCALE).astype(int)
+    return np.rint(first * scale).astype(int)
 
 
 @cache

@@ -17,6 +17,7 @@ from checks.crowd import (
     N_VALIDATION,
     CountingNetwork,
     images_of,
+    is_due,
     judge_crowd,
     judge_test,
 )
@@ -34,7 +35,7 @@ from checks.history import (
     percent_right,
     with_example,
 )
-from checks.source import beside, plain_function
+from checks.source import beside
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
@@ -247,8 +248,7 @@ def check_test_network(
     verdict = TEST_NETWORK.judge("one image", [one], PERCENTAGE_FAULTS, ROUNDED)
     if not verdict.passed:
         yield verdict
-    # Elsewhere, so many are too large an answer; and nothing is drawn, so that one seed will do.
-    if asked_why() and plain_function(test_network) and seed == 0:
+    if is_due(test_network, seed):
         network = CountingNetwork()
         value = ask(call, test_network, network, *images_of(N_IMAGES))
         yield from judge_test(TEST_NETWORK, value, network.n_seen)
@@ -323,8 +323,8 @@ def check_train_network(
     yield judge_stopping(TRAIN_NETWORK, retrain, plan, seed)
     yield partial(judge_interrupted, TRAIN_NETWORK, train_network, retrain, plan, seed)
     yield partial(_train_epoch, train_network, plan, seed)
-    if seed == 0:  # it draws nothing
-        yield partial(judge_crowd, TRAIN_NETWORK, train_network, partial(_count, train_network))
+    if is_due(train_network, seed):
+        yield partial(judge_crowd, TRAIN_NETWORK, partial(_count, train_network))
 
 
 def _count(train_network: Callable[..., Any], train: LabelledImages) -> tuple[Any, Array]:

@@ -772,12 +772,8 @@ MUTANTS: list[Mutant] = [
     *ONE_HOT, *ACCURACY, *TRAIN_NETWORK, *TEST_NETWORK, *SAVING, *NET, *TRAIN_NN, *EVALUATION,
 ]  # fmt: skip
 
-ALL = [
-    *MUTANTS,
-    *STEPS,
-    *SEEN,
-    *SELDOM,
-]  # classes of invented hand-ins are drawn from the first alone
+# Classes of invented hand-ins are drawn from the first alone.
+ALL = [*MUTANTS, *STEPS, *SEEN, *SELDOM]
 
 
 def main(arguments: Iterable[str]) -> None:
