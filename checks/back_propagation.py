@@ -186,7 +186,8 @@ def _verdicts(observations: list[Observation]) -> Iterator[Verdict]:
             )
         else:
             for kind, seen in seen_kinds.items():
-                yield _verdict(name, f"{name}_grad, {kind}", seen, explained)
+                of_kind = _explain([name], seen, {name: _off(name, seen)})
+                yield _verdict(name, f"{name}_grad, {kind}", seen, of_kind)
 
 
 def _verdict(

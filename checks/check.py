@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, ParamSpec
 from unittest import mock
@@ -46,8 +47,9 @@ class Check(Generic[P]):
         if slip := next(filter(None, map(syntax_slip, args)), None):
             return Report([_not_readable(self.exercise, slip)])
         with judging(self.task.writes), _on_one_core():
+            began = time.process_time()
             report = self.run(*args, **kwargs)
-            return report if report.passed else diagnosed(self, report, args, kwargs)
+            return report if report.passed else diagnosed(self, report, args, kwargs, began)
 
     @property
     def task(self) -> Task:

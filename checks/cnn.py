@@ -34,7 +34,7 @@ from checks.history import (
     judge_undecided,
     with_example,
 )
-from checks.source import beside, plain_function
+from checks.source import beside, made_anew, plain_function
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
@@ -248,11 +248,20 @@ def _net_seeds(Net: Callable[..., nn.Module], seed: int) -> Iterator[Verdict]:
         yield NET.wrong("seed", "other weights for the same seed.", "the same.", NET_SEED)
     elif any(torch.equal(v, other[name]) for name, v in first.items() if v.ndim > 1):
         yield NET.wrong("seed", "the same weights for different seeds.", "others.", NET_SEED)
+    elif len({values.data_ptr() for each in (first, again, other) for values in each.values()}) < (
+        3 * len(first)
+    ):
+        told = "two networks with the same parameters in memory.", "a network's own in each."
+        yield NET.wrong("parameters", *told, SHARED_WEIGHTS)
 
 
 NET_SEED = Fault(
     "seed ignored", "the initial weights do not come from the argument seed.",
     "Make the layers after `torch.manual_seed(seed)`, and set no other seed.",
+)  # fmt: skip
+SHARED_WEIGHTS = Fault(
+    "shared weights", "what one network learns changes another one, since both have the same "
+    "layers.", "Make new layers in each call of __init__, and keep none of them elsewhere.",
 )  # fmt: skip
 NOT_NAMED = Fault(
     "layers not named",
@@ -515,7 +524,8 @@ class SpyNet(nn.Module, Spy):
     def __init__(self, album: Album) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((DIGITS,), START))
-        self.bias = nn.Parameter(torch.zeros(1))  # without effect: real ones have many parameters
+        # Without effect: it counts the steps, so that weights of an earlier one are told apart.
+        self.bias = nn.Parameter(torch.zeros(1))
         self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
         self.notes: list[Note] = []
@@ -531,8 +541,7 @@ class SpyNet(nn.Module, Spy):
         mode = "partly" if len(modes) > 1 else "training" if self.training else "evaluating"
         changed = changed_pixels(pixels)
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, changed=changed))
-        n_steps = sum(note.call == "step" for note in self.notes)
-        logits = logits_of(self.album, numbers, n_steps).to(x.device)
+        logits = logits_of(self.album, numbers, self.n_steps).to(x.device)
         # A layer that gives back what it gets, in 32 bits; in fewer, digits are lost.
         finite = logits.to(x.dtype).nan_to_num(neginf=0)  # as 0 times infinity is NaN
         passed = functional.linear(finite, torch.eye(DIGITS).to(x))
@@ -542,9 +551,15 @@ class SpyNet(nn.Module, Spy):
         return logits + STEEP * (self.weight - START) + 0 * self.bias
 
     @property
+    def n_steps(self) -> int:
+        """The number of steps in the notes."""
+        return sum(note.call == "step" for note in self.notes)
+
+    @property
     def is_changed(self) -> bool:
-        """Whether a weight is another than in the beginning."""
-        return bool((self.weight.detach() != START).any() or self.bias.detach().any())
+        """Whether weights are others than in the beginning, or not those of the last step."""
+        weight, bias = self.weight.detach(), self.bias.detach()
+        return bool((weight != START).any() or (bias != self.n_steps).any())
 
     def __deepcopy__(self, memo: Any) -> "SpyNet":
         """Return a copy that takes the same notes: a copy may be evaluated in its place."""
@@ -632,8 +647,9 @@ RATE = 0.01
 class SpyOptimizer(torch.optim.Optimizer, Spy):
     """Stands in for the optimizer: takes no steps, and keeps every gradient that it was to use.
 
-    The weights stay, so that all steps can be compared. What PyTorch's own class makes of itself
-    would import half of PyTorch, and cannot be sent to another process.
+    The weights stay, so that all steps can be compared, but for one that counts them. What
+    PyTorch's own class makes of itself would import half of PyTorch, and cannot be sent to another
+    process.
     """
 
     register_step_post_hook = None  # type: ignore[assignment]  # no hooks, so no threads are tried
@@ -676,6 +692,7 @@ class SpyOptimizer(torch.optim.Optimizer, Spy):
             return loss
         self.gradients.append(None if gradient is None else gradient.detach().cpu().tolist())
         self.notes.append(Note("step", rate=float(self.param_groups[0]["lr"])))
+        self.params[1].data += 1
         return loss
 
 
@@ -815,7 +832,7 @@ def _count(trainNN: Callable[..., Any], train: LabelledImages) -> tuple[Any, NDA
     history = ask(
         "trainNN(network, optimizer, epochs, criterion, …)",
         trainNN, network, optimizer, 1, nn.CrossEntropyLoss(),
-        train=train, validation=few, batch_size=crowd.BATCH_SIZE,
+        train=train, validation=few, batch_size=2 * crowd.BATCH_SIZE,  # its steps take more time
     )  # fmt: skip
     return history, optimizer.times
 
@@ -883,8 +900,13 @@ def _steps_again(trainNN: Callable[..., Any], seed: int, plan: Plan) -> list[Ste
 
 
 def _retrain(
-    trainNN: Callable[..., Any], seed: int, plan: Plan, full_data: bool = True
+    trainNN: Callable[..., Any],
+    seed: int,
+    plan: Plan,
+    full_data: bool = True,
+    afresh: bool = False,
 ) -> tuple[Any, list[Step]]:
+    trainNN = made_anew(trainNN) if afresh else trainNN
     network, _, _, history = _train(trainNN, plan, seed, full_data)
     return history, net_steps(network.notes)
 
@@ -1079,7 +1101,7 @@ def _sizes(trainNN: Callable[..., Any], seed: int) -> Iterator[Verdict | Part]:
     """See that full_data chooses between all images and the first 2,000."""
     for full_data, wanted in ((False, MINI), (True, MINI + 80)):
         album = album_of(seed + 1) if full_data else Easy(seed + 1)
-        plan = Plan(MINI + 80, 520, 1, RATE, album, n_validation=1010)
+        plan = Plan(MINI + 80, 520, 1, RATE, album, n_validation=1010 if full_data else MINI + 90)
         network, optimizer, _, history = _train(trainNN, plan, seed, full_data)
         steps = net_steps(network.notes, _mixes(network, optimizer))
         used = {number for step in steps for number in step.images}
@@ -1212,7 +1234,7 @@ def _asked_again(
     """See that the very same images, after a step, give the logits of the new weights."""
     numbers = numbers_of(images)
     with torch.no_grad():
-        network.bias.add_(1)  # so that the weights are others, too
+        network.bias.add_(1)  # as the step does
     network.notes[:] = [Note("step")]
     part, call = "logits, after a step", "evaluate(network, images), after a step"
     found = EVALUATION.numbers(part, ask(call, evaluate, network, images))

@@ -1,4 +1,4 @@
-"""A training of as many images and steps as a real one has: what is too small for them shows."""
+"""A training of very many images in very many steps: what is too small for them shows."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,8 +23,8 @@ OTHER = (1 - PROBABILITY) / (DIGITS - 1)
 RECOGNIZED = np.random.default_rng(0).random(N_IMAGES) < 0.97
 TOO_MANY = Fault(
     "many images",
-    f"few images go right, and {N_IMAGES}, which take more than 1,000 steps, do not: something is "
-    "too small for so many.",
+    f"few images go right, and {N_IMAGES}, which take very many steps, do not: something is too "
+    "small for so many.",
     "Look for arrays of a fixed length, for parts that don't come out even, and for whole numbers "
     "of 8 or 16 bits.",
 )

@@ -37,13 +37,24 @@ from checks.edits import (
 )
 from checks.exercises import Task, load_tasks, needs_of
 from checks.faults import SEEN, UNFINISHED, WEAK, Fault, without_causes
-from checks.lines import Lines, Renamed, Rewritten, added, everywhere, left_out, rearranged, renamed
+from checks.lines import (
+    Lines,
+    Renamed,
+    Rewritten,
+    added,
+    everywhere,
+    fixed_everywhere,
+    left_out,
+    rearranged,
+    renamed,
+)
 from checks.source import Source, plain_function
 from checks.verdicts import Report, Verdict
 
 Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.3, False: 0.6}  # of computing, for trying changes if a cause is known, or not
 PAIRS = 0.2  # for trying two changes at once, if nothing else is known
+WHOLE = 0.9  # for all of a check: where it took long before, half the time has to do for changes
 N_AHEAD = 8  # changes that bring the result nearer to the right one, with which a second is tried
 ANOTHER = 0.25  # for a second change, in another line, once one was found
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
@@ -57,9 +68,12 @@ OTHER_SEEDS = (7919, 7920)  # later ones: sizes depend on the seed, so a coincid
 
 
 def diagnosed(
-    check: Check, report: Report, args: Sequence[Any], kwargs: Mapping[str, Any]
+    check: Check, report: Report, args: Sequence[Any], kwargs: Mapping[str, Any], began: float
 ) -> Report:  # fmt: skip
-    """Return a report in which what can be known of the causes is said."""
+    """Return a report in which what can be known of the causes is said.
+
+    `began` is when the check began, in seconds of computing.
+    """
     task = check.task
     if any(plain_function(argument) is None for argument in args):
         return report  # it lives in another process
@@ -77,7 +91,7 @@ def diagnosed(
                 return report
             if not kept and _remembers(check, args, kwargs):
                 return Report(v if v.passed else v.by(REMEMBERS) for v in report)
-            report = Search(check, task, list(args), dict(kwargs), kept).mend(report)
+            report = Search(check, task, list(args), dict(kwargs), kept, began).mend(report)
             return _one_sided(check, report, args, kwargs)
     except Missing:
         return report if not_done else Report([_not_judged(check, wrong)])
@@ -134,9 +148,9 @@ def _remembers(check: Check, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
     try:
         source = Source(args, check.task.takes)
         with quiet(), limited_to(4 * SHORT), guarded():
-            with without_causes():
-                first = passes(afresh=True)
-            return first and passes(afresh=True) and not passes(afresh=False)
+            with without_causes():  # by a short check, which most mistakes do not pass
+                differ = passes(afresh=True) and not passes(afresh=False)
+            return differ and passes(afresh=True)
     except Exception:
         return False  # there is no text, or one that can't be run twice
 
@@ -234,6 +248,7 @@ class Search:
     args: list[Any]
     kwargs: dict[str, Any]
     kept: list[str]
+    began: float  # when the check began, in seconds of computing
     whole: dict[int, Fault] = field(default_factory=dict)  # by line whose change mends everything
     partly: dict[str, Fault] = field(default_factory=dict)  # by part that a change makes right
     ahead: list["Ahead"] = field(default_factory=list)  # the furthest first
@@ -290,9 +305,9 @@ class Search:
 
     def _try_all(self, source: Source, report: Report) -> None:
         """Try changes while there is time; of a cause that is known, only the place is wanted."""
-        file, start = Path(source.file).name, time.process_time()
+        file = Path(source.file).name
         known, failed = report.causes[0] not in WEAK, _failed(report)
-        end = start + SECONDS[known]
+        end = self._end_after(SECONDS[known])
         unseen = self._mended(self.args, report)
         if unseen is None:
             return  # its mistake does not show in a short check, so no change can be judged by one
@@ -313,6 +328,11 @@ class Search:
         if not (known or self.whole or self.partly or "property" in report.causes[:1]):
             self._try_pairs(source, theirs, report)
 
+    def _end_after(self, seconds: float) -> float:
+        """Return when so much time of computing is over, or half of it if the check took long."""
+        now = time.process_time()
+        return min(now + seconds, max(now + seconds / 2, self.began + WHOLE))
+
     def _tried(self, source: Source, candidate: Candidate, report: Report) -> set[str] | None:
         """Return what `_mended` does of a candidate, nothing if it can't be run."""
         try:
@@ -326,7 +346,7 @@ class Search:
         self, source: Source, theirs: Mapping[str, ast.FunctionDef], report: Report
     ) -> None:
         """Try a second change beside each of those that brought the result nearer."""
-        file, end = Path(source.file).name, time.process_time() + PAIRS
+        file, end = Path(source.file).name, self._end_after(PAIRS)
         firsts, self.ahead = self.ahead, []
         for first in firsts:
             function = first.candidate.function
@@ -449,7 +469,8 @@ def candidates(
     for orders in (rearranged, added):
         for node, scope in scopes:
             yield from _reordered(node, orders(node, scope))
-    yield from chain.from_iterable(_renamed(n, renamed(n, scope)) for n, scope in scopes)
+    for names_of in (fixed_everywhere, renamed):
+        yield from chain.from_iterable(_renamed(n, names_of(n, scope)) for n, scope in scopes)
     if failed:
         yield from _by_operators(scopes, LATER, [failed])
     yield from _by_operators(scopes, () if few else LATER)

@@ -55,7 +55,8 @@ CLAIMS = {
 }
 # Functions that are taken for each other.
 KINDS = (
-    ("sum", "mean", "max", "min", "prod", "any", "all"), ("argmax", "argmin", "max", "argsort"),
+    ("sum", "mean", "max", "min", "prod", "any", "all"), ("count_nonzero", "size"),
+    ("argmax", "argmin", "max", "argsort"),
     ("zeros", "ones", "empty", "eye", "full"),
     ("zeros_like", "ones_like", "empty_like", "full_like"),
     ("exp", "log", "exp2", "expm1", "log2", "log10", "log1p", "sqrt", "tanh"),

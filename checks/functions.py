@@ -185,8 +185,8 @@ class Judge:
             told = describe(large[0].found), describe(large[0].wanted)
             return self.exercise.wrong(name, *told, fault)
         # What all other parts have ruled out would be a coincidence in one that is not told.
-        known, facts = ((), ()) if name in self.unsaid else (self.faults, self.facts)
-        return self.exercise.judge(name, samples, known, self.near, self.close, facts)
+        known = () if name in self.unsaid else self.faults
+        return self.exercise.judge(name, samples, known, self.near, self.close, self.facts)
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ def _example(judge: Judge, inputs: list[Any], found: Array, wanted: Array) -> Fa
 
 def _short(value: Any) -> str:
     text = np.array2string(
-        np.asarray(value), separator=", ", formatter={"float_kind": lambda x: f"{x:.4g}"}
+        np.asarray(value), separator=", ", formatter={"float_kind": lambda x: f"{x + 0.0:.4g}"}
     )
     return text.replace("\n", "")
 

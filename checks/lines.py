@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from checks.edits import KINDS, Node, Scope, Site, at_site, expression, is_dotted, is_own, sites
@@ -206,6 +207,20 @@ def renamed(function: ast.FunctionDef, scope: Scope) -> Iterator[Renamed]:
                 ((site, old) for site in places.get(new, ())),
             )
             yield Renamed([_named(*pair) for each in pairs for pair in each], node, key, claim)
+
+
+def fixed_everywhere(function: ast.FunctionDef, scope: Scope) -> Iterator[Renamed]:
+    """Yield the function with a variable for a whole number that stands in several places."""
+    places: dict[int, list[Site]] = {}
+    for site in chain.from_iterable(map(sites, function.body)):  # default values stay fixed
+        node = at_site(site)
+        if isinstance(node, ast.Constant) and type(node.value) is int:
+            places.setdefault(node.value, []).append(site)
+    for number, held in places.items():
+        for name in scope.names if len(held) > 1 else ():
+            claim = f"the number `{number}` is fixed, here and elsewhere, where `{name}` fits."
+            new = [_named(site, name) for site in held]
+            yield Renamed(new, at_site(held[0]), "fixed number", claim)
 
 
 def _named(site: Site, text: str) -> tuple[Site, Node]:

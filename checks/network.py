@@ -712,7 +712,7 @@ STEP_FACTS = (
     Fault("property", "besides the gradient, the parameter itself takes part in the step, as by "
           "weight decay or a factor before it.", STEP,
           lambda found, p, d, lr, d0: _is_along(_taken(found, p), d, p)),
-    Fault("property", "the first step is right, and in the later ones something of the gradient "
+    Fault("momentum", "the first step is right, and in the later ones something of the gradient "
           "before is left, as with momentum.", STEP,
           lambda found, p, d, lr, d0: _is_along(_taken(found, p), d, d0)
           or np.allclose(found, p + d)),
@@ -752,6 +752,8 @@ def check_update_params(MLP: Callable[..., Network], *, seed: int = 0) -> Iterat
                 last[name] = step
             before = read_parameters(network)
             left = left and _has_still(network, gradients)
+            if any(before[name].shape != last[name].shape for name in PARAMETERS):
+                break  # no second step can be taken from there
     for name in PARAMETERS:
         faults = (*STEPS, _other_length(samples[name][0]))
         yield UPDATE_PARAMS.judge(name, samples[name], faults, close=1e-9, facts=STEP_FACTS)

@@ -22,6 +22,19 @@ def plain_function(function: Any) -> FunctionType | None:
     return inspect.unwrap(function) if isinstance(function, FunctionType) else None
 
 
+def made_anew(function: Any) -> Any:
+    """Return `function` from its module made once more, so that nothing is left from earlier calls.
+
+    Without a text of its module, it is returned as it is.
+    """
+    plain = plain_function(function)
+    try:
+        name = plain.__name__ if plain else ""
+        return Source([function], [name]).made_again()[name]
+    except Exception:  # the text may raise anything
+        return function
+
+
 def beside(function: Any, name: str, arguments: Sequence[str]) -> Any:
     """Return what the module of `function` calls `name`, if it takes these; None if not."""
     plain = plain_function(function)

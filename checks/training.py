@@ -35,7 +35,7 @@ from checks.history import (
     percent_right,
     with_example,
 )
-from checks.source import beside
+from checks.source import beside, made_anew
 from checks.spies import (
     DIGITS,
     FIRST_VALIDATION,
@@ -121,7 +121,7 @@ def _many_labels(dtype: type[np.integer]) -> Draw:
 
 
 SMALL_TYPE = Fault(
-    "property",
+    "small type",
     "many labels of 64 bits are right, and those of 8 bits are not: something is computed in the "
     "labels' own type, which ends at 255.",
     "Make larger numbers of them first: labels.astype(int).",
@@ -204,7 +204,7 @@ ACCURACY_PARTS = {
     "one label, wrong": _equal_labels(1, 0),
 }
 SMALL_COUNT = Fault(
-    "property",
+    "small type",
     "few labels give a right result, and 70,000 a wrong one: a number is too large for its type, "
     "as 256 is for 8 bits.",
     "Count in usual numbers: see what makes a type of 8, 16 or 32 bits.",
@@ -270,13 +270,26 @@ def _tested(
         yield TEST_NETWORK.wrong("images", "the network is changed.", "a test only.", TRAINS)
     require_all_seen(TEST_NETWORK, spy.notes, n)
     yield from untouched(TEST_NETWORK, [data], [album.images(first, n)])
-    return percentage(album, value, first, n)
+    sample = percentage(album, value, first, n)
+    spy.update_params(0.0)
+    again = ask("test_network(network, images, labels), after a step", test_network, spy, *data)
+    wanted = percentage(album, again, first, n, n_steps=1).wanted
+    if np.array_equal(value, sample.wanted) and np.array_equal(again, value) and again != wanted:
+        told = "the accuracy from before the step.", "that of the network as it is then."
+        yield TEST_NETWORK.wrong("images, after a step", *told, STALE)
+    return sample
 
 
-def percentage(album: Album, found: Any, first: int, n: int) -> Sample:
+STALE = Fault(
+    "stale", "once the network has learned more, the same images give the accuracy from before: "
+    "answers are kept.", "Let the images go forward anew in each call.",
+)  # fmt: skip
+
+
+def percentage(album: Album, found: Any, first: int, n: int, n_steps: int = 0) -> Sample:
     """Return a sample of an accuracy on `n` images of an album, numbered from `first`."""
     numbers = numbers_from(first, n)
-    probabilities, labels = album.probabilities(numbers), album.labels[numbers]
+    probabilities, labels = album.probabilities(numbers, n_steps), album.labels[numbers]
     wanted = percent_right(probabilities.argmax(axis=1), labels)
     return Sample(found, wanted, (probabilities, labels))
 
@@ -361,7 +374,10 @@ def _steps_again(train_network: Callable[..., Any], seed: Seed, plan: Plan) -> l
     return _retrain(train_network, seed, plan)[1]
 
 
-def _retrain(train_network: Callable[..., Any], seed: Seed, plan: Plan) -> tuple[Any, list[Step]]:
+def _retrain(
+    train_network: Callable[..., Any], seed: Seed, plan: Plan, afresh: bool = False
+) -> tuple[Any, list[Step]]:
+    train_network = made_anew(train_network) if afresh else train_network
     spy, history = _train(train_network, plan, seed, *plan.data())
     return history, steps_of(spy.notes)
 

@@ -181,8 +181,8 @@ def trainNN(
     set, also the same last digits.
 
     Training loss and accuracy are taken along the way, just before each step. Those of the network
-    after the epoch are right as well; looking at all images again would cost a third more. Ctrl-C
-    ends early. Raises DivergenceError and ValueError as `train_network`. (Assignment, 2.)
+    after the epoch are right as well; looking at all images again would cost a third more. Ctrl-C,
+    DivergenceError and ValueError are as with `train_network`. (Assignment, 2.)
     """
     _check_arguments(network, optimizer, epochs, batch_size)
     device = place(network)

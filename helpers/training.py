@@ -163,8 +163,9 @@ def train_epoch(
 ) -> float:
     """Go once through the images (N, 784) in the given order (N,), one batch after the other.
 
-    `targets` (N, 10) are one-hot. Each batch of up to `batch_size` images is one step. Returns the
-    mean loss per image. Raises DivergenceError, by `stop_if_diverged`, once the loss is not finite.
+    `targets` (N, 10) are one-hot. Every `batch_size` images are a batch, of which the last one may
+    be smaller, and each batch is one step. Returns the mean loss per image. Raises DivergenceError,
+    by `stop_if_diverged`, once the loss is not finite.
     """
     ### BEGIN SOLUTION
     total_loss = 0.0

@@ -1,5 +1,7 @@
 """The second notebook's exercises in the manner of PyTorch's tutorials."""
 
+from contextlib import suppress
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -69,12 +71,22 @@ def trainNN(
     batch_size=64,
     seed=0,
 ):
+    if not full_data:
+        train = train[0][:2000], train[1][:2000]
+    history = History()
+    with suppress(KeyboardInterrupt):
+        go_through_epochs(
+            network, optimizer, epochs, criterion, train, validation, batch_size, seed, history
+        )
+    return history
+
+
+def go_through_epochs(
+    network, optimizer, epochs, criterion, train, validation, batch_size, seed, history
+):
     images = torch.as_tensor(train[0]).reshape(-1, 1, 28, 28)
     labels = torch.as_tensor(train[1])
-    if not full_data:
-        images, labels = images[:2000], labels[:2000]
     generator = torch.Generator().manual_seed(seed)
-    history = History()
     for _ in range(epochs):
         network.train()
         order = torch.randperm(len(images), generator=generator)
@@ -92,7 +104,6 @@ def trainNN(
         train_accuracy = 100 * correct / len(images)
         validation_accuracy = test_accuracy(network, validation[0], validation[1])
         history.record(total_loss / len(images), train_accuracy, validation_accuracy)
-    return history
 
 
 def evaluate(network, images):

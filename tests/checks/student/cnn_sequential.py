@@ -56,6 +56,14 @@ def trainNN(
         dataset(train), batch_size, shuffle=True, generator=torch.Generator().manual_seed(seed)
     )
     history = History()
+    try:
+        train_on(network, loader, optimizer, epochs, criterion, train, validation, history)
+    except KeyboardInterrupt:
+        print("stopped")
+    return history
+
+
+def train_on(network, loader, optimizer, epochs, criterion, train, validation, history):
     for _ in range(epochs):
         network.train(True)
         losses = []
@@ -72,7 +80,6 @@ def trainNN(
             test_accuracy(network, *train),
             test_accuracy(network, *validation),
         )
-    return history
 
 
 @torch.inference_mode()

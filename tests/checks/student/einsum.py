@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit, log_softmax
 
-from helpers.training import History, stop_if_diverged
+from helpers.training import History, epochs_of, stop_if_diverged
 from machine.files import read_file, require_together, write_together
 
 
@@ -99,19 +99,20 @@ def train_network(
 ):
     rng, history = np.random.default_rng(seed), History()
     N = len(train[1])
-    for _ in range(n_epochs):
-        losses = []
-        for rows in np.array_split(rng.permutation(N), range(batch_size, N, batch_size)):
-            y = one_hot_encode(train[1][rows])
-            network.forward(train[0][rows])
-            losses.append(network.loss(y))
-            network.update_grad(y)
-            network.update_params(learning_rate)
-            network.reset_grad()
-        stop_if_diverged(sum(losses), learning_rate)
-        history.record(
-            sum(losses) / N, test_network(network, *train), test_network(network, *validation)
-        )
+    with epochs_of(history, n_epochs) as epochs:
+        for _ in epochs:
+            losses = []
+            for rows in np.array_split(rng.permutation(N), range(batch_size, N, batch_size)):
+                y = one_hot_encode(train[1][rows])
+                network.forward(train[0][rows])
+                losses.append(network.loss(y))
+                network.update_grad(y)
+                network.update_params(learning_rate)
+                network.reset_grad()
+            stop_if_diverged(sum(losses), learning_rate)
+            history.record(
+                sum(losses) / N, test_network(network, *train), test_network(network, *validation)
+            )
     return history
 
 

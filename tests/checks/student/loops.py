@@ -139,8 +139,16 @@ test_network.__test__ = False
 def train_network(
     network, train, validation, learning_rate=1e-3, n_epochs=100, batch_size=256, *, seed=0
 ):
-    rng = np.random.default_rng(seed)
     history = History()
+    try:
+        train_on(network, train, validation, learning_rate, n_epochs, batch_size, seed, history)
+    except KeyboardInterrupt:
+        print("stopped")
+    return history
+
+
+def train_on(network, train, validation, learning_rate, n_epochs, batch_size, seed, history):
+    rng = np.random.default_rng(seed)
     indices = np.arange(len(train[0]))
     for _ in range(n_epochs):
         rng.shuffle(indices)
@@ -163,7 +171,6 @@ def train_network(
             test_network(network, train[0], train[1]),
             test_network(network, validation[0], validation[1]),
         )
-    return history
 
 
 def path_of(prefix, name):

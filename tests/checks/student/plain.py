@@ -1,5 +1,6 @@
 """The first notebook's exercises, written straight from its formulas, in batches."""
 
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -109,10 +110,20 @@ test_network.__test__ = False
 def train_network(
     network, train, validation, learning_rate=1e-3, n_epochs=100, batch_size=256, *, seed=0
 ):
+    history = History()
+    with suppress(KeyboardInterrupt):
+        go_through_epochs(
+            network, train, validation, learning_rate, n_epochs, batch_size, seed, history
+        )
+    return history
+
+
+def go_through_epochs(
+    network, train, validation, learning_rate, n_epochs, batch_size, seed, history
+):
     images, labels = train
     targets = one_hot_encode(labels)
     rng = np.random.default_rng(seed)
-    history = History()
     for epoch in range(n_epochs):
         order = rng.permutation(len(images))
         total = 0.0
@@ -128,7 +139,6 @@ def train_network(
         validation_accuracy = test_network(network, *validation)
         history.record(total / len(images), train_accuracy, validation_accuracy)
         print(epoch, history.last())
-    return history
 
 
 def save_weights(network, filename_prefix):
