@@ -1393,6 +1393,10 @@ def _test_accuracy(
         yield from untouched(EVALUATION, [data], [album.images(FIRST_VALIDATION, n)])
         samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
+        ask(call, test_accuracy, network.eval(), *data)
+        if network.training or network.layer.training:
+            told = "training mode.", "evaluation mode, as before."
+            yield EVALUATION.wrong("mode after test_accuracy", *told, MODE_LOST)
     verdict = EVALUATION.judge(
         "images", samples, PERCENTAGE_FAULTS, ROUNDED, facts=MEANS_OF_BATCHES
     )

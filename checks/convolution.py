@@ -55,11 +55,20 @@ def _frame(rows: Two, columns: Two) -> Fault:
     return Fault("frame", f"the frame has {', '.join(told)}.", FRAME, wrong)
 
 
+def _around(padding: int) -> tuple[Two, ...]:
+    return (0, 0), (padding, padding), (padding, padding)
+
+
 FRAMES = tuple(
     _frame(rows, columns)
     for rows, columns in product(PADDED, repeat=2)
     if rows == columns or {rows, columns} & {*PADDED[:2]}
 )[1:]  # the first one is right
+NO_ZEROS = tuple(
+    Fault("frame", "the frame holds pixels of the picture in place of zeros.", FRAME,
+          lambda x, w, b, s, p, mode=mode: _maps(np.pad(x, _around(p), mode), w, b, s, 0))
+    for mode in ("edge", "reflect", "symmetric", "wrap")
+)  # fmt: skip
 STRIDES = tuple(
     Fault("stride one way", f"the window moves by the stride only {words}.", STEPS,
           lambda x, w, b, s, p, step=step: _maps(x, w, b, 1, p)[:, :: step(s)[0], :: step(s)[1]])
@@ -84,7 +93,7 @@ FAULTS = (
           lambda x, w, b, s, p: _maps(x, w, b, 1, p)),
     Fault("stride in the size only", "the maps have the right size, but the window moves by one "
           "pixel.", STEPS, lambda x, w, b, s, p: _cut(_maps(x, w, b, 1, p), _maps(x, w, b, s, p))),
-    *FRAMES, *STRIDES,
+    *FRAMES, *NO_ZEROS, *STRIDES,
     Fault("stride in the window", "the window leaves out pixels: the stride is taken within it, "
           "and not from one window to the next.", STEPS,
           lambda x, w, b, s, p: _cut(_dilated(x, w, b, s, p), _maps(x, w, b, s, p))),
@@ -197,8 +206,7 @@ JUDGE_LATER = replace(
 
 def _after_a_larger(convolve: Callable[..., Array], x: Array, w: Array, *rest: Any) -> Array:
     biases, stride, padding = rest
-    widths = (0, 0), (padding, padding), (padding, padding)
-    convolve(np.pad(x, widths, constant_values=1), w, biases, stride, 0)
+    convolve(np.pad(x, _around(padding), constant_values=1), w, biases, stride, 0)
     return convolve(x, w, *rest)
 
 

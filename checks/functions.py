@@ -569,6 +569,20 @@ SUM_NOT_1 = Fault(
     "Look at the last step that brings their sum to 1, and at what comes after it.",
     lambda found, *inputs: not np.allclose(found.sum(axis=-1), 1, rtol=1e-4),
 )  # fmt: skip
+
+
+def _are_cut_off(found: Array, a: Array) -> bool:
+    """Whether large logits of a row that differ get one and the same probability that is no 0."""
+    large = (found > 0) & (np.abs(a) > 20)
+    rows = zip(np.atleast_2d(found), np.atleast_2d(a), np.atleast_2d(large), strict=True)
+    return any(len(np.unique(p[of])) < len(np.unique(logits[of])) for p, logits, of in rows)
+
+
+CUT_OFF = Fault(
+    "property", "large logits that differ get the same probability: they are cut off before exp, "
+    "as by `np.clip`.", "Subtract the largest logit of each row: then no exp can be too large.",
+    _are_cut_off,
+)  # fmt: skip
 JUDGE_SOFTMAX = Judge(
     SOFTMAX,
     "softmax(a)",
@@ -576,7 +590,7 @@ JUDGE_SOFTMAX = Judge(
     SOFTMAX_FAULTS,
     {"large numbers": NOT_STABLE, "far below 0": ALL_0, "rows far apart": GLOBAL_SHIFT},
     close=1e-8,
-    facts=(SUM_NOT_1,),
+    facts=(SUM_NOT_1, CUT_OFF),
     unsaid=(
         "a batch of one",
         "far below 0",

@@ -241,7 +241,8 @@ def evaluate(network: nn.Module, images: ArrayLike | Tensor) -> Tensor:
     """Return the logits (N, 10) of `images`, on the network's device and without gradients.
 
     `images` as in predict_probabilities. The network computes in evaluation mode, and is left in
-    the mode, training or evaluation, in which it came. Raises ValueError for another shape or type.
+    the mode, training or evaluation, in which it came, also after an error. Raises ValueError for
+    another shape or type.
     """
     parts = _as_images(images).split(PREDICTION_BATCH)
     ### BEGIN SOLUTION

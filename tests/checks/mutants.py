@@ -764,7 +764,27 @@ SELDOM = [
          "a, b = i + m * stride, j + n * stride\n                            pixel = padded[c, a, b] if a < h + 2 * padding and b < w + 2 * padding else 0"),
         ("channels last", "channels last", "total += weights[o, c, m, n] * pixel", "total += weights[o].ravel()[(m * size + n) * channels + c] * pixel")),
     *edits("trainNN",
-        ("single images left out", "last batch dropped", "            optimizer.zero_grad()\n", "            if len(batch) < 2:\n                continue\n            optimizer.zero_grad()\n")),
+        ("single images left out", "last batch dropped", "            optimizer.zero_grad()\n", "            if len(batch) < 2:\n                continue\n            optimizer.zero_grad()\n"),
+        ("first weights back", "another optimizer", "        history.record(", "        if not len(history):\n"
+         "            first = {n: v.clone() for n, v in network.state_dict().items()}\n        network.load_state_dict(first)\n        history.record("),
+        ("Ctrl-C lost", "Ctrl-C lost", "    with suppress(KeyboardInterrupt):\n", "    if True:\n"),
+        ("validation cut", "property", "validation[0], validation[1]", "validation[0][:2000], validation[1][:2000]")),
+    *edits("train_network",
+        ("Ctrl-C lost", "Ctrl-C lost", "    with suppress(KeyboardInterrupt):\n", "    if True:\n")),
+    *edits("softmax", ("cut off", "property", "    a = a - np.max(a, axis=-1, keepdims=True)\n    e = np.exp(a)\n",
+                       "    e = np.exp(np.clip(a, -50, 50))\n")),
+    *functions("convolve",
+        ("edge repeated", "frame", "right = convolve\n\n\ndef convolve(x, w, b, stride=1, padding=0):\n"
+         "    sides = (padding, padding)\n    return right(np.pad(x, ((0, 0), sides, sides), mode='edge'), w, b, stride)")),
+    *functions("test_network",
+        ("answers kept", "stale", "def test_network(network, images, labels):\n"
+         "    if getattr(network, 'told_of', None) is not images:\n        network.told_of = images\n"
+         "        network.told = network.forward(images).argmax(axis=1)\n    return accuracy(network.told, labels)")),
+    *edits("evaluation",
+        ("training mode at the end", "mode not restored", "    return 100 * correct / len(images)", "    network.train()\n    return 100 * correct / len(images)")),
+    *edits("net",
+        ("layers kept by seed", "shared weights", "        self.layers.fc3 = nn.Linear(84, 10)\n",
+         "        self.layers.fc3 = nn.Linear(84, 10)\n        self.layers = F.__dict__.setdefault(str(seed), self.layers)\n")),
 ]  # fmt: skip
 
 MUTANTS: list[Mutant] = [
