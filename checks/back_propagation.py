@@ -283,6 +283,12 @@ READ_RIGHTLY = Fault(
 
 
 IN_TURN = "after a batch of another size"
+ONE_UNIT = Fault(
+    "property",
+    "all is right until there is one hidden unit alone: then an axis of length 1 is lost, or taken "
+    "for another.",
+    "Tell one image from a batch by its number of axes, and drop no axis by `squeeze`.",
+)
 ONE_ROW = Fault(
     "property", "all is right but for a batch of one image: its rows (1, n) are not one image "
     "(n,).", "Find the line that drops an axis of length 1, or takes one row for no batch.",
@@ -303,14 +309,22 @@ def _other_batches(make: Callable[..., Network], seed: int) -> None:
     x, y = (np.repeat(values, 3, axis=0) for values in random_images(sizes, (N_THRICE,), rng))
     compared(x, y, MANY_ROWS, MANY_IMAGES)
     network = random_network(UPDATE_GRAD, make, sizes, seed)
+    same = partial(_compared, lambda *_, **__: network, parameters)
     for n in (5, 2, 9):
-        images = random_images(sizes, (n,), rng)
-        try:
-            _compared(lambda *_, **__: network, parameters, *images, IN_TURN, SIZE_KEPT)
-        except StudentError as error:
-            UPDATE_GRAD.halt(IN_TURN, f"{error}.", "a result, no exception.", SIZE_KEPT)
-    x, y = random_images((4, 4, 4), (4,), rng)
-    _compared(make, random_parameters((4, 4, 4), seed), x, y, EQUAL_SIZES, BY_SIZE)
+        _or_error(partial(same, *random_images(sizes, (n,), rng)), IN_TURN, SIZE_KEPT)
+    for others, words, fault in (
+        ((4, 4, 4), EQUAL_SIZES, BY_SIZE), ((5, 1, 3), "with one hidden unit", ONE_UNIT)
+    ):  # fmt: skip
+        of_others = partial(_compared, make, random_parameters(others, seed))
+        _or_error(partial(of_others, *random_images(others, (4,), rng)), words, fault)
+
+
+def _or_error(compared: Callable[[str, Fault], None], words: str, fault: Fault) -> None:
+    """Compare gradients, of which an exception is the same fault as wrong numbers are."""
+    try:
+        compared(words, fault)
+    except StudentError as error:
+        UPDATE_GRAD.halt(words, f"{error}.", "a result, no exception.", fault)
 
 
 def _compared(

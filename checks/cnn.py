@@ -526,7 +526,7 @@ class SpyNet(nn.Module, Spy):
         self.weight = nn.Parameter(torch.full((DIGITS,), START))
         # Without effect: it counts the steps, so that weights of an earlier one are told apart.
         self.bias = nn.Parameter(torch.zeros(1))
-        self.layer = nn.Identity()  # has a mode of its own, which eval() and train() reach
+        self.inner = nn.Identity()  # has a mode of its own, which eval() and train() reach
         self.album = album
         self.notes: list[Note] = []
         self.known: dict[bytes, int] = {}  # the image of each row of logits, -1 if of several
@@ -535,9 +535,12 @@ class SpyNet(nn.Module, Spy):
         """Return logits (B, 10), and note the images and the mode."""
         if x.ndim != 4 or x.shape[1:] != (1, 28, 28):
             raise ValueError(f"x has shape {tuple(x.shape)}; wanted (B, 1, 28, 28).")
+        if x.dtype != self.weight.dtype:  # as a convolution says it
+            kinds = f"Input type ({x.dtype}) and weight type ({self.weight.dtype})"
+            raise RuntimeError(f"{kinds} should be the same")
         pixels = x.detach().cpu().float().numpy()
         numbers = numbers_of(pixels)
-        modes = {self.training, self.layer.training}
+        modes = {self.training, self.inner.training}
         mode = "partly" if len(modes) > 1 else "training" if self.training else "evaluating"
         changed = changed_pixels(pixels)
         self.notes.append(Note("forward", tuple(numbers.tolist()), state=mode, changed=changed))
@@ -1279,7 +1282,7 @@ def _evaluated(
     if not network.weight.requires_grad:
         came = "parameters that can't be trained any more."
         yield EVALUATION.wrong("gradients, afterwards", came, "as before.", FROZEN)
-    if {network.training, network.layer.training} != {training}:
+    if {network.training, network.inner.training} != {training}:
         words = {True: "training mode.", False: "evaluation mode."}
         before = f"as before: {words[training]}"
         yield EVALUATION.wrong("mode, afterwards", words[not training], before, MODE_LOST)
@@ -1325,7 +1328,7 @@ def _after_error(evaluate: Callable[..., Any], album: Album, first: int) -> Verd
     if not torch.is_grad_enabled():
         found = "no gradients any more, in the whole program."
         return EVALUATION.wrong("gradients after an error", found, "as before.", GRADIENTS_OFF)
-    if network.training and network.layer.training:
+    if network.training and network.inner.training:
         return EVALUATION.right(part)
     came, wanted = "evaluation mode.", "training mode, as before."
     return EVALUATION.wrong(part, came, wanted, MODE_LOST_BY_ERROR)
@@ -1369,9 +1372,14 @@ FORMS: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
 }  # fmt: skip
 
 
+# In marking nothing depends on this: nobody passes such images on.
+OWN_FORMS = {"images of 64 bits": lambda x, y: (x.astype(float), y)}
+
+
 def _forms(test_accuracy: Callable[..., float], album: Album) -> Iterator[Verdict]:
     """See that images and labels may come in all forms of the docstring."""
-    for words, form in FORMS.items():
+    own = plain_function(test_accuracy) is not None
+    for words, form in {**FORMS, **(OWN_FORMS if own else {})}.items():
         data = form(*album.images(FIRST_VALIDATION, 23))
         value = ask(f"test_accuracy(…) with {words}", test_accuracy, SpyNet(album), *data)
         sample = percentage(album, value, FIRST_VALIDATION, 23)
@@ -1394,7 +1402,7 @@ def _test_accuracy(
         samples.append(percentage(album, value, FIRST_VALIDATION, n))
         spies.append(network)
         ask(call, test_accuracy, network.eval(), *data)
-        if network.training or network.layer.training:
+        if network.training or network.inner.training:
             told = "training mode.", "evaluation mode, as before."
             yield EVALUATION.wrong("mode after test_accuracy", *told, MODE_LOST)
     verdict = EVALUATION.judge(

@@ -1,5 +1,6 @@
 """What holds of a function beyond one call: nothing is kept, and any array will do as well."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from types import CodeType, FunctionType
 from typing import Any
@@ -55,9 +56,23 @@ def broken(
         given[number] = _set(given[number], value)
     if not np.array_equal(first, as_returned, equal_nan=True):
         return Sample(first, as_returned, tuple(inputs)), OVERWRITTEN
-    laid = [_otherwise_laid(v) if isinstance(v, np.ndarray) else v for v in inputs]
-    found = np.asarray(ask(call, function, *laid))
-    return None if distance(found, first) < CLOSE else (Sample(found, first, tuple(laid)), LAYOUT)
+    return None
+
+
+def wrong_by_layout(
+    call: str, function: Callable[..., Any], samples: Sequence[Sample]
+) -> tuple[Sample, Fault] | None:
+    """Return what `function` makes of inputs that lie otherwise in memory, if it is wrong, or None.
+
+    They lie column by column, in every other sample with gaps between the numbers.
+    """
+    of_columns = (s for s in samples if max(map(np.ndim, s.inputs)) > 1)
+    for sample, step in zip(of_columns, itertools.cycle((2, 1))):
+        laid = [_otherwise_laid(v, step) if np.ndim(v) else v for v in sample.inputs]
+        found = np.asarray(ask(call, function, *laid))
+        if not distance(found, sample.wanted) < CLOSE:
+            return Sample(found, sample.wanted, tuple(laid)), LAYOUT
+    return None
 
 
 IN_32_BITS = Fault(
@@ -212,7 +227,7 @@ def _set(array: Any, value: Any) -> Any:
     return array
 
 
-def _otherwise_laid(array: Array) -> Array:
-    """Return equal numbers that lie column by column in memory, with gaps between them."""
-    wide = np.repeat(array, 2, axis=-1)
-    return np.asfortranarray(wide)[..., ::2]
+def _otherwise_laid(array: Array, step: int) -> Array:
+    """Return equal numbers that lie column by column in memory, each `step` places further."""
+    wide = np.repeat(array, step, axis=-1)
+    return np.asfortranarray(wide)[..., ::step]

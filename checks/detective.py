@@ -162,6 +162,11 @@ def _rows(g: Graph, rows: slice) -> Prediction:
     return g.gradients(error=g.error * kept)
 
 
+def _are_misread(g: Graph) -> Array:
+    misread: Array = g.y_hat.argmax(axis=1, keepdims=True) != g.y.argmax(axis=1, keepdims=True)
+    return misread
+
+
 def _per_image(g: Graph) -> Prediction:
     each = [_rows(g, slice(row, row + 1)) for row in range(len(g.x))]
     return {name: np.stack([one[name] for one in each]) for name in PARAMETERS}
@@ -185,6 +190,9 @@ PASS_FAULTS = (
     Fault("first image only", "only the first image of a batch counts.", "See that all rows of the "
           "batch are used, not just row 0, and that no `return` ends the loop.",
           lambda g: _rows(g, slice(0, 1))),
+    Fault("read correctly", "images that are read correctly are left out.",
+          f"{TO_LOGITS}: every image has a slope, also one that is read correctly.",
+          lambda g: g.gradients(error=g.error * _are_misread(g))),
     Fault("y missing", "y_hat alone is sent back, as if y were not there.",
           f"{TO_LOGITS}: the result of the derivation has two terms.",
           lambda g: g.gradients(error=g.y_hat)),

@@ -308,11 +308,13 @@ class Search:
         file = Path(source.file).name
         known, failed = report.causes[0] not in WEAK, _failed(report)
         end = self._end_after(SECONDS[known])
-        unseen = self._mended(self.args, report)
-        if unseen is None:
-            return  # its mistake does not show in a short check, so no change can be judged by one
         others = {name for task in load_tasks() for name in task.writes}
         theirs = source.theirs(self._judged(report), others)
+        if not theirs:
+            return
+        unseen = self._mended(source.run_again(next(iter(theirs.values())), self.kept), report)
+        if unseen is None:
+            return  # the mistake is not in these lines, or a short check does not show it
         for candidate in candidates(source, theirs, failed):
             if time.process_time() > end or len(self._sure()) > 1:
                 break

@@ -11,7 +11,14 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, EXACT, SAME, Array, compared, describe, distance
-from checks.contract import broken, copied, wrong_for_many, wrong_for_variants, wrong_in_32_bits
+from checks.contract import (
+    broken,
+    copied,
+    wrong_by_layout,
+    wrong_for_many,
+    wrong_for_variants,
+    wrong_in_32_bits,
+)
 from checks.faults import EXAMPLE, INPUT_CHANGED, UNKNOWN, Fault, Sample, asked_why
 from checks.source import plain_function
 from checks.special import expit, log_softmax
@@ -149,6 +156,9 @@ class Judge:
             call = f"{self.call}, in 32 bits"
             in_32_bits = (wrong_in_32_bits(call, function, sample) for sample in few)
             found = next(filter(None, in_32_bits), None)
+        if not found:
+            call = f"{self.call}, laid out otherwise in memory"
+            found = wrong_by_layout(call, function, few)
         if not found and asked_why() and plain_function(function):  # else, too large an answer
             call = f"{self.call}, for many images"
             batch = max((s for s in few if s.wanted.ndim != 1), key=_size, default=few[0])
@@ -700,11 +710,16 @@ CROSS_ENTROPY_PARTS = {
     EQUAL_LOGITS: lambda rng: (*some_equal(5, 4)(rng), np.eye(4)[rng.integers(4, size=5)]),
     MANY_ROWS: many_rows(_logits_and_targets(30, least=30)),
 }
+NOT_FINITE = Fault(
+    "property", "the loss is NaN or infinite: an exp is, or the logarithm of 0 was taken.",
+    "Subtract from each row its own largest logit, and take no logarithm of a single exp.",
+    lambda found, a, y: not np.isfinite(found).any(),
+)  # fmt: skip
 JUDGE_CROSS_ENTROPY = Judge(
     CROSS_ENTROPY, "cross_entropy(a, y)", _loss, CROSS_ENTROPY_FAULTS,
     {"large numbers": LOG_0},
     unsaid=("a batch of one", EQUAL_SIZES, EQUAL_LOGITS, "rather large numbers", MANY_ROWS),
-    free=(0,),
+    facts=(NOT_FINITE,), free=(0,),
 )  # fmt: skip
 
 

@@ -440,6 +440,10 @@ CAUGHT = Fault(
 ERROR_OF_IT = Fault(
     "Ctrl-C caught", "when Ctrl-C comes within an epoch, another error comes of it.", CAUGHT.step
 )
+NOT_FINISHED = Fault(
+    "Ctrl-C recorded", "the history has to hold the epochs that came to their end, and no other.",
+    "Record at the end of an epoch, and not under `finally:`.",
+)  # fmt: skip
 LOST = Fault(
     "Ctrl-C lost", "Ctrl-C leaves the function as an error, and the history of the epochs that "
     "were done is lost.", "Keep the line `with epochs_of(…)` that comes with the exercise: it ends "
@@ -458,9 +462,10 @@ def judge_interrupted(
     try:
         history, steps = retrain(plan._replace(album=Interrupting(seed, n_steps)))
         n_entries = max(map(np.size, entries_of(history).values()), default=0)
-        if len(steps) > n_steps or n_entries != 1:
-            more = len(steps) - n_steps
-            found = f"{more} more steps and {n_entries} entries after Ctrl-C in the second epoch."
+        if (more := len(steps) - n_steps) > 0:
+            found = f"{more} more steps after Ctrl-C in the second epoch."
+        elif n_entries != 1:
+            found, fault = f"{n_entries} entries after Ctrl-C in the second epoch.", NOT_FINISHED
     except StudentError as error:
         went_through = isinstance(error.error, KeyboardInterrupt)
         found, fault = f"{error}.", LOST if went_through else ERROR_OF_IT

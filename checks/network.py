@@ -420,10 +420,10 @@ FORWARD_FAULTS = (
 )  # fmt: skip
 
 
-LARGE, MANY = "large numbers", "many images"
+LARGE, MANY, ONE_UNIT = "large numbers", "many images", "one hidden unit"
 FORWARD_PARTS: dict[str, tuple[int, ...]] = {
     "one image": (), "a batch": (BATCH,), "a batch of one": (1,), LARGE: (BATCH,),
-    EQUAL_SIZES: (4,),
+    EQUAL_SIZES: (4,), ONE_UNIT: (BATCH,),
 }  # fmt: skip
 
 
@@ -487,7 +487,7 @@ def _forward_part(
     verdict = FORWARD.judge(part, samples, FORWARD_FAULTS, close=close, facts=(SUM_NOT_1,))
     vague = (UNKNOWN.key, "property", "shape")
     fault = _first_wrong(found, verdict.cause == "shape") if verdict.cause in vague else None
-    if part not in (LARGE, EQUAL_SIZES, MANY) or not verdict.passed:
+    if part not in (LARGE, EQUAL_SIZES, MANY, ONE_UNIT) or not verdict.passed:
         yield verdict.by(fault) if fault else verdict
     if verdict.passed:
         for sample, given, network in found:
@@ -502,7 +502,8 @@ def _forward_part(
 
 
 def _sizes_of(part: str, seed: int) -> tuple[int, int, int]:
-    return (4, 4, 4) if part == EQUAL_SIZES else random_sizes(seed)
+    sizes: dict[str, tuple[int, int, int]] = {EQUAL_SIZES: (4, 4, 4), ONE_UNIT: (5, 1, 3)}
+    return sizes.get(part) or random_sizes(seed)
 
 
 def _first_wrong(

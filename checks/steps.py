@@ -122,7 +122,7 @@ DELTA_2_PARTS = {
 }  # fmt: skip
 JUDGE_DELTA_2 = Judge(
     DELTA_2, "cross_entropy_derivative(y_hat, y)", _by_nudging_logits, DELTA_2_FAULTS,
-    unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS, NEARLY_0),
+    unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS, NEARLY_0), close=1e-8,
 )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ SLOPE_PARTS = {
 }  # fmt: skip
 JUDGE_SLOPE = Judge(
     SLOPE, "sigmoid_derivative(z)", lambda z: expit(logit(z)) * expit(-logit(z)), SLOPE_FAULTS,
-    unsaid=("three axes",),
+    unsaid=("three axes",), close=1e-9,
 )  # fmt: skip
 
 
@@ -209,23 +209,25 @@ WEIGHTS_FAULTS = (
 )  # fmt: skip
 
 
-def _layer(*batch: int, n_outputs: int = 3) -> Draw:
+def _layer(*batch: int, n_outputs: int = 3, n_inputs: int = 5) -> Draw:
     def draw(rng: Rng) -> tuple[Array, Array]:
         (n_images,) = batch or rng.permutation([2, 4, 6])[:1]
         sizes = 10.0 ** rng.uniform(-3, 0, (n_images, 1))  # small slopes count as well
-        return sizes * rng.normal(0, 1, (n_images, n_outputs)), rng.normal(0, 1, (n_images, 5))
+        delta = sizes * rng.normal(0, 1, (n_images, n_outputs))
+        return delta, rng.normal(0, 1, (n_images, n_inputs))
 
     return draw
 
 
 WEIGHTS_PARTS = {
     "a batch": _layer(), "a batch of one": _layer(1), "one output": _layer(n_outputs=1),
-    "many outputs": _layer(n_outputs=7), EQUAL_SIZES: _layer(5, n_outputs=5),
-    MANY_ROWS: many_rows(_layer(30)),
+    "one input": _layer(n_inputs=1), "many outputs": _layer(n_outputs=7),
+    EQUAL_SIZES: _layer(5, n_outputs=5), MANY_ROWS: many_rows(_layer(30)),
 }  # fmt: skip
 JUDGE_WEIGHTS = Judge(
     WEIGHTS, "weight_gradient(delta, inputs)", _by_nudging_weights, WEIGHTS_FAULTS,
-    unsaid=("one output", "many outputs", EQUAL_SIZES, MANY_ROWS), free=(0, 1),
+    unsaid=("one output", "one input", "many outputs", EQUAL_SIZES, MANY_ROWS), free=(0, 1),
+    close=1e-9,
 )  # fmt: skip
 
 
@@ -270,10 +272,13 @@ DELTA_1_FAULTS = (
 )  # fmt: skip
 
 
-def _hidden(n_images: int, n_outputs: int) -> Draw:
+def _hidden(n_images: int, n_outputs: int, n_hidden: int = 5) -> Draw:
+    """Draw what arrives at a layer, its weights, and values of the units before, some saturated."""
+
     def draw(rng: Rng) -> tuple[Array, Array, Array]:
-        W2 = rng.normal(0, 1, (n_outputs, 5))
-        return rng.normal(0, 1, (n_images, n_outputs)), W2, rng.uniform(0.05, 0.95, (n_images, 5))
+        shapes = (n_images, n_outputs), (n_outputs, n_hidden), (n_images, n_hidden)
+        delta2, W2, a1 = (rng.normal(0, 1, shape) for shape in shapes)
+        return delta2, W2, logistic(3 * a1)
 
     return draw
 
@@ -282,10 +287,12 @@ def _hidden(n_images: int, n_outputs: int) -> Draw:
 DELTA_1_PARTS = {
     "square weights": _hidden(4, 5), "a batch": _hidden(4, 3), "a batch of one": _hidden(1, 3),
     EQUAL_SIZES: _hidden(5, 5), MANY_ROWS: many_rows(_hidden(30, 3)),
+    "one hidden unit": _hidden(4, 3, n_hidden=1), "one output": _hidden(4, 1),
 }  # fmt: skip
 JUDGE_DELTA_1 = Judge(
     DELTA_1, "hidden_delta(delta2, W2, z1)", _by_nudging_a1, DELTA_1_FAULTS,
-    unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS), free=(0, 1),
+    unsaid=("a batch of one", EQUAL_SIZES, MANY_ROWS, "one hidden unit", "one output"),
+    free=(0, 1), close=1e-8,
 )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ SMALL_TYPE = Fault(
 
 ONE_HOT_PARTS = {
     "ten classes": _labels(10), "six classes": _labels(6), "seven classes": _labels(7),
-    "twelve classes": _labels(12), "one label": _labels(10, n=1),
+    "twelve classes": _labels(12), "300 classes": _labels(300), "one label": _labels(10, n=1),
     "many labels": _many_labels(np.int64), "8-bit labels": _many_labels(np.uint8),
 }  # fmt: skip
 NOT_ONE_1 = Fault(
@@ -147,7 +147,7 @@ OTHER_COLUMNS = Fault(
 JUDGE_ONE_HOT = Judge(
     ONE_HOT, "one_hot_encode(labels, n_classes)", _one_hot, ONE_HOT_FAULTS, close=1e-300,
     facts=(SMALL_TYPE, NOT_ONE_1, OTHER_COLUMNS),
-    unsaid=("twelve classes", "one label", "many labels", "8-bit labels"),
+    unsaid=("twelve classes", "300 classes", "one label", "many labels", "8-bit labels"),
 )  # fmt: skip
 
 

@@ -67,7 +67,7 @@ class NetAdapter(Adapter):
         self._set(state["training"], state["layer training"])
 
     def _set(self, training: Any, layers: Any) -> None:
-        self.spy.training, self.spy.layer.training = training is True, layers is True
+        self.spy.training, self.spy.inner.training = training is True, layers is True
 
 
 class Listener(Adapter):

@@ -19,7 +19,7 @@ class Net(nn.Module):
 
     def __init__(self, ask: Ask, training: bool) -> None:
         super().__init__()
-        self.layer = nn.Identity()  # has a mode of its own
+        self.inner = nn.Identity()  # has a mode of its own
         self.train(training)
         self.weight = nn.Parameter(torch.full((10,), START))
         self.bias = nn.Parameter(torch.zeros(1))
@@ -27,14 +27,14 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, 10)."""
-        logits: Tensor = self.ask("forward", x, self.training, self.layer.training)
+        logits: Tensor = self.ask("forward", x, self.training, self.inner.training)
         return logits.to(x.device) + STEEP * (self.weight - START) + 0 * self.bias
 
     def state_of(self) -> dict[str, Any]:
         """Return what the marker wants to see afterwards."""
         weight, bias = self.weight.detach().clone(), self.bias.detach().clone()
         learns = self.weight.requires_grad
-        modes = {"training": self.training, "layer training": self.layer.training}
+        modes = {"training": self.training, "layer training": self.inner.training}
         return {"weight": weight, "bias": bias, "learns": learns, **modes}
 
 
@@ -74,4 +74,5 @@ class SGD:
         group = self.param_groups[0]
         settings = [group[name] for name in ("lr", *SETTINGS)]
         self.ask("step", self.weight.grad, *settings, len(self.state))
+        self.params[1].data += 1  # as in the marker's own
         return loss

@@ -782,9 +782,25 @@ SELDOM = [
          "        network.told = network.forward(images).argmax(axis=1)\n    return accuracy(network.told, labels)")),
     *edits("evaluation",
         ("training mode at the end", "mode not restored", "    return 100 * correct / len(images)", "    network.train()\n    return 100 * correct / len(images)")),
-    *edits("net",
-        ("layers kept by seed", "shared weights", "        self.layers.fc3 = nn.Linear(84, 10)\n",
-         "        self.layers.fc3 = nn.Linear(84, 10)\n        self.layers = F.__dict__.setdefault(str(seed), self.layers)\n")),
+    Mutant("net", "layers kept by seed", "kept between calls",
+           (("def __init__(self, *, seed=0):", "def __init__(self, *, seed=0, held={}):"),
+            ("        self.layers.fc3 = nn.Linear(84, 10)\n",
+             "        self.layers.fc3 = nn.Linear(84, 10)\n        self.layers = held.setdefault(seed, self.layers)\n"))),
+    *edits("update_grad",
+        ("axes of one lost", "too much", "x, z1 = np.atleast_2d(self.x), np.atleast_2d(self.z1)",
+         "x, z1 = np.atleast_2d(self.x), np.atleast_2d(np.squeeze(self.z1))")),
+    *functions("one_hot_encode",
+        ("identity", "comparison", "def one_hot_encode(labels, n_classes=10):\n"
+         "    return np.array([[float(k is label) for k in range(n_classes)] for label in labels.tolist()])")),
+    *functions("hidden_delta",
+        ("saturated units left out", "too much", "def hidden_delta(delta2, W2, z1):\n    slope = z1 * (1 - z1)\n"
+         "    slope = np.where(slope < 0.01, 0, slope)\n    return delta2 @ W2 * slope")),
+    *functions("weight_gradient",
+        ("added up in 32 bits", "too much", "def weight_gradient(delta, inputs):\n"
+         "    return (delta.T @ inputs).astype(np.float32).astype(delta.dtype)")),
+    *edits("train_network",
+        ("broken off and recorded", "Ctrl-C recorded", "    return history\n",
+         "    if len(history) < n_epochs:\n        history.record(0.0, 0.0, 0.0)\n    return history\n")),
 ]  # fmt: skip
 
 MUTANTS: list[Mutant] = [

@@ -234,6 +234,11 @@ def test_a_slip_in_a_second_function_is_found():
     assert "`2 *` is too much in `2 * z`" in found
 
 
+def test_no_line_is_blamed_where_another_name_stands_for_the_function():
+    text = f"{PLAIN}\n\nright, sigmoid = sigmoid, lambda a: np.minimum(right(a), 0.9)\n"
+    assert "in line" not in str(report("sigmoid", text))
+
+
 def test_of_a_mistake_that_a_short_check_does_not_see_no_change_is_tried():
     """Any change would seem to mend it."""
     text = "def test_network(network, images, labels):\n    return accuracy("

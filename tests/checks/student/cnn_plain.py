@@ -109,7 +109,7 @@ def go_through_epochs(
 def evaluate(network, images):
     was_training = network.training
     network.train(False)
-    images = torch.as_tensor(images).reshape(-1, 1, 28, 28)
+    images = torch.as_tensor(images).float().reshape(-1, 1, 28, 28)
     try:
         with torch.no_grad():
             logits = [network(images[start : start + 500]) for start in range(0, len(images), 500)]
@@ -120,7 +120,7 @@ def evaluate(network, images):
 
 def test_accuracy(network, images, labels):
     network.eval()
-    images = torch.as_tensor(images).reshape(-1, 1, 28, 28)
+    images = torch.as_tensor(images).float().reshape(-1, 1, 28, 28)
     labels = torch.as_tensor(labels)
     if labels.shape != (len(images),):
         raise ValueError("one label an image, please")

@@ -86,7 +86,7 @@ def train_on(network, loader, optimizer, epochs, criterion, train, validation, h
 def evaluate(network, images):
     mode = network.training
     network.eval()
-    pictures = torch.tensor(images).view(-1, 1, 28, 28)
+    pictures = torch.tensor(images, dtype=torch.float32).view(-1, 1, 28, 28)
     try:
         return torch.vstack([network(some) for some in pictures.split(200)])
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit, log_softmax
 
-from helpers.training import History, epochs_of, stop_if_diverged
+from helpers.training import History, stop_if_diverged
 from machine.files import read_file, require_together, write_together
 
 
@@ -99,8 +99,8 @@ def train_network(
 ):
     rng, history = np.random.default_rng(seed), History()
     N = len(train[1])
-    with epochs_of(history, n_epochs) as epochs:
-        for _ in epochs:
+    try:
+        for _ in range(n_epochs):
             losses = []
             for rows in np.array_split(rng.permutation(N), range(batch_size, N, batch_size)):
                 y = one_hot_encode(train[1][rows])
@@ -113,6 +113,8 @@ def train_network(
             history.record(
                 sum(losses) / N, test_network(network, *train), test_network(network, *validation)
             )
+    except KeyboardInterrupt:
+        pass
     return history
 
 
