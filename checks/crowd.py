@@ -23,8 +23,8 @@ OTHER = (1 - PROBABILITY) / (DIGITS - 1)
 RECOGNIZED = np.random.default_rng(0).random(N_IMAGES) < 0.97
 TOO_MANY = Fault(
     "many images",
-    f"few images go right, and {N_IMAGES}, which take very many steps, do not: something is too "
-    "small for so many.",
+    "few images go right, and very many, in as many steps as a real training has, do not: "
+    "something is too small for so many.",
     "Look for arrays of a fixed length, for parts that don't come out even, and for whole numbers "
     "of 8 or 16 bits.",
 )
@@ -58,11 +58,11 @@ def probabilities(numbers: Array) -> Array:
     return rows
 
 
-def recorded() -> dict[str, float]:
-    """Return what a training of one epoch records."""
+def recorded(n: int) -> dict[str, float]:
+    """Return what a training of one epoch on the first `n` images records."""
     return {
-        "loss": -float(np.log(np.where(RECOGNIZED, PROBABILITY, OTHER)).mean()),
-        "train_accuracy": accuracy_of(N_IMAGES),
+        "loss": -float(np.log(np.where(RECOGNIZED[:n], PROBABILITY, OTHER)).mean()),
+        "train_accuracy": accuracy_of(n),
         "validation_accuracy": accuracy_of(N_VALIDATION),
     }
 
@@ -115,15 +115,17 @@ class CountingNetwork(Spy):
         return self
 
 
-def judge_crowd(exercise: Exercise, count: Callable[[LabelledImages], Any]) -> Iterator[Verdict]:
+def judge_crowd(
+    exercise: Exercise, count: Callable[[LabelledImages], Any], n: int = N_IMAGES
+) -> Iterator[Verdict]:
     """See that a training of very many images sees each once, and records what it should.
 
     `count` trains on such images, and returns the history and how often each took part in a step.
     """
-    part = f"{N_IMAGES} images"
+    part = f"{n} images"
     try:
         with quiet():
-            history, times = count(images_of(N_IMAGES))
+            history, times = count(images_of(n))
     except StudentError as error:
         yield exercise.error(error, TOO_MANY)
         return
@@ -131,7 +133,7 @@ def judge_crowd(exercise: Exercise, count: Callable[[LabelledImages], Any]) -> I
         found = f"{np.count_nonzero(times)} of them take part in a step."
         yield exercise.wrong(part, found, "all of them, once.", TOO_MANY)
         return
-    for name, wanted in recorded().items():
+    for name, wanted in recorded(n).items():
         value = exercise.numbers(part, entries_of(history)[name])
         if not distance(value, np.array([wanted])) < CLOSE:
             told = f"{name} {value}.", f"{wanted:.6g}."

@@ -34,7 +34,7 @@ class Net(nn.Module):
 
 
 def dataset(part):
-    pictures = torch.tensor(part[0]).view(-1, 1, 28, 28)
+    pictures = torch.tensor(part[0], dtype=torch.float32).view(-1, 1, 28, 28)
     return TensorDataset(pictures, torch.tensor(part[1]).view(len(pictures)))
 
 
