@@ -54,7 +54,7 @@ from checks.verdicts import Report, Verdict
 Check = Any  # checks.check.Check, which stands on this module
 SECONDS = {True: 0.3, False: 0.6}  # of computing, for trying changes if a cause is known, or not
 PAIRS = 0.2  # for trying two changes at once, if nothing else is known
-WHOLE = 0.9  # for all of a check: where it took long before, half the time has to do for changes
+WHOLE = 0.8  # for all of a check: where it took long before, half the time has to do for changes
 N_AHEAD = 8  # changes that bring the result nearer to the right one, with which a second is tried
 ANOTHER = 0.25  # for a second change, in another line, once one was found
 SAID_ALL = (UNFINISHED.key, "unknown name", "unknown attribute", "self missing", "used too early",
@@ -175,7 +175,7 @@ def _is_right(need: Task, task: Task, args: Sequence[Any]) -> bool:
     functions = [known.get(name, space.get(name)) for name in need.takes]
     if any(plain_function(function) is None for function in functions):
         return True  # it is none of the student's
-    with quiet():
+    with quiet(), without_causes():  # a short check: what only a long one shows is rare
         return bool(need.check.run(*functions).passed)
 
 
