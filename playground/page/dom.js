@@ -1,5 +1,7 @@
 // Elements of the page, and how numbers and words are written.
 
+const PAUSE = 500; // milliseconds without a change before the result is announced
+
 /**
  * @template {HTMLElement} T
  * @param {string} id  @param {new () => T} [_kind] which tells the checker what it is
@@ -25,10 +27,19 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** Tell screen readers, and show below the drawing. @param {string} text */
-export const announce = (text) => {
+let waiting = 0;
+
+/** Tell screen readers, and show below the drawing. What was to be announced soon no longer is. @param {string} text */
+export function announce(text) {
+  clearTimeout(waiting);
   byId("status").textContent = text;
-};
+}
+
+/** Announce what may be out of date in a moment, unless something else is announced by then. @param {string} text */
+export function announceSoon(text) {
+  clearTimeout(waiting);
+  waiting = setTimeout(announce, PAUSE, text);
+}
 
 /** @param {number} value  @param {number} places */
 export const signed = (value, places = 2) =>

@@ -156,6 +156,7 @@ function togglePen() {
     remember();
     drawDot(pen.at);
   }
+  changed(); // so that what is read is announced after the pen
   announce(pen.down ? "The pen is down." : "The pen is lifted.");
 }
 

@@ -4,7 +4,7 @@ import { backwardView } from "./backward_view.js";
 import { convolutionView } from "./convolution.js";
 import { breakView } from "./break_view.js";
 import { changed, clear, lay, readPaper, undo, whenDrawn } from "./drawing.js";
-import { all, announce, byId, element, one, percent, withArticle } from "./dom.js";
+import { all, announce, announceSoon, byId, element, one, percent, withArticle } from "./dom.js";
 import { learnView } from "./learn.js";
 import {
   classes,
@@ -29,8 +29,6 @@ import { connectRecord } from "./record.js";
 import { startTabs } from "./tabs.js";
 import { indexOfLargest } from "./training.js";
 
-const PAUSE = 500; // milliseconds without a change before the result is announced
-
 /** @type {Record<string, View>} */
 const VIEWS = {
   read: readView,
@@ -42,7 +40,6 @@ const VIEWS = {
 const EXPLAINING = new Set(["backward", "convolution", "break-it"]); // views that show nothing without ink
 const EXAMPLE = 3; // the class whose sample is laid on the paper if one of them is opened with none
 let openView = "read";
-let timer = 0;
 
 /** @param {string} name  @param {number[]} probabilities */
 function belief(name, probabilities) {
@@ -92,8 +89,7 @@ function look() {
   VIEWS[openView].show(thought);
   if (thought.seen)
     byId("speed").textContent = `The last look took ${milliseconds.toFixed(1)} milliseconds.`;
-  clearTimeout(timer);
-  timer = setTimeout(announce, PAUSE, verdict(thought));
+  announceSoon(verdict(thought));
 }
 
 /** @param {Tensor} sample  @param {number} digit */

@@ -611,16 +611,28 @@ def test_a_photo_is_read_like_the_drawing_it_shows(page, tmp_path):
     says(page, "text.png can’t be used")
 
 
+def test_what_went_wrong_stays_to_be_read(page, tmp_path):
+    (tmp_path / "wrong.json").write_text("{}")
+    page.get_by_role("button", name="Load a 2").click()
+    frame(page)
+    page.locator("#weights").set_input_files(tmp_path / "wrong.json")
+    says(page, "wrong.json can’t be used")
+    page.wait_for_timeout(1000)  # longer than the page waits before it tells what it reads
+    says(page, "wrong.json can’t be used")
+    page.get_by_role("button", name="Load a 7").click()
+    says(page, "read a 7")
+
+
 @pytest.mark.parametrize("units", [16, 128])
 def test_weights_of_a_student_are_loaded_into_the_page(page, tmp_path, units):
     mlp = MLP(n_hidden=units, seed=units)
     export_weights(tmp_path / "mine.json", mlp)
     page.locator("#weights").set_input_files(tmp_path / "mine.json")
+    tells(page, "other", "mine.json")
     page.get_by_role("button", name="Load a 2").click()
     x = as_mnist(array(reference()["samples"][2]).reshape(28, 28)).ravel()
     np.testing.assert_allclose(beliefs(page)[0], mlp.forward(x), atol=1e-5)
     assert page.locator("#templates .unit").count() == units
-    assert "mine.json" in page.locator("#other").inner_text()
     (tmp_path / "wrong.json").write_text('{"mlp": {"W1": 3}}')
     page.locator("#weights").set_input_files(tmp_path / "wrong.json")
     says(page, "wrong.json can’t be used. W1 has shape none")
