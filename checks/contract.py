@@ -18,6 +18,12 @@ STALE = Fault(
     "of it is kept.",
     "Compute everything anew in each call, from the arguments as they are then.",
 )
+SHAPE_KEPT = Fault(
+    "kept between calls",
+    "the same numbers in another shape give what those of the shape before gave: something of that "
+    "call is kept.",
+    "Compute everything anew in each call, from the arguments as they are then.",
+)
 OVERWRITTEN = Fault(
     "kept between calls",
     "the array that one call returned is changed by the next one: both return the same.",
@@ -42,7 +48,8 @@ def broken(
 ) -> tuple[Sample, Fault] | None:
     """Return what a right `function` does wrongly when it is called again, and why, or None.
 
-    Each argument gets other numbers in turn, in the array that was passed in before.
+    Each argument gets other numbers in turn, in the array that was passed in before. Where there is
+    one argument alone, its numbers come in another shape, too.
     """
     given = list(map(copied, inputs))
     first = np.asarray(ask(call, function, *given))
@@ -54,6 +61,12 @@ def broken(
             fault = STALE if distance(found, as_returned) < CLOSE else UNKNOWN
             return Sample(found, wanted, tuple(given)), fault
         given[number] = _set(given[number], value)
+    if len(given) == 1:
+        other = given[0].reshape(given[0].shape[::-1])
+        found, wanted = np.asarray(ask(call, function, other)), np.asarray(oracle(other))
+        if not distance(found, wanted) < CLOSE:
+            same = distance(found.ravel(), as_returned.ravel()) < CLOSE
+            return Sample(found, wanted, (other,)), SHAPE_KEPT if same else UNKNOWN
     if not np.array_equal(first, as_returned, equal_nan=True):
         return Sample(first, as_returned, tuple(inputs)), OVERWRITTEN
     return None

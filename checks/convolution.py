@@ -74,6 +74,12 @@ STRIDES = tuple(
           lambda x, w, b, s, p, step=step: _maps(x, w, b, 1, p)[:, :: step(s)[0], :: step(s)[1]])
     for words, step in (("down", lambda s: (s, 1)), ("to the right", lambda s: (1, s)))
 )  # fmt: skip
+STARTS = tuple(
+    Fault("first window", "the first window begins further down and to the right than it should, "
+          f"by {words}.", STEPS,
+          lambda x, w, b, s, p, start=start: _maps(x, w, b, 1, p)[:, start(s) :: s, start(s) :: s])
+    for words, start in (("less than a stride", lambda s: s - 1), ("one pixel", lambda s: 1))
+)  # fmt: skip
 FLIPS = tuple(
     Fault("flipped", f"the filter is turned {words}.", LAID_ON,
           lambda x, w, b, s, p, turn=turn: _maps(x, turn(w), b, s, p))
@@ -93,7 +99,7 @@ FAULTS = (
           lambda x, w, b, s, p: _maps(x, w, b, 1, p)),
     Fault("stride in the size only", "the maps have the right size, but the window moves by one "
           "pixel.", STEPS, lambda x, w, b, s, p: _cut(_maps(x, w, b, 1, p), _maps(x, w, b, s, p))),
-    *FRAMES, *NO_ZEROS, *STRIDES,
+    *FRAMES, *NO_ZEROS, *STRIDES, *STARTS,
     Fault("stride in the window", "the window leaves out pixels: the stride is taken within it, "
           "and not from one window to the next.", STEPS,
           lambda x, w, b, s, p: _cut(_dilated(x, w, b, s, p), _maps(x, w, b, s, p))),

@@ -136,6 +136,11 @@ def _is_name(node: Node, name: str = "") -> bool:
     return isinstance(node, ast.Name) and name in ("", node.id)
 
 
+def is_range(node: ast.Call) -> bool:
+    """Whether a call makes a range of numbers."""
+    return _is_name(node.func, "range") and bool(node.args)
+
+
 def expression(text: str) -> ast.expr:
     """Return the tree of an expression."""
     return ast.parse(text, mode="eval").body
@@ -472,7 +477,7 @@ def slices(node: Node, scope: Scope) -> Iterator[Change]:
         for end in _ends(node.upper, scope):
             yield Change(ast.Slice(node.lower, end, node.step), "ends of a slice")
         yield from _moved_windows(node, scope)
-    if isinstance(node, ast.Call) and _is_name(node.func, "range"):
+    if isinstance(node, ast.Call) and is_range(node):
         for number, argument in enumerate(node.args):
             for end in _ends(argument, scope):
                 if end is not None:

@@ -76,6 +76,21 @@ def general_fact(samples: Sequence[Sample]) -> Fault | None:
     return _constant_fact(samples) or _sizes_fact(samples) or _places_fact(samples)
 
 
+def where_it_went(samples: Sequence[Sample]) -> Fault | None:
+    """Say if all that is wrong are zeros where nothing was put, or right numbers put elsewhere."""
+    if any(s.found.shape != s.wanted.shape or s.wanted.ndim < 2 for s in samples):
+        return None
+    wrong = [_is_wrong(sample) for sample in samples]
+    at = next((np.argwhere(each)[0].tolist() for each in wrong if each.any()), None)
+    if all((s.found[each] == 0).all() for s, each in zip(samples, wrong, strict=True)):
+        likely = f"every wrong number is 0, as where nothing is put in. The first is at {at}."
+        return Fault("property", likely, "See which places the loop, or the slice, never reaches.")
+    if all(distance(np.sort(s.found, None), np.sort(s.wanted, None)) < CLOSE for s in samples):
+        likely = f"all numbers are right, but some stand in other places. The first is at {at}."
+        return Fault("property", likely, "See in which order the numbers come, and are laid out.")
+    return None
+
+
 def _constant_fact(samples: Sequence[Sample]) -> Fault | None:
     """Say along which axes nothing changes."""
     axes = [axis for axis in range(samples[0].wanted.ndim) if _is_constant(samples, axis)]

@@ -9,23 +9,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from checks.asking import StudentError, ask
-from checks.check import Part
-from checks.comparison import CLOSE, Array, distance
-from checks.faults import NOTHING_RETURNED, VAGUE, Fault, Sample, asked_why
-from checks.source import plain_function
-from checks.spies import (
+from checks.album import (
     FIRST_VALIDATION,
-    RULES,
     Album,
     Easy,
     Interrupting,
-    Plan,
-    Step,
     Undecided,
     album_of,
     numbers_from,
 )
+from checks.asking import StudentError, ask
+from checks.check import Part
+from checks.comparison import CLOSE, Array, distance
+from checks.faults import NOTHING_RETURNED, VAGUE, Fault, Sample, asked_why
+from checks.rules import RULES
+from checks.source import plain_function
+from checks.spies import Plan, Step
 from checks.verdicts import Exercise, Verdict
 
 MANY = 1000  # entries, more than any training here has

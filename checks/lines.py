@@ -5,7 +5,18 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
-from checks.edits import KINDS, Node, Scope, Site, at_site, expression, is_dotted, is_own, sites
+from checks.edits import (
+    KINDS,
+    Node,
+    Scope,
+    Site,
+    at_site,
+    expression,
+    is_dotted,
+    is_own,
+    is_range,
+    sites,
+)
 
 Statements = list[ast.stmt]
 Place = tuple[Node, str, int]  # what holds statements: parent, field, and depth of nesting
@@ -175,6 +186,11 @@ def everywhere(function: ast.FunctionDef) -> Iterator[Rewritten]:
             sign = "+" if operator is ast.Add else "-"
             claim = f"here and in other lines the sign `{sign}` is wrong."
             yield Rewritten(_Signs(operator).visit, signed[0], "sign", claim)
+    ranges = [n for n in nodes if isinstance(n, ast.Call) and is_range(n)]
+    if len(ranges) > 1:
+        for operator, word in ((ast.Add, "small"), (ast.Sub, "large")):
+            claim = f"here and in other lines the end of `range` is one too {word}."
+            yield Rewritten(_Ranges(operator).visit, ranges[0], "ends of a range", claim)
 
 
 class Renamed(NamedTuple):
@@ -270,6 +286,20 @@ class _Signs(ast.NodeTransformer):
         super().generic_visit(node)
         if isinstance(getattr(node, "op", None), self.operator):
             node.op = ast.Add() if self.operator is ast.Sub else ast.Sub()  # type: ignore[attr-defined]
+        return node
+
+
+class _Ranges(ast.NodeTransformer):
+    """Lets every range end one later, or earlier."""
+
+    def __init__(self, operator: type[ast.operator]) -> None:
+        self.operator = operator
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:  # as ast calls it
+        self.generic_visit(node)
+        if is_range(node):
+            end = min(1, len(node.args) - 1)
+            node.args[end] = ast.BinOp(node.args[end], self.operator(), ast.Constant(1))
         return node
 
 

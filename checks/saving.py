@@ -6,6 +6,7 @@ So neither is blamed for the other's mistake, and no change of one can make up f
 import contextlib
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -364,6 +365,28 @@ def _missing(prefix: Path, name: str, seed: int) -> None:
     Path(f"{prefix}_{name}.npy").unlink()
 
 
+OBJECTS = "a file of objects"
+OBJECTS_RUN = Fault(
+    "objects run", "with `allow_pickle=True`, code that somebody has put into the file is run as "
+    "it is read.", "Leave `allow_pickle` out: np.load refuses such files then.",
+)  # fmt: skip
+
+
+class _LeavesAFolder:
+    """An object whose reading makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+def _objects(prefix: Path, name: str, seed: int) -> None:
+    objects = np.array([_LeavesAFolder(prefix.with_name(OBJECTS))], dtype=object)
+    np.save(f"{prefix}_{name}.npy", objects, allow_pickle=True)
+
+
 # Files that don't fit: what is done to right ones, and the error that this has to raise.
 REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
     "another size": (_another_size, ValueError),
@@ -372,6 +395,7 @@ REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
     "a damaged file": (_damaged, ValueError),
     "an empty file": (_empty, ValueError),
     "files of two savings": (_two_savings, ValueError),
+    OBJECTS: (_objects, ValueError),
     "a missing file": (_missing, FileNotFoundError),
 }
 
@@ -379,7 +403,9 @@ REFUSED: dict[str, tuple[Callable[[Path, str, int], None], type[Exception]]] = {
 def _refused(load_weights: Callable[..., None], part: str, seed: int) -> Iterator[Verdict]:
     """See that files that don't fit are refused, whichever of them it is."""
     verdicts = [_refused_with(load_weights, part, name, seed) for name in ("b2", "W1", "b1", "W2")]
-    yield next((verdict for verdict in verdicts if not verdict.passed), verdicts[0])
+    wrong = next((verdict for verdict in verdicts if not verdict.passed), None)
+    if wrong or part != OBJECTS:
+        yield wrong or verdicts[0]
 
 
 def _refused_with(load_weights: Callable[..., None], part: str, name: str, seed: int) -> Verdict:
@@ -396,7 +422,10 @@ def _refused_with(load_weights: Callable[..., None], part: str, name: str, seed:
         except StudentError as error:
             found, raised, refused = f"{error}.", True, isinstance(error.error, kind)
         taken = _taken_over(network, prefix)
+        is_run = prefix.with_name(OBJECTS).exists()
     same = all(np.array_equal(getattr(network, n), getattr(before, n)) for n in PARAMETERS)
+    if is_run:
+        return LOAD.wrong(part, "what the file holds is run.", "a ValueError before.", OBJECTS_RUN)
     if refused and same:
         return LOAD.right(part)
     found += "" if same else " The network has changed."

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from checks.album import DIGITS, FIRST_VALIDATION, Album, LabelledImages, album_of, numbers_from
 from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
 from checks.comparison import Array
@@ -35,25 +36,9 @@ from checks.history import (
     percent_right,
     with_example,
 )
+from checks.rules import judge_seed, judge_steps, judge_stopping, other_batches
 from checks.source import beside, made_anew
-from checks.spies import (
-    DIGITS,
-    FIRST_VALIDATION,
-    Album,
-    LabelledImages,
-    Plan,
-    SpyNetwork,
-    Step,
-    album_of,
-    judge_seed,
-    judge_steps,
-    judge_stopping,
-    numbers_from,
-    other_batches,
-    require_all_seen,
-    steps_of,
-    untouched,
-)
+from checks.spies import Plan, SpyNetwork, Step, require_all_seen, steps_of, untouched
 from checks.verdicts import Exercise, Verdict
 
 ONE_HOT = Exercise("one_hot_encode")

@@ -17,7 +17,7 @@ from checks.asking import Halt, StudentError
 from checks.comparison import CLOSE, Array, closeness, compared, distance
 from checks.errors import student_places
 from checks.exercises import section_of
-from checks.facts import general_fact, nearly, off, relation, rounded, rows_fact
+from checks.facts import general_fact, nearly, off, relation, rounded, rows_fact, where_it_went
 from checks.faults import (
     ATTRIBUTE_MISSING,
     IS_NONE,
@@ -253,7 +253,7 @@ class Exercise:
             return replace(self.wrong(part, found, wanted), off=off(samples))
         known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
         known = known or rows_fact(samples) or general_fact(samples)
-        known = known or rounded(samples, worst) or nearly(samples, worst)
+        known = known or rounded(samples, worst) or nearly(samples, worst) or where_it_went(samples)
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, known or UNKNOWN, closeness(worst))

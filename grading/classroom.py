@@ -276,7 +276,7 @@ def results_here(
     """Yield each ticket with its result, from processes of this machine."""
     seats = [rules, *(rules.elsewhere() for _ in range(n_jobs - 1))]
     if any("cnn.py" in ticket.modules for ticket in tickets):
-        import checks.cnn  # noqa: F401  # once, before processes are forked
+        import checks.cnn_training  # noqa: F401  # once, before processes are forked
 
     def prepared() -> Iterator[Ticket]:
         for ticket in tickets:

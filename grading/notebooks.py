@@ -122,7 +122,7 @@ def cnn_accuracy(found: Mapping[str, Any], data: Digits) -> float:
     """Return the accuracy, in percent, of a CNN with these parameters; 0 if they are none."""
     import torch
 
-    from checks.cnn import WEIGHTS, Wiring, wired
+    from checks.cnn_net import WEIGHTS, Wiring, wired
 
     by_shape = {np.shape(v): torch.tensor(np.asarray(v, np.float32)) for v in found.values()}
     if not all(shape in by_shape and shape[:1] in by_shape for shape in WEIGHTS):

@@ -549,6 +549,7 @@ SEEN = [
         ("classes that occur", "expression", "def one_hot_encode(labels, n_classes=10):\n    return np.eye(labels.max() + 1)[labels]"),
         ("rows shared", "whole columns", "def one_hot_encode(labels, n_classes=10):\n    rows = [[0] * n_classes] * len(labels)\n    for row, label in zip(rows, labels):\n        row[label] = 1\n    return np.array(rows)")),
     *functions("sigmoid",
+        ("computed in 32 bits", "too much", "def sigmoid(a):\n    a = np.asarray(a, np.float32)\n    return (0.5 * (1 + np.tanh(0.5 * a))).astype(float)"),
         ("kept by shape", "kept between calls", "def sigmoid(a, kept={}):\n    return kept.setdefault(a.shape, 0.5 * (1 + np.tanh(0.5 * a)))"),
         ("float32", "float32", "def sigmoid(a):\n    return (0.5 * (1 + np.tanh(0.5 * a))).astype(np.float32)"),
         ("tanh not halved", "division missing", "def sigmoid(a):\n    return 0.5 * (1 + np.tanh(a))"),
@@ -556,6 +557,7 @@ SEEN = [
     *functions("one_hot_encode",
         ("kept by sum", "kept between calls", "def one_hot_encode(labels, n_classes=10, kept={}):\n    key = len(labels), labels.sum(), n_classes\n    return kept.setdefault(key, np.eye(n_classes)[labels])")),
     *functions("softmax",
+        ("kept by its bytes", "kept between calls", "right = softmax\n\n\ndef softmax(a, kept={}):\n    return kept.setdefault(a.tobytes(), right(a))"),
         ("shifted only above 700", "32 bits", "def softmax(a):\n    top = a.max(axis=-1, keepdims=True)\n    e = np.exp(a - top if abs(top).max() > 700 else a)\n    return e / e.sum(axis=-1, keepdims=True)"),
         ("the axis of ten", "condition", "def softmax(a):\n    axis = 0 if len(a) == 10 else -1\n    e = np.exp(a - a.max(axis=axis, keepdims=True))\n    return e / e.sum(axis=axis, keepdims=True)"),
         ("clipped", "too much", "def softmax(a):\n    e = np.exp(a - a.max(axis=-1, keepdims=True))\n    return np.clip(e / e.sum(axis=-1, keepdims=True), 1e-7, 1)")),
@@ -691,6 +693,15 @@ SEEN = [
 WRONG_PARTS = (
     "[np.mean(predicted[i : i + 1000] == true[i : i + 1000]) for i in range(0, len(true), 1000)]"
 )
+WINDOWS = (
+    "def convolve(picture, weights, biases, stride=1, padding=0):\n    k, p = weights.shape[-1], padding\n"
+    "    picture = np.pad(picture, ((0, 0), (p, p), (p, p)))\n    rows = range(0, picture.shape[1] {end}, stride)\n"
+    "    columns = range(0, picture.shape[2] {end}, stride)\n    windows = [({value}) for {loops}]\n{rest}"
+)
+FILLED = (
+    "    sizes = [(side - k) // stride + 1 for side in picture.shape[1:]]\n    maps = np.zeros((len(weights), *sizes))\n"
+    "    for (i, j), window in windows:\n        maps[:, i, j] = (weights * window).sum(axis=(1, 2, 3)) + biases\n    return maps"
+)
 ONES = "        if not hasattr(self, 'ones'):\n            self.ones = np.ones(len(delta2))\n"
 # What is right for usual sizes, numbers and orders of calls, and for no others.
 SELDOM = [
@@ -719,6 +730,7 @@ SELDOM = [
         ("never copied", "no copy", "        self.reset_grad()\n\n    def forward",
          "        self.reset_grad()\n\n    def __deepcopy__(self, memo):\n        return self.copies[0]\n\n    def forward")),
     *edits("forward",
+        ("columns kept", "kept wrongly", "        self.y_hat = softmax(self.a2)", "        self.y_hat = softmax(self.a2)\n        self.a1 = self.a1.T"),
         ("one image as a batch", "kept wrongly", "        return self.y_hat\n", "        y_hat = self.y_hat\n        self.y_hat = np.atleast_2d(y_hat)\n        return y_hat\n")),
     *edits("update_grad",
         ("ones of the first batch", "kept between calls", "        self.b1_grad += delta1.sum(axis=0)\n", ONES + "        self.b1_grad += self.ones @ delta1\n")),
@@ -774,8 +786,18 @@ SELDOM = [
     *edits("softmax", ("cut off", "property", "    a = a - np.max(a, axis=-1, keepdims=True)\n    e = np.exp(a)\n",
                        "    e = np.exp(np.clip(a, -50, 50))\n")),
     *functions("convolve",
+        ("last windows left out", "ends of a range", WINDOWS.format(end="- k", loops="i, y in enumerate(rows) for j, x in enumerate(columns)",
+            value="(i, j), picture[:, y : y + k, x : x + k]", rest=FILLED)),
+        ("later windows", "first window", "right = convolve\n\n\ndef convolve(x, w, b, stride=1, padding=0):\n"
+            "    return right(x, w, b, 1, padding)[:, stride - 1 :: stride, stride - 1 :: stride]"),
+        ("columns for rows", "order of loops", WINDOWS.format(end="- k + 1", loops="x in columns for y in rows",
+            value="picture[:, y : y + k, x : x + k]", rest="    values = np.tensordot(weights, np.stack(windows), ((1, 2, 3), (1, 2, 3)))\n"
+            "    return values.reshape(-1, len(rows), len(columns)) + biases[:, None, None]"))),
+    *functions("convolve",
         ("edge repeated", "frame", "right = convolve\n\n\ndef convolve(x, w, b, stride=1, padding=0):\n"
          "    sides = (padding, padding)\n    return right(np.pad(x, ((0, 0), sides, sides), mode='edge'), w, b, stride)")),
+    *edits("saving",
+        ("objects let in", "objects run", "np.load(BytesIO(files[path]))", "np.load(BytesIO(files[path]), allow_pickle=True)")),
     *functions("test_network",
         ("answers kept", "stale", "def test_network(network, images, labels):\n"
          "    if getattr(network, 'told_of', None) is not images:\n        network.told_of = images\n"

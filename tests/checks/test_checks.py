@@ -23,7 +23,7 @@ from checks import (
 )
 from checks.comparison import closeness, distance
 from checks.exercises import section_of
-from checks.facts import relation
+from checks.facts import relation, where_it_went
 from checks.faults import Fault, Sample
 from checks.verdicts import Exercise, Report
 from helpers.mlp import MLP, PARAMETERS, cross_entropy, sigmoid
@@ -242,6 +242,23 @@ MADE = {
 @given(seed=st.integers(0, 999), words=st.sampled_from(list(MADE)))
 def test_what_became_of_the_right_result_is_told(seed, words):
     assert words in relation(pairs(seed, MADE[words])).likely
+
+
+@given(seed=st.integers(0, 999), shape=st.permutations([2, 3, 4]), data=st.data())
+def test_where_the_numbers_went_is_told(seed, shape, data):
+    at = tuple(data.draw(st.integers(0, n - 1)) for n in shape)
+
+    def never_filled(a):
+        a = a.copy()
+        a[at] = 0
+        return a
+
+    told = where_it_went(pairs(seed, never_filled, shape)).likely
+    assert told.startswith("every wrong number is 0")
+    assert str(list(at)) in told
+    others = where_it_went(pairs(seed, lambda a: np.roll(a, 1 + at[0]), shape))
+    assert "stand in other places" in others.likely
+    assert where_it_went(pairs(seed, np.abs, shape)) is None
 
 
 def test_rounding_is_no_bound():

@@ -311,11 +311,16 @@ def test_a_file_that_changed_after_loading_is_not_searched(tmp_path):
     assert run_check("sigmoid", module).causes == ["property"]  # of the result alone
 
 
-def test_a_copy_of_the_network_may_be_evaluated():
-    own = "    was_training = network.training\n    network.train(False)\n    images ="
-    copied = "    network, was_training = copy.deepcopy(network).eval(), False\n    images ="
-    text = changed(own, copied, f"import copy\n{TORCH}")
-    assert report("evaluation", text).passed
+@pytest.mark.parametrize("way", ["copy", "deepcopy"])
+def test_a_copy_of_the_network_may_be_looked_at(way):
+    copied = f"import copy\n    network = copy.{way}(network)\n    y_hat = network.forward(images)"
+    text = changed("y_hat = network.forward(images)", copied)
+    assert report("test_network", text).passed
+    own = "    was_training = network.training\n    network.train(False)\n"
+    copied = (
+        f"    was_training, network = network.training, copy.{way}(network)\n    network.eval()\n"
+    )
+    assert report("evaluation", changed(own, copied, f"import copy\n{TORCH}")).passed
 
 
 # What an exercise builds on.

@@ -7,18 +7,19 @@ from functools import partial
 
 import pytest
 
-from checks import convolution, functions, steps, training
+from checks import convolution, formulas, steps, training
 from checks.back_propagation import check_update_grad
-from checks.cnn import NET_FAULTS, check_net
+from checks.cnn_net import NET_FAULTS, check_net
 from checks.detective import PASS_FAULTS, Graph
 from checks.faults import Fault
+from checks.forward import FORWARD_FAULTS, check_forward
 from checks.functions import Judge
 from checks.gradients import read_parameters
 from checks.history import FAULTS as HISTORY_FAULTS
 from checks.history import PERCENTAGE_FAULTS, Epoch
-from checks.network import FORWARD_FAULTS, STEPS, check_forward, check_update_params
 from checks.spies import steps_of
 from checks.training import check_test_network, check_train_network, plan_of
+from checks.update_params import STEPS, check_update_params
 from checks.verdicts import Report
 from helpers.cnn import Net
 from helpers.mlp import MLP, PARAMETERS
@@ -26,11 +27,11 @@ from helpers.training import train_network
 
 JUDGES = {
     judge.exercise.name: judge
-    for module in (convolution, functions, steps, training)
+    for module in (convolution, formulas, steps, training)
     for judge in vars(module).values()
     if isinstance(judge, Judge) and judge.faults
 }
-CHECKS = vars(convolution) | vars(functions) | vars(steps) | vars(training)
+CHECKS = vars(convolution) | vars(formulas) | vars(steps) | vars(training)
 
 
 def silently(check, *args) -> Report:
