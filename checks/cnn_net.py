@@ -16,6 +16,7 @@ from checks.album import DIGITS
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, describe, distance
+from checks.contract import seed_fault, seeds_of
 from checks.faults import RAISED, VAGUE, Fault, Sample, asked_why
 from checks.functions import N_SAMPLES
 from checks.verdicts import Exercise, Verdict
@@ -195,13 +196,20 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
 
 def _net_seeds(Net: Callable[..., nn.Module], seed: int) -> Iterator[Verdict]:
     """See that initial weights come from the seed."""
-    networks = [ask("Net(seed=…)", Net, seed=each) for each in (seed, seed, seed + 1)]
-    first, again, other = (network.state_dict() for network in networks)
+    seeds = seeds_of(Net, seed)
+    networks = [ask("Net(seed=…)", Net, seed=each) for each in (seed, *seeds)]
+    first, again, *others = (network.state_dict() for network in networks)
     if not all(torch.equal(first[name], again[name]) for name in first):
         yield NET.wrong("seed", "other weights for the same seed.", "the same.", NET_SEED)
-    elif any(torch.equal(v, other[name]) for name, v in first.items() if v.ndim > 1):
-        yield NET.wrong("seed", "the same weights for different seeds.", "others.", NET_SEED)
-    places = [v.data_ptr() for each in (first, again, other) for v in each.values()]
+    same = [
+        each
+        for each, other in zip(seeds[1:], others, strict=True)
+        if any(torch.equal(first[name], v) for name, v in other.items() if v.ndim > 1)
+    ]
+    if same:
+        fault = seed_fault(NET_SEED, seed, same[0])
+        yield NET.wrong("seed", "the same weights for different seeds.", "others.", fault)
+    places = [v.data_ptr() for each in (first, again, *others) for v in each.values()]
     if len({*places}) < len(places):
         told = "two networks with the same parameters in memory.", "a network's own in each."
         yield NET.wrong("parameters", *told, SHARED_WEIGHTS)

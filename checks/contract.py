@@ -167,7 +167,22 @@ def _of_many(
     return None
 
 
-def whole_numbers(function: Callable[..., Any]) -> list[int]:
+def seeds_of(function: Callable[..., Any], seed: int) -> list[int]:
+    """Return `seed` and others: the next one, and those that may stand in the text for any."""
+    others = {seed + 1, *whole_numbers(function, 10**9)} - {seed}
+    return [seed, *sorted(others)]
+
+
+def seed_fault(fault: Fault, seed: int, other: int) -> Fault:
+    """Return the fault of two seeds that lead to the same, the other one of those of `seeds_of`."""
+    if other == seed + 1:
+        return fault
+    zero = "" if seed else ", as where 0 is taken for no seed at all"
+    likely = f"the seed {seed} leads to the same as {other}, which stands in the code{zero}."
+    return Fault(fault.key, likely, "Pass every seed on as it comes, 0 too.")
+
+
+def whole_numbers(function: Callable[..., Any], largest: int = LARGEST) -> list[int]:
     """Return whole numbers in the text of a function, and of those that it names."""
     plain = plain_function(function)
     if plain is None:
@@ -177,7 +192,7 @@ def whole_numbers(function: Callable[..., Any]) -> list[int]:
     codes = [v.__code__ for v in (plain, *values) if isinstance(v, FunctionType)]
     inner = [c for code in codes for c in code.co_consts if isinstance(c, CodeType)]
     found = {c for code in (*codes, *inner) for c in code.co_consts} | {*values}
-    numbers = {n for n in found if type(n) is int and 1 < n <= LARGEST}
+    numbers = {n for n in found if type(n) is int and 1 < n <= largest}
     return sorted(numbers, reverse=True)[:N_TRIED]
 
 

@@ -175,6 +175,22 @@ def selves(node: Node, scope: Scope) -> Iterator[Change]:
         yield Change(ast.Attribute(ast.Name("self", LOAD), node.id, node.ctx), "self missing")
 
 
+def near_names(node: Node, scope: Scope) -> Iterator[Change]:
+    """A variable that is called nearly the same, as b1 and b2 are, or b1 and b1_grad."""
+    if loads(node) and (isinstance(node, ast.Name) or is_own(node)):
+        name = ast.unparse(node)
+        for other in (*scope.names, *(f"self.{n}" for n in scope.attributes)):
+            if _is_near(name, other):
+                yield Change(expression(other), "name")
+
+
+def _is_near(name: str, other: str) -> bool:
+    short, long = sorted((name, other), key=len)
+    if len(short) < len(long):
+        return long.startswith(short)
+    return len(name) > 1 and sum(a != b for a, b in zip(name, other, strict=True)) == 1
+
+
 def names(node: Node, scope: Scope) -> Iterator[Change]:
     """Another variable, another attribute."""
     if loads(node) and (isinstance(node, ast.Name) or is_own(node)):
@@ -558,8 +574,8 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
 OPERATORS: tuple[Operator, ...] = (
-    statements, selves, axes, slices, too_much, fixed, operators, powers, signs, parentheses,
-    reshapes, transposes, functions, exchanged, constants, keywords,
+    statements, selves, near_names, axes, slices, too_much, fixed, operators, powers, signs,
+    parentheses, reshapes, transposes, functions, exchanged, constants, keywords,
 )  # fmt: skip
 LATER: tuple[Operator, ...] = (names, more_arguments, missing)  # very large groups
 

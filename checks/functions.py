@@ -205,8 +205,7 @@ class Probe:
         """Return which change of an argument leaves all results as they were."""
         names = self.judge.call.partition("(")[2].rstrip(")").split(", ")
         for number, name in enumerate(names):
-            rows = np.ndim(self.samples[0].inputs[number]) > 1
-            one, several = ("row", "rows") if rows else ("entry", "entries")
+            one, several = PARTS_OF[min(np.ndim(self.samples[0].inputs[number]), 3)]
             for what, change in CHANGES.items():
                 if self._is_blind(number, change):
                     words = what.format(name=name, one=one, several=several)
@@ -331,6 +330,11 @@ CHANGES: dict[str, Change] = {
     "with the {several} of `{name}` in other places": lambda a: iter([np.roll(a, 1, axis=0)]),
     "with the columns of `{name}` in other places": lambda a: iter([np.roll(a, 1, axis=-1)]),
 }
+# The words for a part of an argument, and for several, by its number of axes, 3 or more.
+PARTS_OF = (
+    ("entry", "entries"), ("entry", "entries"), ("row", "rows"),
+    ("place along axis 0", "places along axis 0"),
+)  # fmt: skip
 PARTNER = "See that each entry meets the one of the same place in the other argument."
 ROWS_MIXED = Fault(
     "property", "what comes out for one image depends on the other images of its batch.",

@@ -36,6 +36,11 @@ def percent_right(predicted: Array, true: Array) -> Array:
     return np.asarray(100 * np.count_nonzero(predicted == true) / len(true))
 
 
+OF_8_BITS = (
+    "8 bits", "the number of right answers begins anew after 255, as a number of 8 bits does.",
+    "Count in a number of more bits, as `int` and the `.sum()` of True and False are.",
+)  # fmt: skip
+
 # From predictions and labels.
 ACCURACY_FAULTS = (
     Fault("fraction", "this is a fraction, not a percentage.", "Multiply by 100.",
@@ -49,6 +54,7 @@ ACCURACY_FAULTS = (
           lambda p, t: 1e4 * (p == t).mean()),
     Fault("wrong total", "it was divided by a fixed number.", "Divide by the number of labels.",
           lambda p, t: 10 * (p == t).sum()),
+    Fault(*OF_8_BITS, lambda p, t: 100 * ((p == t).sum() % 256) / len(t)),
 )  # fmt: skip
 LEAST_PROBABLE = Fault(
     "least probable digit", "the least probable digit is taken.", "Use argmax, which finds the "
@@ -350,6 +356,14 @@ def epochs_of(plan: Plan, steps: Sequence[Step]) -> list[Epoch]:
     return [Epoch(plan, steps[n * each : (n + 1) * each], n * each) for n in range(plan.n_epochs)]
 
 
+def _is_of_8_bits(found: Array, epoch: Epoch) -> bool:
+    """Whether an accuracy, in percent, is that of a number of right answers that ends at 255."""
+    due = [(right(epoch), epoch.plan.n_images) for right in RIGHT["train_accuracy"]]
+    due += [(right(epoch), epoch.plan.n_validation) for right in RIGHT["validation_accuracy"]]
+    counts = [(round(float(percent) * n / 100), n) for percent, n in due]
+    return any(abs(100 * (count % 256) / n - found) < ROUNDED for count, n in counts if count > 255)
+
+
 def _judge_quantity(
     exercise: Exercise, name: str, history: Any, epochs: Sequence[Epoch], retrain: Retrain,
     words: str,
@@ -367,7 +381,8 @@ def _judge_quantity(
     near = 5e-5 if name == "loss" else ROUNDED
     # What the training before has ruled out would be a coincidence in another one.
     faults = () if words else (*FAULTS[name], *_others(name))
-    verdict = exercise.judge(part, samples, faults, near)
+    facts = () if name == "loss" else (Fault(*OF_8_BITS, _is_of_8_bits),)
+    verdict = exercise.judge(part, samples, faults, near, facts=facts)
     if _is_vague(verdict):
         fault = _only_first(name, values, epochs, retrain)
         fault = fault or _smallest(name, epochs[0].plan, retrain, near)

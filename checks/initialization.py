@@ -10,6 +10,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import Array, describe
+from checks.contract import seed_fault, seeds_of
 from checks.faults import UNKNOWN, Fault
 from checks.gradients import PARAMETERS, Network, read_parameters
 from checks.special import ndtr
@@ -321,14 +322,21 @@ def _seeds(
         yield INITIALIZATION.wrong(
             "W1 and W2", "the same numbers in both.", "different ones.", SHARED_SEED
         )
-    again, other = (read_parameters(_built(make, s)) for s in (seed, seed + 1))
+    seeds = seeds_of(make, seed)
+    again, *others = (read_parameters(_built(make, each)) for each in seeds)
+    same = [
+        each
+        for each, other in zip(seeds[1:], others, strict=True)
+        if any(np.array_equal(other[name], drawn[name]) for name in ("W1", "W2"))
+    ]
     if not all(np.array_equal(again[name], drawn[name]) for name in PARAMETERS):
         yield INITIALIZATION.wrong(
             "seed", "different weights for the same seed.", "the same weights.", UNSEEDED
         )
-    elif any(np.array_equal(other[name], drawn[name]) for name in ("W1", "W2")):
+    elif same:
+        fault = seed_fault(SEED_IGNORED, seed, same[0])
         yield INITIALIZATION.wrong(
-            "seed", "the same weights for different seeds.", "different weights.", SEED_IGNORED
+            "seed", "the same weights for different seeds.", "different weights.", fault
         )
     else:
         yield from _generators(make, seed)

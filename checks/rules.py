@@ -12,6 +12,7 @@ import numpy as np
 
 from checks.album import FIRST_VALIDATION, Diverging
 from checks.asking import StudentError
+from checks.contract import seed_fault
 from checks.faults import UNKNOWN, Fault
 from checks.spies import BY_HAND, OWN_GRADIENT, Finding, Note, Plan, Step, other_pixels
 from checks.verdicts import Exercise, Verdict
@@ -382,14 +383,21 @@ SEED_IGNORED = Fault(
 
 
 def judge_seed(
-    exercise: Exercise, train: Callable[[int], Sequence[Step]], seed: int, unseeded: Fault
-) -> Iterator[Verdict]:
-    """See that the same seed gives the same order, and another one another order."""
-    first, again, other = ([step.images for step in train(s)] for s in (seed, seed, seed + 1))
+    exercise: Exercise, train: Callable[[int, Plan], Sequence[Step]], plan: Plan,
+    seeds: Sequence[int], unseeded: Fault,
+) -> Iterator[Verdict]:  # fmt: skip
+    """See that the same seed, the first, gives the same order, and each of the others another."""
+    first, again = ([step.images for step in train(seeds[0], plan)] for _ in range(2))
+    short = plan._replace(n_epochs=1)
     if again != first:
         yield exercise.wrong("seed", "another order with the same seed.", "the same.", unseeded)
-    elif other == first:
-        yield exercise.wrong("seed", "the same order with another seed.", "another.", SEED_IGNORED)
+        return
+    for seed in seeds[1:]:
+        other = [step.images for step in train(seed, short)]
+        if other == first[: len(other)]:
+            fault = seed_fault(SEED_IGNORED, seeds[0], seed)
+            yield exercise.wrong("seed", "the same order with another seed.", "another.", fault)
+            return
 
 
 def judge_stopping(

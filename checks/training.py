@@ -12,6 +12,7 @@ from checks.album import DIGITS, FIRST_VALIDATION, Album, LabelledImages, album_
 from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
 from checks.comparison import Array
+from checks.contract import seeds_of
 from checks.crowd import (
     BATCH_SIZE,
     N_IMAGES,
@@ -315,7 +316,8 @@ def check_train_network(
     retrain = partial(_retrain, train_network, seed)
     yield partial(judge_history, TRAIN_NETWORK, history, plan, steps, retrain)
     again = partial(_steps_again, train_network)
-    yield partial(judge_seed, TRAIN_NETWORK, partial(again, plan=plan), seed, UNSEEDED)
+    seeds = seeds_of(train_network, seed)
+    yield partial(judge_seed, TRAIN_NETWORK, again, plan, seeds, UNSEEDED)
     yield partial(_generators, again, plan, seed)
     yield partial(judge_others, TRAIN_NETWORK, plan, retrain)
     yield judge_stopping(TRAIN_NETWORK, retrain, plan, seed)

@@ -104,7 +104,7 @@ STEP_FACTS = (
     Fault("momentum", "the first step is right, and in the later ones something of the gradient "
           "before is left, as with momentum.", STEP,
           lambda found, p, d, lr, d0: _is_along(_taken(found, p), d, d0)
-          or np.allclose(found, p + d)),
+          or distance(found, p + d) < 1e-9),
     Fault("property", "the first step of every number has the length lr, whatever its gradient is, "
           "as with Adam.", STEP, lambda found, p, d, lr, d0: d0.any()
           or np.allclose(np.abs(_taken(found, p)), lr, rtol=1e-3)),

@@ -251,9 +251,9 @@ class Exercise:
         if not asked_why():
             found, wanted = "another result.", "the right one."
             return replace(self.wrong(part, found, wanted), off=off(samples))
-        known = find_fault(samples, faults, near) or relation(samples) or fact(samples, facts)
-        known = known or rows_fact(samples) or general_fact(samples)
-        known = known or rounded(samples, worst) or nearly(samples, worst) or where_it_went(samples)
+        known = find_fault(samples, faults, near) or relation(samples) or nearly(samples, worst)
+        known = known or fact(samples, facts) or rows_fact(samples) or general_fact(samples)
+        known = known or rounded(samples, worst) or where_it_went(samples)
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, known or UNKNOWN, closeness(worst))

@@ -25,6 +25,7 @@ from checks.comparison import closeness, distance
 from checks.exercises import section_of
 from checks.facts import relation, where_it_went
 from checks.faults import Fault, Sample
+from checks.update_params import STEP_FACTS
 from checks.verdicts import Exercise, Report
 from helpers.mlp import MLP, PARAMETERS, cross_entropy, sigmoid
 from tests.checks.mutants import student_module
@@ -259,6 +260,15 @@ def test_where_the_numbers_went_is_told(seed, shape, data):
     others = where_it_went(pairs(seed, lambda a: np.roll(a, 1 + at[0]), shape))
     assert "stand in other places" in others.likely
     assert where_it_went(pairs(seed, np.abs, shape)) is None
+
+
+@given(seed=st.integers(0, 999))
+def test_rounding_is_no_momentum(seed):
+    momentum = next(fault for fault in STEP_FACTS if fault.key == "momentum")
+    p, d, d0 = np.random.default_rng(seed).normal(size=(3, 4, 5))
+    rest = 0.1, 0.1 * d0
+    assert momentum.wrong(p + 0.1 * d + 0.09 * d0, p, 0.1 * d, *rest)
+    assert not momentum.wrong((p + 0.1 * d).astype(np.float32), p, 0.1 * d, *rest)
 
 
 def test_rounding_is_no_bound():
