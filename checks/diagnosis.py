@@ -551,8 +551,8 @@ def _given(function: ast.FunctionDef) -> set[int]:
 
 
 def _is_given(line: ast.stmt) -> bool:
-    calls = [n.func for n in ast.walk(line) if isinstance(n, ast.Call)]
-    return any(isinstance(f, ast.Name) and f.id.startswith("_check") for f in calls)
+    called = [ast.unparse(n.func) for n in ast.walk(line) if isinstance(n, ast.Call)]
+    return any(name.rpartition(".")[2].startswith("_check") for name in called)
 
 
 def _reordered(function: ast.FunctionDef, orders: Iterator[Lines]) -> Iterator[Candidate]:

@@ -574,8 +574,8 @@ def _more(node: ast.expr, scope: Scope) -> Iterator[Change]:
 
 Operator = Callable[[Node, Scope], Iterator[Change]]
 OPERATORS: tuple[Operator, ...] = (
-    statements, selves, near_names, axes, slices, too_much, fixed, operators, powers, signs,
-    parentheses, reshapes, transposes, functions, exchanged, constants, keywords,
+    statements, selves, axes, slices, too_much, fixed, operators, powers, signs,
+    parentheses, reshapes, transposes, functions, exchanged, constants, keywords, near_names,
 )  # fmt: skip
 LATER: tuple[Operator, ...] = (names, more_arguments, missing)  # very large groups
 
