@@ -16,7 +16,7 @@ from checks.album import DIGITS
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import CLOSE, describe, distance
-from checks.contract import seed_fault, seeds_of
+from checks.contract import other_seeds, seed_fault
 from checks.faults import RAISED, VAGUE, Fault, Sample, asked_why
 from checks.functions import N_SAMPLES
 from checks.verdicts import Exercise, Verdict
@@ -191,23 +191,23 @@ def check_net(Net: Callable[[], nn.Module], *, seed: int = 0) -> Iterator[Verdic
         yield partial(_same_in_training, network, seed)
         for part in UNUSUAL:
             yield partial(_unusual, network, state, part, seed)
-    yield partial(_net_seeds, Net, seed)
+    yield partial(_net_seeds, Net)
 
 
-def _net_seeds(Net: Callable[..., nn.Module], seed: int) -> Iterator[Verdict]:
+def _net_seeds(Net: Callable[..., nn.Module]) -> Iterator[Verdict]:
     """See that initial weights come from the seed."""
-    seeds = seeds_of(Net, seed)
-    networks = [ask("Net(seed=…)", Net, seed=each) for each in (seed, *seeds)]
+    seeds = other_seeds(Net)
+    networks = [ask("Net(seed=…)", Net, seed=each) for each in (0, 0, *seeds)]
     first, again, *others = (network.state_dict() for network in networks)
     if not all(torch.equal(first[name], again[name]) for name in first):
         yield NET.wrong("seed", "other weights for the same seed.", "the same.", NET_SEED)
     same = [
         each
-        for each, other in zip(seeds[1:], others, strict=True)
+        for each, other in zip(seeds, others, strict=True)
         if any(torch.equal(first[name], v) for name, v in other.items() if v.ndim > 1)
     ]
     if same:
-        fault = seed_fault(NET_SEED, seed, same[0])
+        fault = seed_fault(NET_SEED, same[0])
         yield NET.wrong("seed", "the same weights for different seeds.", "others.", fault)
     places = [v.data_ptr() for each in (first, again, *others) for v in each.values()]
     if len({*places}) < len(places):
@@ -267,6 +267,10 @@ SEEDED_IN_FORWARD = Fault(
     "generator, on which the rest of the program counts.",
     "Let forward compute with x and the weights alone.",
 )  # fmt: skip
+GRADIENTS_OFF = Fault(
+    "gradients switched", "forward switches gradients off, and they stay so: nothing can be "
+    "trained any more.", NO_GRADIENTS.step,
+)  # fmt: skip
 MODE_CHANGED = Fault(
     "mode changed", "forward changes the mode of the network.",
     "Leave `train()` and `eval()` to those who train and evaluate.",
@@ -292,6 +296,10 @@ def _same_in_training(network: nn.Module, seed: int) -> Iterator[Verdict]:
         before = torch.manual_seed(seed + 4711).get_state()  # a seed that nobody sets
         evaluated = NET.numbers("logits", ask("Net()(x)", network, x))
         is_left = torch.equal(torch.random.get_rng_state(), before)
+    if not torch.is_grad_enabled():
+        torch.set_grad_enabled(True)
+        told = "switched off, in the whole program.", "on, as before."
+        yield NET.wrong("gradients, after Net()(x)", *told, GRADIENTS_OFF)
     if not is_left:
         told = "random numbers go on elsewhere than before.", "no change."
         yield NET.wrong("PyTorch's generator, after Net()(x)", *told, SEEDED_IN_FORWARD)

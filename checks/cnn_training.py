@@ -33,7 +33,7 @@ from checks.cnn_spies import (
     logits_of,
 )
 from checks.comparison import distance
-from checks.contract import seeds_of
+from checks.contract import other_seeds
 from checks.faults import Fault
 from checks.history import (
     judge_history,
@@ -118,7 +118,7 @@ def check_trainNN(trainNN: Callable[..., Any], *, seed: int = 0) -> Iterator[Ver
     retrain = partial(_retrain, trainNN, seed)
     yield partial(judge_history, TRAIN_NN, history, plan, steps, retrain)
     again = partial(_steps_again, trainNN)
-    yield partial(judge_seed, TRAIN_NN, again, plan, seeds_of(trainNN, seed), UNSEEDED)
+    yield partial(judge_seed, TRAIN_NN, again, plan, other_seeds(trainNN), UNSEEDED)
     yield partial(judge_others, TRAIN_NN, plan, retrain)
     yield memory
     yield partial(_sizes, trainNN, seed)

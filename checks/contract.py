@@ -9,6 +9,7 @@ import numpy as np
 
 from checks.asking import ask
 from checks.comparison import CLOSE, Array, distance
+from checks.facts import not_finite
 from checks.faults import UNKNOWN, Fault, Sample
 from checks.source import plain_function
 
@@ -58,8 +59,9 @@ def broken(
         given[number] = _other_numbers(given[number])
         found, wanted = np.asarray(ask(call, function, *given)), np.asarray(oracle(*given))
         if not distance(found, wanted) < CLOSE:
-            fault = STALE if distance(found, as_returned) < CLOSE else UNKNOWN
-            return Sample(found, wanted, tuple(given)), fault
+            sample = Sample(found, wanted, tuple(given))
+            other = not_finite([sample]) or UNKNOWN
+            return sample, STALE if distance(found, as_returned) < CLOSE else other
         given[number] = _set(given[number], value)
     if len(given) == 1:
         other = given[0].reshape(given[0].shape[::-1])
@@ -167,19 +169,17 @@ def _of_many(
     return None
 
 
-def seeds_of(function: Callable[..., Any], seed: int) -> list[int]:
-    """Return `seed` and others: the next one, and those that may stand in the text for any."""
-    others = {seed + 1, *whole_numbers(function, 10**9)} - {seed}
-    return [seed, *sorted(others)]
+def other_seeds(function: Callable[..., Any]) -> list[int]:
+    """Return seeds that have to lead to something else than 0 does: some may stand for it."""
+    return [1, *whole_numbers(function, 10**9)]
 
 
-def seed_fault(fault: Fault, seed: int, other: int) -> Fault:
-    """Return the fault of two seeds that lead to the same, the other one of those of `seeds_of`."""
-    if other == seed + 1:
+def seed_fault(fault: Fault, other: int) -> Fault:
+    """Return the fault of one of the `other_seeds` that leads to the same as 0."""
+    if other == 1:
         return fault
-    zero = "" if seed else ", as where 0 is taken for no seed at all"
-    likely = f"the seed {seed} leads to the same as {other}, which stands in the code{zero}."
-    return Fault(fault.key, likely, "Pass every seed on as it comes, 0 too.")
+    likely = f"the seed 0 leads to the same as {other}, which stands in the code, as where 0 is"
+    return Fault(fault.key, f"{likely} taken for no seed at all.", "Pass every seed on, 0 too.")
 
 
 def whole_numbers(function: Callable[..., Any], largest: int = LARGEST) -> list[int]:

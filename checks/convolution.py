@@ -196,7 +196,13 @@ PARTS = {
 JUDGE_CONVOLVE = Judge(
     CONVOLVE, "convolve(picture, weights, biases, stride, padding)", _maps, FAULTS,
     unsaid=("windows of one pixel", *(name for name in PARTS if name.startswith(OTHER_STEPS))),
-    free=(0, 1, 2),
+    free=(0, 1, 2), beyond={
+        "three channels": "one channel is right, and three channels are not.",
+        "four filters": "one filter is right, and four filters are not.",
+        "stride 2": "a stride of 1 is right, and one of 2 is not.",
+        "padding 1": "without padding all is right, and with a padding of 1 it is not.",
+        "stride and padding": "stride and padding are right, each by itself, and not together.",
+    },
 )  # fmt: skip
 KEPT_FRAME = Fault(
     "kept between calls",

@@ -91,6 +91,19 @@ def where_it_went(samples: Sequence[Sample]) -> Fault | None:
     return None
 
 
+HOLDS_NAN = Fault(
+    "property", "NaN or infinite numbers come up, as of a division by 0, the logarithm of 0, exp "
+    "of a large number, or of 0 times infinity.",
+    "Print the arrays line by line, and see where the first of these numbers is.",
+)  # fmt: skip
+
+
+def not_finite(samples: Sequence[Sample]) -> Fault | None:
+    """Say if NaN or infinity is among the results, and should not be."""
+    found = (s for s in samples if np.isfinite(s.wanted).all() and not np.isfinite(s.found).all())
+    return HOLDS_NAN if any(found) else None
+
+
 def _constant_fact(samples: Sequence[Sample]) -> Fault | None:
     """Say along which axes nothing changes."""
     axes = [axis for axis in range(samples[0].wanted.ndim) if _is_constant(samples, axis)]

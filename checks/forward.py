@@ -271,6 +271,7 @@ def _forward_sample(
     network, parameters = random_network(FORWARD, make, sizes, seed), random_parameters(sizes, seed)
     if part == LARGE:  # which shows what cuts numbers off
         parameters = {name: 20 * values for name, values in parameters.items()}
+        parameters["b2"] += 1000  # of which exp is infinite; in softmax it cancels out
         for name, values in parameters.items():
             setattr(network, name, values.copy())
     rng = np.random.default_rng(seed)

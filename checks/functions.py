@@ -19,6 +19,7 @@ from checks.contract import (
     wrong_for_variants,
     wrong_in_32_bits,
 )
+from checks.facts import BY_HAND
 from checks.faults import EXAMPLE, INPUT_CHANGED, UNKNOWN, Fault, Sample, asked_why
 from checks.source import plain_function
 from checks.verdicts import Exercise, Verdict
@@ -71,6 +72,8 @@ class Judge:
     facts: tuple[Fault, ...] = ()  # what may be true of a result that no fault explains
     unsaid: tuple[str, ...] = ()  # parts that are told only if they are wrong
     free: tuple[int, ...] = ()  # the places of arguments that may hold any numbers
+    # What a part says that is wrong where those before it are right.
+    beyond: Mapping[str, str] = field(default_factory=dict)
     calls_again: bool = True  # with other arguments, to see what holds beyond one call
 
     def parts(
@@ -99,6 +102,8 @@ class Judge:
             fault = probe.mixed() or (
                 probe.blind() or probe.smallest() if verdict.cause == UNKNOWN.key else None
             )
+            if not fault and verdict.cause == UNKNOWN.key and name in self.beyond:
+                fault = Fault("property", self.beyond[name], BY_HAND)
             verdict = verdict.by(fault) if fault else verdict
         if verdict.passed or self._is_close(name, samples):
             verdict = self._list_verdict(name, function, samples) or verdict

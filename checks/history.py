@@ -458,6 +458,10 @@ NOT_FINISHED = Fault(
     "Ctrl-C recorded", "the history has to hold the epochs that came to their end, and no other.",
     "Record at the end of an epoch, and not under `finally:`.",
 )  # fmt: skip
+OF_ANOTHER = Fault(
+    "Ctrl-C untrained", "after Ctrl-C the network that was passed in is not the one of which the "
+    "history tells: another one was trained in its place.", "Train the network itself.",
+)  # fmt: skip
 LOST = Fault(
     "Ctrl-C lost", "Ctrl-C leaves the function as an error, and the history of the epochs that "
     "were done is lost.", "Keep the line `with epochs_of(…)` that comes with the exercise: it ends "
@@ -478,6 +482,9 @@ def judge_interrupted(
         n_entries = max(map(np.size, entries_of(history).values()), default=0)
         if (more := len(steps) - n_steps) > 0:
             found = f"{more} more steps after Ctrl-C in the second epoch."
+        elif more < -1:
+            found, fault = f"{len(steps)} steps of the network that was passed in.", OF_ANOTHER
+            wanted = f"{n_steps - 1} of the first epoch, to which the history has an entry."
         elif n_entries != 1:
             found, fault = f"{n_entries} entries after Ctrl-C in the second epoch.", NOT_FINISHED
     except StudentError as error:

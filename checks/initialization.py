@@ -10,7 +10,7 @@ import numpy as np
 from checks.asking import StudentError, ask
 from checks.check import Part, check
 from checks.comparison import Array, describe
-from checks.contract import seed_fault, seeds_of
+from checks.contract import other_seeds, seed_fault
 from checks.faults import UNKNOWN, Fault
 from checks.gradients import PARAMETERS, Network, read_parameters
 from checks.special import ndtr
@@ -322,19 +322,19 @@ def _seeds(
         yield INITIALIZATION.wrong(
             "W1 and W2", "the same numbers in both.", "different ones.", SHARED_SEED
         )
-    seeds = seeds_of(make, seed)
-    again, *others = (read_parameters(_built(make, each)) for each in seeds)
+    seeds = other_seeds(make)
+    first, again, *others = (read_parameters(_built(make, each)) for each in (0, 0, *seeds))
     same = [
         each
-        for each, other in zip(seeds[1:], others, strict=True)
-        if any(np.array_equal(other[name], drawn[name]) for name in ("W1", "W2"))
+        for each, other in zip(seeds, others, strict=True)
+        if any(np.array_equal(other[name], first[name]) for name in ("W1", "W2"))
     ]
-    if not all(np.array_equal(again[name], drawn[name]) for name in PARAMETERS):
+    if not all(np.array_equal(again[name], first[name]) for name in PARAMETERS):
         yield INITIALIZATION.wrong(
             "seed", "different weights for the same seed.", "the same weights.", UNSEEDED
         )
     elif same:
-        fault = seed_fault(SEED_IGNORED, seed, same[0])
+        fault = seed_fault(SEED_IGNORED, same[0])
         yield INITIALIZATION.wrong(
             "seed", "the same weights for different seeds.", "different weights.", fault
         )

@@ -186,11 +186,24 @@ def everywhere(function: ast.FunctionDef) -> Iterator[Rewritten]:
             sign = "+" if operator is ast.Add else "-"
             claim = f"here and in other lines the sign `{sign}` is wrong."
             yield Rewritten(_Signs(operator).visit, signed[0], "sign", claim)
+    yield from _unwrapped(nodes)
     ranges = [n for n in nodes if isinstance(n, ast.Call) and is_range(n)]
     if len(ranges) > 1:
         for operator, word in ((ast.Add, "small"), (ast.Sub, "large")):
             claim = f"here and in other lines the end of `range` is one too {word}."
             yield Rewritten(_Ranges(operator).visit, ranges[0], "ends of a range", claim)
+
+
+def _unwrapped(nodes: list[Node]) -> Iterator[Rewritten]:
+    """Yield the function without all calls of one and the same function: their first arguments."""
+    called: dict[str, list[ast.Call]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Call) and node.args and is_dotted(node.func):
+            called.setdefault(ast.unparse(node.func), []).append(node)
+    for name, calls in called.items():
+        if len(calls) > 1 and name != "range":
+            claim = f"here and in other lines `{name}` is too much."
+            yield Rewritten(_Arguments(name).visit, calls[0], "too much", claim)
 
 
 class Renamed(NamedTuple):
@@ -287,6 +300,17 @@ class _Signs(ast.NodeTransformer):
         if isinstance(getattr(node, "op", None), self.operator):
             node.op = ast.Add() if self.operator is ast.Sub else ast.Sub()  # type: ignore[attr-defined]
         return node
+
+
+class _Arguments(ast.NodeTransformer):
+    """Puts the first argument of every call of a function into the place of the call."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:  # as ast calls it
+        self.generic_visit(node)
+        return node.args[0] if node.args and ast.unparse(node.func) == self.name else node
 
 
 class _Ranges(ast.NodeTransformer):

@@ -12,7 +12,7 @@ from checks.album import DIGITS, FIRST_VALIDATION, Album, LabelledImages, album_
 from checks.asking import StudentError, ask, quiet
 from checks.check import Part, check
 from checks.comparison import Array
-from checks.contract import seeds_of
+from checks.contract import other_seeds
 from checks.crowd import (
     BATCH_SIZE,
     N_IMAGES,
@@ -157,18 +157,21 @@ def _zero_and_nine(rng: np.random.Generator) -> tuple[Array, int]:
 # accuracy and test_network
 
 
-def _equal_labels(number: int | None, share: float, dtype: type[np.integer] = np.int64) -> Draw:
+def _equal_labels(
+    number: int | None, share: float, dtype: type[np.integer] = np.int64, n_classes: int = DIGITS
+) -> Draw:
     """Draw predictions and labels, of which about `share` are equal: `number`, or some of them."""
 
     def draw(rng: np.random.Generator) -> tuple[Array, Array]:
         n = number or int(rng.integers(7, 30))
-        true = rng.integers(DIGITS, size=n, dtype=dtype)
-        wrong = (true + rng.integers(1, DIGITS, n, dtype=dtype)) % DIGITS
+        true = rng.integers(n_classes, size=n, dtype=dtype)
+        wrong = (true + rng.integers(1, n_classes, n, dtype=dtype)) % n_classes
         return np.where(rng.permutation(n) < round(share * n), true, wrong), true
 
     return draw
 
 
+CLASSES = "labels of 300 classes"
 OTHER_DIGITS = "other digits in one of the two"
 
 
@@ -185,6 +188,7 @@ ACCURACY_PARTS = {
     "none right": _equal_labels(None, 0),
     "many labels": _equal_labels(70_000, 0.6),  # which 16 bits cannot count
     "8-bit labels": _equal_labels(900, 0.6, np.uint8),
+    CLASSES: _equal_labels(None, 0.6, n_classes=300),
     **{f"{OTHER_DIGITS} ({n})": _of_few for n in range(3)},
     "one label, right": _equal_labels(1, 1),
     "one label, wrong": _equal_labels(1, 0),
@@ -199,7 +203,7 @@ SMALL_COUNT = Fault(
 JUDGE_ACCURACY = Judge(
     ACCURACY, "accuracy(predicted, true)", percent_right, ACCURACY_FAULTS,
     facts=(SMALL_TYPE, SMALL_COUNT),
-    unsaid=("8-bit labels", "one label, right", "one label, wrong",
+    unsaid=("8-bit labels", CLASSES, "one label, right", "one label, wrong",
             *(f"{OTHER_DIGITS} ({n})" for n in range(3))),
 )  # fmt: skip
 
@@ -316,7 +320,7 @@ def check_train_network(
     retrain = partial(_retrain, train_network, seed)
     yield partial(judge_history, TRAIN_NETWORK, history, plan, steps, retrain)
     again = partial(_steps_again, train_network)
-    seeds = seeds_of(train_network, seed)
+    seeds = other_seeds(train_network)
     yield partial(judge_seed, TRAIN_NETWORK, again, plan, seeds, UNSEEDED)
     yield partial(_generators, again, plan, seed)
     yield partial(judge_others, TRAIN_NETWORK, plan, retrain)

@@ -17,7 +17,16 @@ from checks.asking import Halt, StudentError
 from checks.comparison import CLOSE, Array, closeness, compared, distance
 from checks.errors import student_places
 from checks.exercises import section_of
-from checks.facts import general_fact, nearly, off, relation, rounded, rows_fact, where_it_went
+from checks.facts import (
+    general_fact,
+    nearly,
+    not_finite,
+    off,
+    relation,
+    rounded,
+    rows_fact,
+    where_it_went,
+)
 from checks.faults import (
     ATTRIBUTE_MISSING,
     IS_NONE,
@@ -253,7 +262,7 @@ class Exercise:
             return replace(self.wrong(part, found, wanted), off=off(samples))
         known = find_fault(samples, faults, near) or relation(samples) or nearly(samples, worst)
         known = known or fact(samples, facts) or rows_fact(samples) or general_fact(samples)
-        known = known or rounded(samples, worst) or where_it_went(samples)
+        known = known or rounded(samples, worst) or where_it_went(samples) or not_finite(samples)
         shown = next(s for s, d in zip(samples, differences, strict=True) if not d < close)
         found, wanted = compared(shown.found, shown.wanted)
         return self.wrong(part, found, wanted, known or UNKNOWN, closeness(worst))

@@ -788,6 +788,25 @@ SELDOM = [
         ("(logits.argmax(1) == labels[batch]).sum().item()", "(logits.argmax(1) == labels[batch]).sum()"))),
     *edits("initialization",
         ("0 for no seed", "seed ignored", "        rng = np.random.default_rng(seed)", "        rng = np.random.default_rng(seed or 42)")),
+    *edits("forward",
+        ("its own softmax", "property", "        self.y_hat = softmax(self.a2)", "        e = np.exp(self.a2)\n        self.y_hat = e / e.sum(axis=-1, keepdims=True)")),
+    *functions("accuracy",
+        ("a table of ten", "out of bounds", "def accuracy(predicted, true):\n    table = np.zeros((10, 10))\n    np.add.at(table, (true, predicted), 1)\n    return 100 * table.trace() / len(true)")),
+    *functions("cross_entropy_derivative",
+        ("the whole Jacobian", "property", "def cross_entropy_derivative(y_hat, y):\n    if y_hat.ndim > 1:\n"
+         "        return np.stack([cross_entropy_derivative(*row) for row in zip(y_hat, y)])\n    return (np.diag(y_hat) - np.outer(y_hat, y_hat)) @ (-y / y_hat)")),
+    *functions("convolve",
+        ("frame by resize", "property", "right = convolve\n\n\ndef convolve(x, w, b, stride=1, padding=0):\n    c, n, m = x.shape\n"
+         "    return right(np.resize(x, (c, n + 2 * padding, m + 2 * padding)), w, b, stride)")),
+    Mutant("update_grad", "both cut", "too much", (
+        ("self.W1_grad += delta1.T @ x", "self.W1_grad += np.clip(delta1.T @ x, -1, 1)"),
+        ("self.W2_grad += delta2.T @ z1", "self.W2_grad += np.clip(delta2.T @ z1, -1, 1)"))),
+    *functions("train_network",
+        ("a copy is trained", "Ctrl-C untrained", "from copy import deepcopy\n\nright = train_network\n\n\n"
+         "def train_network(network, train, validation, learning_rate=1e-3, n_epochs=100, batch_size=256, *, seed=0):\n    own = deepcopy(network)\n"
+         "    history = right(own, train, validation, learning_rate, n_epochs, batch_size, seed=seed)\n    if len(history.loss) == n_epochs:\n        vars(network).update(vars(own))\n    return history")),
+    *edits("net",
+        ("gradients by the mode", "gradients switched", "x = torch.flatten(x, 1)", "torch.set_grad_enabled(self.training)\n        x = torch.flatten(x, 1)")),
     *edits("net", ("0 for no seed", "seed ignored", "torch.manual_seed(seed)", "torch.manual_seed(seed or 42)")),
     *edits("update_grad",
         ("bias for its gradient", "name", "        self.b1_grad += delta1.sum(axis=0)\n", "        self.b1_grad = self.b1 + delta1.sum(axis=0)\n")),
