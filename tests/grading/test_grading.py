@@ -298,8 +298,8 @@ def test_points_are_for_parts_that_are_there_and_right():
     assert sum(score_of(task, Report()).values()) == 0
 
 
-SIGMOID = "[[exercise]]\nname='sigmoid'\nsection='1'\ntakes=['sigmoid']\ncheck='functions'\n"
-ENTRY = "[[exercise]]\nname='x'\nsection='1'\ntakes=[]\ncheck='network'\n"
+SIGMOID = "[[exercise]]\nname='sigmoid'\nsection='1'\ntakes=['sigmoid']\ncheck='formulas'\n"
+ENTRY = "[[exercise]]\nname='x'\nsection='1'\ntakes=[]\ncheck='forward'\n"
 
 
 @pytest.mark.parametrize(
