@@ -201,13 +201,8 @@ def _net_seeds(Net: Callable[..., nn.Module]) -> Iterator[Verdict]:
     first, again, *others = (network.state_dict() for network in networks)
     if not all(torch.equal(first[name], again[name]) for name in first):
         yield NET.wrong("seed", "other weights for the same seed.", "the same.", NET_SEED)
-    same = [
-        each
-        for each, other in zip(seeds, others, strict=True)
-        if any(torch.equal(first[name], v) for name, v in other.items() if v.ndim > 1)
-    ]
-    if same:
-        fault = seed_fault(NET_SEED, same[0])
+    same = (any(torch.equal(first[n], v) for n, v in o.items() if v.ndim > 1) for o in others)
+    if fault := seed_fault(NET_SEED, seeds, same):
         yield NET.wrong("seed", "the same weights for different seeds.", "others.", fault)
     places = [v.data_ptr() for each in (first, again, *others) for v in each.values()]
     if len({*places}) < len(places):

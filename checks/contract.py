@@ -1,7 +1,7 @@
 """What holds of a function beyond one call: nothing is kept, and any array will do as well."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -174,8 +174,11 @@ def other_seeds(function: Callable[..., Any]) -> list[int]:
     return [1, *whole_numbers(function, 10**9)]
 
 
-def seed_fault(fault: Fault, other: int) -> Fault:
-    """Return the fault of one of the `other_seeds` that leads to the same as 0."""
+def seed_fault(fault: Fault, seeds: Iterable[int], same: Iterable[bool]) -> Fault | None:
+    """Return the fault of the first of the `other_seeds` that leads to the same as 0, or None."""
+    other = next(itertools.compress(seeds, same), None)
+    if other is None:
+        return None
     if other == 1:
         return fault
     likely = f"the seed 0 leads to the same as {other}, which stands in the code, as where 0 is"

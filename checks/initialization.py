@@ -324,17 +324,12 @@ def _seeds(
         )
     seeds = other_seeds(make)
     first, again, *others = (read_parameters(_built(make, each)) for each in (0, 0, *seeds))
-    same = [
-        each
-        for each, other in zip(seeds, others, strict=True)
-        if any(np.array_equal(other[name], first[name]) for name in ("W1", "W2"))
-    ]
+    same = (any(np.array_equal(o[name], first[name]) for name in ("W1", "W2")) for o in others)
     if not all(np.array_equal(again[name], first[name]) for name in PARAMETERS):
         yield INITIALIZATION.wrong(
             "seed", "different weights for the same seed.", "the same weights.", UNSEEDED
         )
-    elif same:
-        fault = seed_fault(SEED_IGNORED, same[0])
+    elif fault := seed_fault(SEED_IGNORED, seeds, same):
         yield INITIALIZATION.wrong(
             "seed", "the same weights for different seeds.", "different weights.", fault
         )

@@ -392,12 +392,10 @@ def judge_seed(
     if again != first:
         yield exercise.wrong("seed", "another order with the same seed.", "the same.", unseeded)
         return
-    for seed in others:
-        other = [step.images for step in train(seed, short)]
-        if other and other == first[: len(other)]:
-            fault = seed_fault(SEED_IGNORED, seed)
-            yield exercise.wrong("seed", "the same order with another seed.", "another.", fault)
-            return
+    orders = ([step.images for step in train(seed, short)] for seed in others)
+    same = (bool(order) and order == first[: len(order)] for order in orders)
+    if fault := seed_fault(SEED_IGNORED, others, same):
+        yield exercise.wrong("seed", "the same order with another seed.", "another.", fault)
 
 
 def judge_stopping(

@@ -56,9 +56,12 @@ def syntax_slip(function: Any) -> SyntaxError | None:
 
 
 def _text(function: FunctionType) -> str:
-    filename = function.__code__.co_filename
-    linecache.checkcache(filename)
-    return "".join(linecache.getlines(filename, function.__globals__))
+    return _read(function.__code__.co_filename, function.__globals__)
+
+
+def _read(file: str, space: dict[str, Any] | None = None) -> str:
+    linecache.checkcache(file)
+    return "".join(linecache.getlines(file, space))
 
 
 class Source:
@@ -148,8 +151,7 @@ class Source:
 
 def given_functions(file: str) -> frozenset[str]:
     """Return the functions of a file that say what they return: they come with the course."""
-    linecache.checkcache(file)
-    return _said_to_return("".join(linecache.getlines(file)))
+    return _said_to_return(_read(file))
 
 
 @cache
